@@ -1,0 +1,13 @@
+/** How the tests run: real processes, a generous limit each, no network but loopback. */
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    // A failing test must fail every time: no retries.
+    retry: 0,
+  },
+});
