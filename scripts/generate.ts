@@ -1,0 +1,43 @@
+/** Writes the CRD and the reference pages from the schema (`npm run generate`); with `--check` only compares them. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { stringify } from 'yaml';
+import { stickyPolicyCrd } from '../src/api/crd.ts';
+import { annotationsReference, stickyPolicyReference } from '../src/api/reference.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+
+function generated(): ReadonlyMap<string, string> {
+  const crd = stringify(stickyPolicyCrd(), { lineWidth: 0, aliasDuplicateObjects: false });
+  return new Map([
+    [
+      'manifests/crds/holdfast.dev_stickypolicies.yaml',
+      `# Written by \`npm run generate\`; change the schema instead.\n${crd}`,
+    ],
+    ['docs/reference/stickypolicy.md', stickyPolicyReference()],
+    ['docs/reference/annotations.md', annotationsReference()],
+  ]);
+}
+
+function current(path: string): string | undefined {
+  try {
+    return readFileSync(join(ROOT, path), 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+const stale = [...generated()].filter(([path, text]) => current(path) !== text);
+
+if (process.argv.includes('--check')) {
+  for (const [path] of stale)
+    console.error(`${path} is out of step with the schema; run \`npm run generate\` and commit it`);
+  process.exitCode = stale.length === 0 ? 0 : 1;
+} else {
+  for (const [path, text] of stale) {
+    mkdirSync(dirname(join(ROOT, path)), { recursive: true });
+    writeFileSync(join(ROOT, path), text);
+    console.log(`wrote ${path}`);
+  }
+}

@@ -1,0 +1,236 @@
+/** The one table of `holdfast.dev/*` annotations: what each accepts, means and defaults to. Reading, suggestions and the reference come from it. */
+import { z } from 'zod';
+import { formatDuration, parseDuration } from '../../model/duration.ts';
+import type { Algorithm, SameSite } from '../../model/sticky-policy.ts';
+
+export const PREFIX = 'holdfast.dev/';
+
+/** Values of an Ingress's annotations, each undefined when the annotation is absent or malformed. */
+export interface AnnotationSettings {
+  affinity?: 'cookie' | 'header' | 'source-ip' | 'none';
+  /** Name of a StickyPolicy in the Ingress's namespace. */
+  stickyPolicy?: string;
+  cookieName?: string;
+  cookiePath?: string;
+  cookieDomain?: string;
+  cookieSameSite?: SameSite;
+  cookieSecure?: 'Auto' | 'Always' | 'Never';
+  /** GEP-2257, as the other durations here. */
+  cookieMaxAge?: string;
+  headerName?: string;
+  idleTimeout?: string;
+  absoluteTimeout?: string;
+  drainTimeout?: string;
+  onEndpointLost?: 'Reassign' | 'Reject';
+  balance?: Algorithm;
+}
+
+export type SettingName = keyof AnnotationSettings;
+
+/** Which affinities a setting is for; `any` = every one that is sticky, `always` = even without affinity. */
+type Audience = 'cookie' | 'header' | 'any' | 'always';
+
+export interface Annotation<K extends SettingName> {
+  /** Behind the prefix. */
+  readonly name: string;
+  /** Text → value of the setting; its error message says what to write. Limits shared with StickyPolicy are checked by its schema. */
+  readonly schema: z.ZodType<NonNullable<AnnotationSettings[K]>, string>;
+  /** What may be written, for the reference. */
+  readonly values: string;
+  readonly meaning: string;
+  readonly default: string;
+  readonly audience: Audience;
+  /** Where the setting ends up in a StickyPolicy spec, for findings of its schema; see `spec.ts`. */
+  readonly specField: readonly (string | number)[];
+}
+
+function choice<T extends string>(values: Readonly<Record<string, T>>): z.ZodType<T, string> {
+  return z.string().transform((text, ctx): T => {
+    const wanted = text.trim().toLowerCase();
+    if (Object.hasOwn(values, wanted)) return values[wanted] as T;
+    ctx.addIssue(`this value is not known; write ${Object.keys(values).join(' or ')}`);
+    return z.NEVER;
+  });
+}
+
+const text = z.string().transform((value, ctx) => {
+  const trimmed = value.trim();
+  if (trimmed !== '') return trimmed;
+  ctx.addIssue('this is empty; write a value or leave the annotation out');
+  return z.NEVER;
+});
+
+const duration = z.string().transform((value, ctx) => {
+  const trimmed = value.trim();
+  if (parseDuration(trimmed) !== undefined) return trimmed;
+  const guess = /^[0-9]{1,5}$/.test(trimmed) ? `\`${trimmed}s\`` : '`30s` or `1h30m`';
+  ctx.addIssue(`this is not a duration; write one with its unit, such as ${guess}`);
+  return z.NEVER;
+});
+
+const durationOrSeconds = z.string().transform((value, ctx) => {
+  const trimmed = value.trim();
+  if (parseDuration(trimmed) !== undefined) return trimmed;
+  const seconds = /^[0-9]{1,9}$/.test(trimmed) ? Number(trimmed) : NaN;
+  if (seconds <= 99_999 * 3600) return formatDuration(seconds * 1000);
+  ctx.addIssue('this is neither a duration nor a number of seconds; write one such as `48h` or `172800`');
+  return z.NEVER;
+});
+
+const objectName = z.string().transform((value, ctx) => {
+  const trimmed = value.trim();
+  if (/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(trimmed)) return trimmed;
+  ctx.addIssue("this is not an object name; write the name of a StickyPolicy in the Ingress's namespace");
+  return z.NEVER;
+});
+
+export const ANNOTATIONS: { readonly [K in SettingName]-?: Annotation<K> } = {
+  affinity: {
+    name: 'affinity',
+    schema: choice({ cookie: 'cookie', header: 'header', 'source-ip': 'source-ip', none: 'none' }),
+    values: '`cookie`, `header`, `source-ip`, `none`',
+    meaning:
+      'What keeps a client at its endpoint: a cookie of ours, the hash of a header or of the address; `none` balances freely.',
+    default: 'no affinity',
+    audience: 'always',
+    specField: ['rules'],
+  },
+  stickyPolicy: {
+    name: 'sticky-policy',
+    schema: objectName,
+    values: 'a name',
+    meaning:
+      "The StickyPolicy of this name in the Ingress's namespace applies; the other annotations here are ignored.",
+    default: 'none',
+    audience: 'always',
+    specField: [],
+  },
+  cookieName: {
+    name: 'cookie-name',
+    schema: text,
+    values: 'a cookie name',
+    meaning: 'Name of the cookie.',
+    default: '`hf-` and 8 hex digits made from the scope',
+    audience: 'cookie',
+    specField: ['rules', 0, 'cookie', 'name'],
+  },
+  cookiePath: {
+    name: 'cookie-path',
+    schema: text,
+    values: 'a plain path',
+    meaning: "The cookie's Path.",
+    default: '`/`',
+    audience: 'cookie',
+    specField: ['rules', 0, 'cookie', 'path'],
+  },
+  cookieDomain: {
+    name: 'cookie-domain',
+    // A leading dot is an old spelling without a meaning of its own (RFC 6265 section 5.2.3).
+    schema: text.transform((value) => value.replace(/^\./, '').toLowerCase()),
+    values: 'a domain',
+    meaning: "The cookie's Domain, written on answers for hosts that it covers.",
+    default: 'none: the host itself',
+    audience: 'cookie',
+    specField: ['rules', 0, 'cookie', 'domains'],
+  },
+  cookieSameSite: {
+    name: 'cookie-samesite',
+    schema: choice({ lax: 'Lax', strict: 'Strict', none: 'None', unset: 'Unset' }),
+    values: '`Lax`, `Strict`, `None`, `Unset`',
+    meaning: 'The SameSite attribute. `None` needs `cookie-secure: always`.',
+    default: '`Lax`',
+    audience: 'cookie',
+    specField: ['rules', 0, 'cookie', 'sameSite'],
+  },
+  cookieSecure: {
+    name: 'cookie-secure',
+    schema: choice({ auto: 'Auto', always: 'Always', never: 'Never', true: 'Always', false: 'Never' }),
+    values: '`auto`, `always` (or `true`), `never` (or `false`)',
+    meaning: 'The Secure attribute; `auto` = on answers to requests that came over TLS.',
+    default: '`auto`',
+    audience: 'cookie',
+    specField: ['rules', 0, 'cookie', 'secure'],
+  },
+  cookieMaxAge: {
+    name: 'cookie-max-age',
+    schema: durationOrSeconds,
+    values: 'a duration or a number of seconds',
+    meaning: 'Lifetime in the browser.',
+    default: 'until the browser is closed',
+    audience: 'cookie',
+    specField: ['rules', 0, 'cookie', 'maxAge'],
+  },
+  headerName: {
+    name: 'header-name',
+    schema: text,
+    values: 'a header name',
+    meaning: 'Name of the header that is hashed.',
+    default: 'none: `affinity: header` needs it',
+    audience: 'header',
+    specField: ['rules', 0, 'header', 'name'],
+  },
+  idleTimeout: {
+    name: 'idle-timeout',
+    schema: duration,
+    values: 'a duration',
+    meaning: 'A session ends when it has not been used for so long.',
+    default: 'never',
+    audience: 'cookie',
+    specField: ['session', 'idleTimeout'],
+  },
+  absoluteTimeout: {
+    name: 'absolute-timeout',
+    schema: duration,
+    values: 'a duration',
+    meaning: 'A session ends so long after it began.',
+    default: 'never',
+    audience: 'cookie',
+    specField: ['session', 'absoluteTimeout'],
+  },
+  drainTimeout: {
+    name: 'drain-timeout',
+    schema: duration,
+    values: 'a duration',
+    meaning: 'Sessions leave a draining endpoint after so long.',
+    default: 'no limit: they stay while it serves',
+    audience: 'any',
+    specField: ['drain', 'maxDuration'],
+  },
+  onEndpointLost: {
+    name: 'on-endpoint-lost',
+    schema: choice({ reassign: 'Reassign', reject: 'Reject' }),
+    values: '`reassign`, `reject`',
+    meaning:
+      'What happens to a session whose endpoint is lost: it moves to another one, or its requests are answered 503.',
+    default: '`reassign`',
+    audience: 'any',
+    specField: ['onEndpointLost', 'action'],
+  },
+  balance: {
+    name: 'balance',
+    schema: choice({
+      'least-requests': 'LeastRequests',
+      'round-robin': 'RoundRobin',
+      random: 'Random',
+      'power-of-two': 'PowerOfTwo',
+    }),
+    values: '`least-requests`, `round-robin`, `random`, `power-of-two`',
+    meaning: 'How the endpoint of a client without a session is chosen.',
+    default: '`least-requests`',
+    audience: 'always',
+    specField: ['newSession', 'algorithm'],
+  },
+};
+
+export const SETTING_NAMES = Object.keys(ANNOTATIONS) as readonly SettingName[];
+
+/** Names that this version knows of but does not act on yet. */
+export const LATER: readonly string[] = [
+  'ssl-redirect',
+  'hsts',
+  'backend-protocol',
+  'auth-tls-secret',
+  'auth-tls-verify',
+  'send-proxy-protocol',
+  'canary-overrides-session',
+];

@@ -1,0 +1,23 @@
+/** The outcome of deciding one request: vocabulary shared by the data path, metrics and logs. */
+
+export const OUTCOMES = ['new', 'kept', 'moved', 'rejected', 'stateless'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+/** sessions.md, "Every decision is counted"; reasons of capabilities that do not exist yet are not listed. */
+export const REASONS = [
+  '-',
+  'no_token',
+  'invalid_token',
+  'unknown_key',
+  'idle_expired',
+  'absolute_expired',
+  'endpoint_gone',
+  'not_ready',
+  'connect_failed',
+  'drain',
+  'drain_timeout',
+  'no_endpoints',
+  'ignored',
+  'missing_key',
+] as const;
+export type Reason = (typeof REASONS)[number];

@@ -1,0 +1,20 @@
+/** What a decision may know about a request, whatever lane it came by. Implemented by each lane's request head. */
+export interface RequestFacts {
+  /** As sent: methods are case-sensitive. */
+  readonly method: string;
+  /** Lower case, without port and trailing dot; empty = none. */
+  readonly host: string;
+  /** Normalised path (see `match/path.ts`), starting with `/`. */
+  readonly path: string;
+  /** Raw query without `?`; empty = none. */
+  readonly query: string;
+  /** All Cookie header values joined by `; `; empty = none. */
+  readonly cookie: string;
+  /** Text of the client's address after trusted proxies, without IPv4-mapping. */
+  readonly clientAddress: string;
+  readonly scheme: 'http' | 'https';
+  /** First value of a header by its lower-case name; undefined = absent. */
+  header(name: string): string | undefined;
+  /** All values of a header, in order. */
+  headers(name: string): readonly string[];
+}

@@ -1,0 +1,27 @@
+/** Pools: the endpoints of one Service port with their states, as compiled from EndpointSlices. */
+import type { IdentityKind, PoolKey } from './ids.ts';
+
+export type EndpointState = 'Ready' | 'Draining' | 'NotReady';
+
+export interface Endpoint {
+  /** IP address to dial, without brackets. */
+  readonly address: string;
+  readonly port: number;
+  readonly state: EndpointState;
+  /** When it entered this state as seen here: wall clock, ms since the epoch. */
+  readonly since: number;
+  /** Pod name for metrics and logs; `address:port` without a targetRef. */
+  readonly pod: string;
+  /** One string per identity kind; kinds that the endpoint cannot have fall back to its Address identity. */
+  readonly identities: Readonly<Record<IdentityKind, string>>;
+}
+
+export interface Pool {
+  readonly key: PoolKey;
+  readonly namespace: string;
+  readonly service: string;
+  /** Service port number. */
+  readonly port: number;
+  /** Sorted by Address identity text, so that every replica has the same order whatever the slices' order (T40). */
+  readonly endpoints: readonly Endpoint[];
+}

@@ -1,0 +1,119 @@
+/** Kubernetes objects as Holdfast sees them: projected to the fields it uses, immutable, free of client-library types. */
+import type { Location } from './problem.ts';
+import type { StickyPolicySpec } from './sticky-policy.ts';
+
+export interface Meta {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly generation: number;
+  /** Wall clock, ms since the epoch; undefined when the object does not say (files). Absent sorts as equally old. */
+  readonly creationTimestamp: number | undefined;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Set for objects read from files. */
+  readonly location?: Location;
+}
+
+export interface ServiceBackend {
+  readonly service: string;
+  /** A Service port by number or by name. */
+  readonly port: number | string;
+}
+
+/** `undefined` = the Ingress names a resource backend, which is reported and not served. */
+export type BackendRef = ServiceBackend | undefined;
+
+export type PathType = 'Exact' | 'Prefix' | 'ImplementationSpecific';
+
+export interface IngressPath {
+  readonly path: string;
+  readonly pathType: PathType;
+  readonly backend: BackendRef;
+}
+
+export interface IngressRule {
+  /** As written; empty = the rule has no host. */
+  readonly host: string;
+  readonly paths: readonly IngressPath[];
+}
+
+export interface Ingress {
+  readonly kind: 'Ingress';
+  readonly meta: Meta;
+  readonly className: string | undefined;
+  readonly defaultBackend: BackendRef;
+  readonly hasDefaultBackend: boolean;
+  readonly rules: readonly IngressRule[];
+  readonly tls: readonly { readonly hosts: readonly string[]; readonly secretName: string }[];
+}
+
+export interface IngressClass {
+  readonly kind: 'IngressClass';
+  readonly meta: Meta;
+  readonly controller: string;
+  readonly isDefault: boolean;
+}
+
+export interface ServicePort {
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: string;
+  readonly appProtocol: string | undefined;
+}
+
+export interface Service {
+  readonly kind: 'Service';
+  readonly meta: Meta;
+  readonly type: 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName';
+  readonly externalName: string | undefined;
+  readonly publishNotReadyAddresses: boolean;
+  readonly ports: readonly ServicePort[];
+  readonly ipFamilies: readonly ('IPv4' | 'IPv6')[];
+}
+
+export interface SliceEndpoint {
+  readonly addresses: readonly string[];
+  /** `undefined` = the API's null. */
+  readonly ready: boolean | undefined;
+  readonly serving: boolean | undefined;
+  readonly terminating: boolean | undefined;
+  readonly targetRef:
+    { readonly kind: string; readonly namespace: string; readonly name: string; readonly uid: string } | undefined;
+}
+
+export interface EndpointSlice {
+  readonly kind: 'EndpointSlice';
+  readonly meta: Meta;
+  /** Name of the owning Service (label `kubernetes.io/service-name`); empty = none, the slice is ignored. */
+  readonly service: string;
+  readonly addressType: 'IPv4' | 'IPv6' | 'FQDN';
+  readonly ports: readonly { readonly name: string; readonly port: number | undefined; readonly protocol: string }[];
+  readonly endpoints: readonly SliceEndpoint[];
+}
+
+export interface Secret {
+  readonly kind: 'Secret';
+  readonly meta: Meta;
+  readonly type: string;
+  /** Decoded values by data key. */
+  readonly data: Readonly<Record<string, Uint8Array>>;
+}
+
+export interface StickyPolicy {
+  readonly kind: 'StickyPolicy';
+  readonly meta: Meta;
+  readonly spec: StickyPolicySpec;
+}
+
+export type Resource = Ingress | IngressClass | Service | EndpointSlice | Secret | StickyPolicy;
+export type ResourceKind = Resource['kind'];
+
+export const RESOURCE_KINDS = [
+  'Ingress',
+  'IngressClass',
+  'Service',
+  'EndpointSlice',
+  'Secret',
+  'StickyPolicy',
+] as const;

@@ -1,0 +1,30 @@
+/** The immutable view of all watched objects that the compiler reads, and the sink that sources feed. */
+import type { ObjectKey, ObjectRef } from './ids.ts';
+import type { Problem } from './problem.ts';
+import type { EndpointSlice, Ingress, IngressClass, Resource, Secret, Service, StickyPolicy } from './resources.ts';
+
+export interface Snapshot {
+  readonly ingresses: ReadonlyMap<ObjectKey, Ingress>;
+  readonly ingressClasses: ReadonlyMap<ObjectKey, IngressClass>;
+  readonly services: ReadonlyMap<ObjectKey, Service>;
+  readonly secrets: ReadonlyMap<ObjectKey, Secret>;
+  readonly policies: ReadonlyMap<ObjectKey, StickyPolicy>;
+  /** Slices by the key of their Service, then by their own name. */
+  readonly slicesByService: ReadonlyMap<ObjectKey, ReadonlyMap<string, EndpointSlice>>;
+}
+
+/** What a source tells the store. Sources project raw objects first; a refused object comes as `problems` without `resource`. */
+export type SourceEvent =
+  | {
+      readonly type: 'apply';
+      readonly ref: ObjectRef;
+      readonly resource: Resource | undefined;
+      readonly problems: readonly Problem[];
+    }
+  | { readonly type: 'delete'; readonly ref: ObjectRef }
+  /** Problems that belong to a source location (a file that does not parse), not to an object. Replaces what that key said before. */
+  | { readonly type: 'sourceProblems'; readonly key: string; readonly problems: readonly Problem[] }
+  /** The source has delivered everything that exists. */
+  | { readonly type: 'synced' };
+
+export type SourceSink = (event: SourceEvent) => void;

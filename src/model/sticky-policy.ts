@@ -1,0 +1,138 @@
+/** The StickyPolicy spec as a user writes it (unset stays unset; defaults are the compiler's). The schema in `src/api` yields exactly this. */
+import type { IdentityKind } from './ids.ts';
+
+/** A GEP-2257 duration such as `30s` or `1h30m`. */
+export type Duration = string;
+
+export interface TargetRef {
+  readonly group: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly sectionName?: string | undefined;
+}
+
+export interface Extract {
+  readonly offset?: number | undefined;
+  readonly length?: number | undefined;
+  readonly after?: string | undefined;
+  readonly skip?: number | undefined;
+  readonly until?: string | undefined;
+  readonly regex?: string | undefined;
+}
+
+export interface ValueMatch {
+  readonly name: string;
+  readonly value?: string | undefined;
+  readonly regex?: string | undefined;
+  readonly present?: boolean | undefined;
+}
+
+export interface WhenBlock {
+  readonly hosts?: readonly string[] | undefined;
+  readonly pathPrefixes?: readonly string[] | undefined;
+  readonly pathSuffixes?: readonly string[] | undefined;
+  readonly ignoreCase?: boolean | undefined;
+  readonly pathRegex?: string | undefined;
+  readonly methods?: readonly string[] | undefined;
+  readonly headers?: readonly ValueMatch[] | undefined;
+  readonly cookies?: readonly ValueMatch[] | undefined;
+  readonly query?: readonly ValueMatch[] | undefined;
+  readonly sourceCIDRs?: readonly string[] | undefined;
+}
+
+export interface When extends WhenBlock {
+  readonly not?: WhenBlock | undefined;
+}
+
+export type SameSite = 'Lax' | 'Strict' | 'None' | 'Unset';
+
+export interface CookieRule {
+  readonly name?: string | undefined;
+  readonly mode?: 'Insert' | 'Hash' | undefined;
+  readonly path?: string | undefined;
+  readonly domains?: readonly string[] | undefined;
+  readonly secure?: 'Auto' | 'Always' | 'Never' | undefined;
+  readonly httpOnly?: boolean | undefined;
+  readonly sameSite?: SameSite | undefined;
+  readonly conditionalSameSiteNone?: boolean | undefined;
+  readonly partitioned?: boolean | undefined;
+  readonly maxAge?: Duration | undefined;
+  readonly attributes?: readonly string[] | undefined;
+  readonly emit?: 'OnChange' | 'Always' | undefined;
+  readonly emitOn?:
+    { readonly methods?: readonly string[] | undefined; readonly statusBelow?: number | undefined } | undefined;
+  readonly cacheable?: 'MarkPrivate' | 'Skip' | 'Ignore' | undefined;
+  readonly hideFromBackend?: boolean | undefined;
+  readonly format?: 'Signed' | undefined;
+  readonly extract?: Extract | undefined;
+}
+
+export interface HeaderRule {
+  readonly name: string;
+  readonly mode: 'Hash';
+  readonly extract?: Extract | undefined;
+}
+
+export interface SourceIPRule {
+  readonly mode: 'Hash';
+  readonly ipv4Prefix?: number | undefined;
+  readonly ipv6Prefix?: number | undefined;
+}
+
+export interface QueryRule {
+  readonly name: string;
+  readonly mode: 'Hash';
+  readonly extract?: Extract | undefined;
+}
+
+export interface PathRule {
+  readonly mode: 'Hash';
+  readonly extract?: Extract | undefined;
+  readonly depth?: number | undefined;
+  readonly includeQuery?: boolean | undefined;
+}
+
+export interface HostRule {
+  readonly mode: 'Hash';
+}
+
+export interface Rule {
+  readonly name: string;
+  readonly when?: When | undefined;
+  readonly onMissing?: 'Next' | 'Balance' | 'Reject' | undefined;
+  readonly force?: boolean | undefined;
+  readonly cookie?: CookieRule | undefined;
+  readonly header?: HeaderRule | undefined;
+  readonly sourceIP?: SourceIPRule | undefined;
+  readonly query?: QueryRule | undefined;
+  readonly path?: PathRule | undefined;
+  readonly host?: HostRule | undefined;
+  readonly none?: Record<string, never> | undefined;
+}
+
+export type Algorithm = 'LeastRequests' | 'RoundRobin' | 'Random' | 'PowerOfTwo';
+
+export interface StickyPolicySpec {
+  readonly targetRefs?: readonly TargetRef[] | undefined;
+  readonly session?:
+    | {
+        readonly group?: string | undefined;
+        readonly identity?: IdentityKind | undefined;
+        readonly idleTimeout?: Duration | undefined;
+        readonly absoluteTimeout?: Duration | undefined;
+      }
+    | undefined;
+  readonly rules?: readonly Rule[] | undefined;
+  readonly newSession?: { readonly algorithm?: Algorithm | undefined } | undefined;
+  readonly onEndpointLost?:
+    | {
+        readonly action?: 'Reassign' | 'Reject' | undefined;
+        readonly statusCode?: number | undefined;
+        readonly notReadyGrace?: Duration | undefined;
+      }
+    | undefined;
+  readonly drain?:
+    { readonly action?: 'Keep' | 'Move' | undefined; readonly maxDuration?: Duration | undefined } | undefined;
+  readonly retry?:
+    { readonly attempts?: number | undefined; readonly changeOnFailure?: boolean | undefined } | undefined;
+}

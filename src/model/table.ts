@@ -1,0 +1,51 @@
+/** The immutable compiled routing table; plain data, sent to workers piece by piece. Pools travel beside it (the fast path). */
+import type { ObjectKey, PoolKey } from './ids.ts';
+import type { CompiledAffinity, CompiledPolicy, PolicyId } from './policy.ts';
+import type { PathType } from './resources.ts';
+
+export interface Route {
+  readonly namespace: string;
+  /** Name of the Ingress; empty for `--default-backend`. */
+  readonly ingress: string;
+  /** As written in the Ingress; empty for a default backend. */
+  readonly path: string;
+  readonly pathType: PathType;
+  readonly service: string;
+  /** undefined = the backend is broken (missing Service or port): answered 503. */
+  readonly pool: PoolKey | undefined;
+  /** Id of a CompiledAffinity; undefined = balanced without stickiness. */
+  readonly affinity: string | undefined;
+}
+
+export interface VirtualHost {
+  /** Lower case: `a.example`, `*.a.example`, or empty for rules without a host. */
+  readonly host: string;
+  readonly routes: readonly Route[];
+  /** Unmatched paths of this host (an Ingress's defaultBackend). */
+  readonly fallback: Route | undefined;
+}
+
+/** Which Service port a pool is made from, so that endpoint changes rebuild it without recompiling routes. */
+export interface PoolSpec {
+  readonly key: PoolKey;
+  readonly namespace: string;
+  readonly service: string;
+  readonly serviceKey: ObjectKey;
+  /** Service port number. */
+  readonly port: number;
+  /** Service port name, which EndpointSlice ports carry; empty = unnamed. */
+  readonly portName: string;
+  readonly ipFamily: 'IPv4' | 'IPv6' | undefined;
+  readonly publishNotReadyAddresses: boolean;
+  /** Loopback, link-local and unspecified addresses are not dialled: true in a cluster, where anybody may write an EndpointSlice. */
+  readonly refuseLocal?: boolean;
+}
+
+export interface Table {
+  readonly hosts: ReadonlyMap<string, VirtualHost>;
+  /** Everything that no host matched. */
+  readonly fallback: Route | undefined;
+  readonly policies: ReadonlyMap<PolicyId, CompiledPolicy>;
+  readonly affinities: ReadonlyMap<string, CompiledAffinity>;
+  readonly pools: ReadonlyMap<PoolKey, PoolSpec>;
+}

@@ -1,0 +1,22 @@
+/** What every kind of rule key provides: defaults at compile time and, for hashed keys, a reader of the value in a request. */
+import type { RequestFacts } from '../model/facts.ts';
+
+/** A compiled regular expression; matching is unanchored and takes linear time. */
+export interface Regex {
+  test(text: string): boolean;
+  /** The first group of the first match, or the whole match when the pattern has no group; undefined = no match. */
+  firstGroup(text: string): string | undefined;
+}
+
+/** Throws on bad syntax. Injected, so that pure code does not choose the engine. */
+export type RegexCompiler = (pattern: string, ignoreCase: boolean) => Regex;
+
+/** The value of a key in a request; undefined = the key is missing. Never an empty string. */
+export type KeyReader = (facts: RequestFacts) => string | undefined;
+
+export interface RuleKind<Spec, Key> {
+  /** The key with all defaults applied. `spec` has passed the schema. */
+  compile(spec: Spec): Key;
+  /** How to read the value that is hashed; undefined = this key is not hashed (tokens, `none`). */
+  extractor(key: Key, regex: RegexCompiler): KeyReader | undefined;
+}

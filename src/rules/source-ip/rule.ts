@@ -1,0 +1,18 @@
+/** Key `sourceIP`: the client's address, or the network it lies in. */
+import { maskIp, parseIp } from '../../model/ip.ts';
+import type { HashKey } from '../../model/policy.ts';
+import type { SourceIPRule } from '../../model/sticky-policy.ts';
+import type { RuleKind } from '../kind.ts';
+
+export const sourceIPRule: RuleKind<SourceIPRule, Extract<HashKey, { kind: 'sourceIP' }>> = {
+  compile: (spec) => ({
+    kind: 'sourceIP',
+    mode: spec.mode,
+    ipv4Prefix: spec.ipv4Prefix ?? 32,
+    ipv6Prefix: spec.ipv6Prefix ?? 128,
+  }),
+  extractor: (key) => (facts) => {
+    const ip = parseIp(facts.clientAddress);
+    return ip === undefined ? undefined : maskIp(ip, key.ipv4Prefix, key.ipv6Prefix);
+  },
+};

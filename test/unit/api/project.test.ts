@@ -1,0 +1,378 @@
+/** Projection: raw objects to the model, loose about what is not used, exact about what is. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { project, type Projection } from '../../../src/api/project.ts';
+import type { Resource, ResourceKind } from '../../../src/model/resources.ts';
+import { RESOURCE_KINDS } from '../../../src/model/resources.ts';
+
+function read(yaml: string): Projection {
+  const projection = project(parse(yaml));
+  if (projection === undefined) throw new Error('the kind is not watched');
+  return projection;
+}
+
+function resource<K extends ResourceKind>(yaml: string, kind: K): Extract<Resource, { kind: K }> {
+  const projection = read(yaml);
+  expect(projection.problems).toEqual([]);
+  if (projection.resource?.kind !== kind) throw new Error(`no ${kind}`);
+  return projection.resource as Extract<Resource, { kind: K }>;
+}
+
+const fieldsOf = (projection: Projection): string[] => projection.problems.map(({ field }) => field);
+
+const VERSIONS: Readonly<Record<ResourceKind, string>> = {
+  Ingress: 'networking.k8s.io/v1',
+  IngressClass: 'networking.k8s.io/v1',
+  Service: 'v1',
+  EndpointSlice: 'discovery.k8s.io/v1',
+  Secret: 'v1',
+  StickyPolicy: 'holdfast.dev/v1alpha1',
+};
+
+const head = (kind: ResourceKind): string => `apiVersion: ${VERSIONS[kind]}\nkind: ${kind}\nmetadata: {name: shop}\n`;
+
+describe('kinds', () => {
+  test.each(['Deployment', 'ConfigMap', 'List', 'constructor', '__proto__'])(
+    '%s is not watched and no problem',
+    (kind) => {
+      expect(project({ apiVersion: 'v1', kind, metadata: { name: 'a' } })).toBeUndefined();
+    },
+  );
+
+  test('a namesake of another group is not ours to judge', () => {
+    expect(project({ apiVersion: 'serving.knative.dev/v1', kind: 'Service', metadata: { name: 'a' } })).toBeUndefined();
+  });
+
+  test.each([
+    ['Ingress', 'extensions/v1beta1', 'networking.k8s.io/v1'],
+    ['Ingress', 'networking.k8s.io/v1beta1', 'networking.k8s.io/v1'],
+    ['EndpointSlice', 'discovery.k8s.io/v1beta1', 'discovery.k8s.io/v1'],
+    ['StickyPolicy', 'holdfast.dev/v1', 'holdfast.dev/v1alpha1'],
+    ['Service', undefined, 'v1'],
+  ])('%s in version %s says which version to write', (kind, apiVersion, wanted) => {
+    const projection = project({ apiVersion, kind, metadata: { name: 'a', namespace: 'b' } });
+    expect(projection?.resource).toBeUndefined();
+    expect(projection?.ref).toEqual({ kind, namespace: 'b', name: 'a' });
+    expect(projection?.problems).toMatchObject([{ field: 'apiVersion', severity: 'error' }]);
+    expect(projection?.problems[0]?.message).toContain(wanted);
+  });
+
+  test.each([undefined, null, 3, 'text', [], {}, { kind: 3 }, { kind: '' }])('%j is refused as no object', (raw) => {
+    expect(project(raw)).toMatchObject({ resource: undefined, problems: [{ severity: 'error' }] });
+  });
+
+  test('nothing that JSON can say makes it throw', () => {
+    const kind = fc.constantFrom(...RESOURCE_KINDS);
+    fc.assert(
+      fc.property(
+        kind,
+        fc.jsonValue(),
+        fc.jsonValue(),
+        fc.dictionary(fc.string(), fc.jsonValue()),
+        (name, a, b, more) => {
+          const objects = [
+            {
+              apiVersion: VERSIONS[name],
+              kind: name,
+              metadata: { name: 'x' },
+              spec: a,
+              data: b,
+              endpoints: b,
+              ports: a,
+              addressType: 'IPv4',
+            },
+            { apiVersion: VERSIONS[name], kind: name, metadata: a, ...more },
+            {
+              apiVersion: VERSIONS[name],
+              kind: name,
+              metadata: { name: 'x', annotations: a },
+              spec: { rules: [{ http: { paths: [a, b] } }], ports: b },
+            },
+          ];
+          for (const raw of objects) expect(project(raw)?.problems).toBeDefined();
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('metadata', () => {
+  test('is taken over, with the default namespace and the place in its file', () => {
+    const raw = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: {
+        name: 'a',
+        uid: 'u',
+        generation: 3,
+        creationTimestamp: '2026-01-02T03:04:05Z',
+        annotations: { x: 'y' },
+        labels: { l: 'm' },
+      },
+    };
+    const location = { file: 'a.yaml', line: 7 };
+    expect(project(raw, location)?.resource?.meta).toEqual({
+      namespace: 'default',
+      name: 'a',
+      uid: 'u',
+      generation: 3,
+      creationTimestamp: Date.UTC(2026, 0, 2, 3, 4, 5),
+      annotations: { x: 'y' },
+      labels: { l: 'm' },
+      location,
+    });
+    expect(project({ ...raw, metadata: {} }, location)?.problems).toMatchObject([{ field: 'metadata.name', location }]);
+  });
+
+  test('an annotation that is no text is reported and kept as text, so that a restriction never falls away', () => {
+    const projection = read(
+      `${head('Service')}spec: {}`.replace('name: shop', 'name: shop, annotations: {a/limit-rps: 5, b: true, c: [1]}'),
+    );
+    expect(fieldsOf(projection)).toEqual([
+      'metadata.annotations[a/limit-rps]',
+      'metadata.annotations.b',
+      'metadata.annotations.c',
+    ]);
+    expect(projection.resource?.meta.annotations).toEqual({ 'a/limit-rps': '5', b: 'true', c: '' });
+  });
+
+  test.each([
+    ['{name: A}', 'metadata.name'],
+    ['{name: a/b}', 'metadata.name'],
+    ['{name: 3}', 'metadata.name'],
+    ['{}', 'metadata.name'],
+    ['{name: a, namespace: B}', 'metadata.namespace'],
+    ['[]', 'metadata'],
+  ])('%s is refused at %s', (metadata, field) => {
+    const projection = read(`apiVersion: v1\nkind: Secret\nmetadata: ${metadata}`);
+    expect(projection.resource).toBeUndefined();
+    expect(fieldsOf(projection)).toEqual([field]);
+  });
+
+  test('a bad time is reported and the object is used', () => {
+    const projection = read('apiVersion: v1\nkind: Secret\nmetadata: {name: a, creationTimestamp: yesterday}');
+    expect(fieldsOf(projection)).toEqual(['metadata.creationTimestamp']);
+    expect(projection.resource?.meta.creationTimestamp).toBeUndefined();
+  });
+});
+
+describe('Ingress', () => {
+  test('is read with its rules, backends, class and certificates', () => {
+    const ingress = resource(
+      `${head('Ingress')}
+spec:
+  ingressClassName: holdfast
+  unknownField: {a: b}
+  defaultBackend: {service: {name: rest, port: {name: http}}}
+  tls: [{hosts: [a.example], secretName: cert}]
+  rules:
+  - host: A.example
+    http:
+      paths:
+      - {path: /, pathType: Prefix, backend: {service: {name: shop, port: {number: 80}}}}
+      - {pathType: ImplementationSpecific, backend: {service: {name: shop, port: {number: 80}}}}
+  - host: b.example`,
+      'Ingress',
+    );
+    expect(ingress).toMatchObject({
+      className: 'holdfast',
+      hasDefaultBackend: true,
+      defaultBackend: { service: 'rest', port: 'http' },
+      tls: [{ hosts: ['a.example'], secretName: 'cert' }],
+      rules: [
+        {
+          host: 'A.example',
+          paths: [
+            { path: '/', pathType: 'Prefix', backend: { service: 'shop', port: 80 } },
+            { path: '/', pathType: 'ImplementationSpecific', backend: { service: 'shop', port: 80 } },
+          ],
+        },
+        { host: 'b.example', paths: [] },
+      ],
+    });
+  });
+
+  test('one bad path leaves the others; a bad backend leaves its path, without a Service', () => {
+    const projection = read(`${head('Ingress')}
+spec:
+  rules:
+  - http:
+      paths:
+      - {path: a, pathType: Prefix, backend: {service: {name: a, port: {number: 80}}}}
+      - {path: /b, pathType: Prefixed, backend: {service: {name: a, port: {number: 80}}}}
+      - {path: /c, backend: {service: {name: a, port: {number: 80}}}}
+      - {path: /d, pathType: Exact}
+      - 7
+      - {path: /e, pathType: Exact, backend: {resource: {kind: StorageBucket, name: x}}}
+      - {path: /f, pathType: Exact, backend: {service: {name: a, port: {number: 70000}}}}
+      - {path: /g, pathType: Exact, backend: {service: {name: a, port: {number: 80, name: http}}}}
+      - {path: /h, pathType: Exact, backend: {service: {name: a}}}
+      - {path: /i, pathType: Exact, backend: {service: {port: {number: 1}}}}
+      - {path: /j, pathType: Exact, backend: {service: {name: a, port: {}}}}
+      - {path: /ok, pathType: Exact, backend: {service: {name: a, port: {number: 80}}}}`);
+    const at = 'spec.rules[0].http.paths';
+    expect(fieldsOf(projection).toSorted()).toEqual(
+      [
+        `${at}[4]`,
+        `${at}[0].path`,
+        `${at}[1].pathType`,
+        `${at}[2].pathType`,
+        `${at}[3].backend`,
+        `${at}[5].backend.resource`,
+        `${at}[6].backend.service.port.number`,
+        `${at}[7].backend.service.port`,
+        `${at}[8].backend.service.port`,
+        `${at}[9].backend.service.name`,
+        `${at}[10].backend.service.port`,
+      ].toSorted(),
+    );
+    if (projection.resource?.kind !== 'Ingress') throw new Error('no Ingress');
+    const paths = projection.resource.rules[0]?.paths.map(({ path, backend }) => [path, backend?.service]);
+    expect(paths).toEqual([...['/e', '/f', '/g', '/h', '/i', '/j'].map((path) => [path, undefined]), ['/ok', 'a']]);
+  });
+
+  test('a rule whose host is no text is left out, instead of catching every host', () => {
+    const projection = read(`${head('Ingress')}spec: {rules: [{host: 3, http: {paths: []}}, {host: a.example}]}`);
+    expect(fieldsOf(projection)).toEqual(['spec.rules[0].host']);
+    expect(projection.resource).toMatchObject({ rules: [{ host: 'a.example' }] });
+  });
+
+  test('without a spec it is refused', () => {
+    expect(read(head('Ingress'))).toMatchObject({ resource: undefined, problems: [{ field: 'spec' }] });
+  });
+});
+
+test('IngressClass: cluster-scoped, with its default mark', () => {
+  const yaml = `apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: a, namespace: ignored, annotations: {ingressclass.kubernetes.io/is-default-class: "true"}}
+spec: {controller: holdfast.dev/ingress-controller}`;
+  const found = resource(yaml, 'IngressClass');
+  expect(found).toMatchObject({
+    controller: 'holdfast.dev/ingress-controller',
+    isDefault: true,
+    meta: { namespace: '' },
+  });
+});
+
+describe('Service', () => {
+  test('is read with what is used and defaults for the rest', () => {
+    const yaml = `${head('Service')}spec: {ipFamilies: [IPv6, IPv4], publishNotReadyAddresses: true, ports: [{port: 80, name: http, appProtocol: ws}, {port: 53, protocol: UDP}]}`;
+    expect(resource(yaml, 'Service')).toMatchObject({
+      type: 'ClusterIP',
+      publishNotReadyAddresses: true,
+      ipFamilies: ['IPv6', 'IPv4'],
+      ports: [
+        { port: 80, name: 'http', protocol: 'TCP', appProtocol: 'ws' },
+        { port: 53, name: '', protocol: 'UDP', appProtocol: undefined },
+      ],
+    });
+  });
+
+  test('a bad port leaves the others', () => {
+    const projection = read(`${head('Service')}spec: {ports: [{port: "80"}, {}, {port: 0}, {port: 81}]}`);
+    expect(fieldsOf(projection)).toEqual(['spec.ports[0].port', 'spec.ports[1].port', 'spec.ports[2].port']);
+    expect(projection.resource).toMatchObject({ ports: [{ port: 81 }] });
+  });
+
+  test('an unknown type is refused: it must not pass for a ClusterIP', () => {
+    expect(read(`${head('Service')}spec: {type: ExternalNam}`)).toMatchObject({
+      resource: undefined,
+      problems: [{ field: 'spec.type' }],
+    });
+  });
+});
+
+describe('EndpointSlice', () => {
+  test('T37 conditions stay true, false or unsaid', () => {
+    const yaml = `${head('EndpointSlice').replace('name: shop', 'name: shop-x, labels: {kubernetes.io/service-name: shop}')}
+addressType: IPv4
+ports: [{name: http, port: 8080}, {}]
+endpoints:
+- {addresses: [10.0.0.1], conditions: {ready: true, serving: false, terminating: null}, targetRef: {kind: Pod, name: p, uid: u}}
+- {addresses: [10.0.0.2]}`;
+    expect(resource(yaml, 'EndpointSlice')).toMatchObject({
+      service: 'shop',
+      addressType: 'IPv4',
+      ports: [
+        { name: 'http', port: 8080, protocol: 'TCP' },
+        { name: '', port: undefined, protocol: 'TCP' },
+      ],
+      endpoints: [
+        {
+          ready: true,
+          serving: false,
+          terminating: undefined,
+          targetRef: { kind: 'Pod', namespace: 'default', name: 'p', uid: 'u' },
+        },
+        { ready: undefined, serving: undefined, terminating: undefined, targetRef: undefined },
+      ],
+    });
+  });
+
+  test('bad endpoints and conditions are reported, the others stay', () => {
+    const projection = read(`${head('EndpointSlice')}
+addressType: IPv4
+endpoints: [{addresses: []}, {addresses: [10.0.0.1], conditions: {ready: "yes"}}, x]`);
+    expect(fieldsOf(projection).toSorted()).toEqual([
+      'endpoints[0].addresses',
+      'endpoints[1].conditions.ready',
+      'endpoints[2]',
+    ]);
+    expect(projection.resource).toMatchObject({ endpoints: [{ addresses: ['10.0.0.1'] }] });
+  });
+
+  test('an unknown address type is refused', () => {
+    expect(read(`${head('EndpointSlice')}addressType: IPX`).resource).toBeUndefined();
+  });
+});
+
+describe('Secret', () => {
+  test('values are decoded, stringData wins', () => {
+    const secret = resource(
+      `${head('Secret')}type: kubernetes.io/tls\ndata: {a: aGVsbG8=, b: eA==}\nstringData: {b: "ü"}`,
+      'Secret',
+    );
+    expect(secret.type).toBe('kubernetes.io/tls');
+    expect(Object.entries(secret.data).map(([key, value]) => [key, Buffer.from(value).toString()])).toEqual([
+      ['a', 'hello'],
+      ['b', 'ü'],
+    ]);
+  });
+
+  test('a value that is not base64 is reported by its key alone', () => {
+    const projection = read(`${head('Secret')}data: {a: "hunter2!", b: aGVsbG8=, c: 4711}`);
+    expect(fieldsOf(projection)).toEqual(['data[a]', 'data.c']);
+    expect(JSON.stringify(projection.problems)).not.toMatch(/hunter2|4711/);
+    expect(projection.resource).toMatchObject({ data: { b: expect.anything() as unknown } });
+  });
+});
+
+describe('StickyPolicy', () => {
+  test('is taken over as written', () => {
+    const policy = resource(
+      `${head('StickyPolicy')}spec: {rules: [{name: a, none: {}}]}\nstatus: {anything: 1}`,
+      'StickyPolicy',
+    );
+    expect(policy.spec).toEqual({ rules: [{ name: 'a', none: {} }] });
+  });
+
+  test('is refused as a whole, with a path below spec', () => {
+    const projection = read(
+      `${head('StickyPolicy')}spec: {rules: [{name: a, cookie: {path: /a;b}}], retry: {attempts: 1}}`,
+    );
+    expect(projection.resource).toBeUndefined();
+    expect(fieldsOf(projection)).toEqual(['spec.rules[0].cookie.path']);
+  });
+
+  test('an unknown field beside spec is refused', () => {
+    const projection = read(`${head('StickyPolicy')}spec: {}\nrules: []`);
+    expect(projection).toMatchObject({ resource: undefined, problems: [{ field: 'rules' }] });
+  });
+
+  test('without a spec it is refused', () => {
+    expect(read(head('StickyPolicy'))).toMatchObject({ resource: undefined, problems: [{ field: 'spec' }] });
+  });
+});

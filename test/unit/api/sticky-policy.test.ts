@@ -1,0 +1,70 @@
+/** The StickyPolicy schema: what it accepts, what it refuses, whom it blames and what it says. */
+import { expect, expectTypeOf, test } from 'vitest';
+import type { z } from 'zod';
+import type { specSchema } from '../../../src/api/sticky-policy.ts';
+import { fieldPath, validateSpec } from '../../../src/api/validate.ts';
+import type { StickyPolicySpec } from '../../../src/model/sticky-policy.ts';
+import { COOKIE_FIELDS } from '../../../src/rules/cookie/schema.ts';
+import { ACCEPTED, REFUSED } from './policies.ts';
+
+test.each(ACCEPTED)('accepts %s', (_title, spec) => {
+  expect(validateSpec(spec).findings).toBeUndefined();
+});
+
+test.each(REFUSED)('refuses %s', (_title, spec, field, says) => {
+  const findings = (validateSpec(spec).findings ?? []).map(({ path, message }) => [fieldPath('', path), message]);
+  const found = findings.find(([path]) => path === field);
+  expect(found, JSON.stringify(findings)).toBeDefined();
+  expect(found?.[1]).toMatch(says);
+});
+
+test('what the schema yields is what the model says', () => {
+  expectTypeOf<z.infer<typeof specSchema>>().toExtend<StickyPolicySpec>();
+});
+
+test('an accepted spec comes back as it was written', () => {
+  const spec = { rules: [{ name: 'a', cookie: { name: 'HF' } }], session: { idleTimeout: '30m' } };
+  expect(validateSpec(spec).spec).toEqual(spec);
+});
+
+test('every finding of a spec is reported, not the first one only', () => {
+  const spec = { retry: { attempts: 9 }, drain: { action: 'Wait' }, rules: [{ name: 'A', none: {} }] };
+  const paths = validateSpec(spec).findings?.map(({ path }) => fieldPath('spec', path));
+  expect(paths?.toSorted()).toEqual(['spec.drain.action', 'spec.retry.attempts', 'spec.rules[0].name']);
+});
+
+test('every field of a cookie is refused by each mode that does not use it, and only by those', () => {
+  const sample: Record<keyof typeof COOKIE_FIELDS, unknown> = {
+    name: 'a',
+    path: '/',
+    domains: ['a.example'],
+    secure: 'Always',
+    httpOnly: true,
+    sameSite: 'Lax',
+    conditionalSameSiteNone: true,
+    partitioned: false,
+    maxAge: '1h',
+    attributes: ['a'],
+    emit: 'Always',
+    emitOn: { statusBelow: 400 },
+    cacheable: 'Skip',
+    hideFromBackend: true,
+    format: 'Signed',
+    extract: { offset: 1 },
+  };
+  for (const [field, modes] of Object.entries(COOKIE_FIELDS)) {
+    for (const mode of ['Insert', 'Hash'] as const) {
+      const cookie = { name: 'a', mode, [field]: sample[field as keyof typeof COOKIE_FIELDS] };
+      const { findings } = validateSpec({ rules: [{ name: 'a', cookie }] });
+      expect([field, mode, findings === undefined]).toEqual([field, mode, modes.includes(mode)]);
+    }
+  }
+});
+
+test.each([undefined, null, 1, 'x', [], () => 1, Symbol('x'), new Date(), { toString: 3 }])(
+  'never throws on %s',
+  (raw) => {
+    expect(() => validateSpec(raw)).not.toThrow();
+    expect(() => validateSpec({ rules: [raw], session: raw })).not.toThrow();
+  },
+);
