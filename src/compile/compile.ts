@@ -1,0 +1,117 @@
+/** Compiles a snapshot into the routing table: pure, and the same whatever order the snapshot's maps have. */
+import type { PoolKey } from '../model/ids.ts';
+import type { Ingress } from '../model/resources.ts';
+import type { Problem } from '../model/problem.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import type { PoolSpec, Route, Table, VirtualHost } from '../model/table.ts';
+import { policyFromAnnotations, readAnnotations } from '../api/annotations.ts';
+import type { DraftRoute, Drafts } from './draft.ts';
+import type { CompileOptions } from './options.ts';
+import { Affinities } from './passes/affinities.ts';
+import { Attachment, type IngressWishes } from './passes/attachment.ts';
+import { Backends } from './passes/backends.ts';
+import { selectIngresses, watched } from './passes/classes.ts';
+import { Hosts } from './passes/hosts.ts';
+import { PolicyTargets } from './passes/targets.ts';
+import { ProblemReport, refOf } from './report.ts';
+
+export type { CompileOptions } from './options.ts';
+
+export interface Compiled {
+  readonly table: Table;
+  /** Of the compilation alone; the sources and the projection report theirs to the store. */
+  readonly problems: Problem[];
+}
+
+export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
+  const report = new ProblemReport();
+  const ingresses = selectIngresses(snapshot, options, report);
+  const { wishes, closed } = readWishes(ingresses, report);
+
+  const backends = new Backends(snapshot.services, options.inCluster);
+  const hosts = new Hosts(backends, closed, report);
+  for (const ingress of ingresses) hosts.add(ingress);
+  const drafts = hosts.finish(options);
+
+  const namespaces = watched(options);
+  const attachment = new Attachment(snapshot.policies, new PolicyTargets(snapshot, namespaces, report), wishes);
+  attachment.reportLoose(report, namespaces);
+
+  const table = { ...attach(drafts, attachment, report), pools: poolsOf(drafts) };
+  reportUnseenReadiness(table, snapshot, report);
+  return { table, problems: report.sorted() };
+}
+
+/** What the annotations ask for, and which Ingresses they close: one that restricts access and cannot be honoured must not let anybody in. */
+function readWishes(
+  ingresses: readonly Ingress[],
+  report: ProblemReport,
+): { wishes: Map<Ingress, IngressWishes>; closed: Set<Ingress> } {
+  const wishes = new Map<Ingress, IngressWishes>();
+  const closed = new Set<Ingress>();
+  for (const ingress of ingresses) {
+    const { settings, problems, closes } = readAnnotations(ingress.meta, refOf(ingress));
+    report.addAll(problems);
+    wishes.set(ingress, { policyName: settings.stickyPolicy, spec: policyFromAnnotations(settings) });
+    if (closes) closed.add(ingress);
+  }
+  return { wishes, closed };
+}
+
+/** Gives every route its affinity; those of policies that turn out to collide stay without. */
+function attach(drafts: Drafts, attachment: Attachment, report: ProblemReport): Omit<Table, 'pools'> {
+  const uses = new Affinities();
+  const wanted = new Map<DraftRoute, string>();
+  for (const draft of allDrafts(drafts)) {
+    const applied = draft.pool === undefined ? undefined : attachment.policyOf(draft);
+    if (applied !== undefined && draft.pool !== undefined) wanted.set(draft, uses.use(applied, draft, draft.pool.key));
+  }
+  const { affinities, policies } = uses.finish(report);
+
+  const route = (draft: DraftRoute): Route => {
+    const affinity = wanted.get(draft);
+    return {
+      namespace: draft.namespace,
+      ingress: draft.ingress?.meta.name ?? '',
+      path: draft.path,
+      pathType: draft.pathType,
+      service: draft.service,
+      pool: draft.pool?.key,
+      affinity: affinity !== undefined && affinities.has(affinity) ? affinity : undefined,
+    };
+  };
+  const hosts = new Map<string, VirtualHost>();
+  for (const { host, routes, fallback } of drafts.hosts.values()) {
+    hosts.set(host, { host, routes: routes.map(route), fallback: fallback && route(fallback) });
+  }
+  return { hosts, fallback: drafts.fallback && route(drafts.fallback), policies, affinities };
+}
+
+/** Only pools that some route leads to are built and sent to the workers. */
+function poolsOf(drafts: Drafts): Map<PoolKey, PoolSpec> {
+  const pools = new Map<PoolKey, PoolSpec>();
+  for (const { pool } of allDrafts(drafts)) if (pool !== undefined) pools.set(pool.key, pool);
+  return pools;
+}
+
+function* allDrafts({ hosts, fallback }: Drafts): Generator<DraftRoute> {
+  for (const host of hosts.values()) {
+    yield* host.routes;
+    if (host.fallback !== undefined) yield host.fallback;
+  }
+  if (fallback !== undefined) yield fallback;
+}
+
+/** With publishNotReadyAddresses every endpoint says it is ready, so a session never leaves a pod that is not. */
+function reportUnseenReadiness(table: Table, snapshot: Snapshot, report: ProblemReport): void {
+  const told = new Set<string>();
+  for (const { policy, service } of table.affinities.values()) {
+    const namespace = table.policies.get(policy)?.namespace ?? '';
+    const object = snapshot.services.get(`${namespace}/${service}`);
+    if (object?.publishNotReadyAddresses !== true || told.has(service + '\0' + namespace)) continue;
+    told.add(service + '\0' + namespace);
+    const message =
+      'With publishNotReadyAddresses every pod counts as ready, so sessions stay with pods that are not; remove it, or use another Service for HTTP traffic.';
+    report.warning(object, 'spec.publishNotReadyAddresses', message);
+  }
+}

@@ -1,0 +1,200 @@
+/** Builds a pool from the EndpointSlices of its Service: one endpoint a pod, whatever slices, families or ports it stands in. */
+import type { IdentityKind } from '../model/ids.ts';
+import { formatIp, parseIp, type Ip } from '../model/ip.ts';
+import type { Endpoint, EndpointState, Pool } from '../model/pool.ts';
+import type { Problem } from '../model/problem.ts';
+import type { EndpointSlice, SliceEndpoint } from '../model/resources.ts';
+import type { PoolSpec } from '../model/table.ts';
+import { compareText } from './order.ts';
+import { problemOf } from './report.ts';
+
+/** An endpoint before its `since` is known. */
+interface Candidate {
+  readonly address: string;
+  readonly port: number;
+  readonly state: EndpointState;
+  readonly pod: string;
+  readonly hasPod: boolean;
+  readonly identities: Readonly<Record<IdentityKind, string>>;
+  /** Of the family the Service prefers. */
+  readonly preferred: boolean;
+}
+
+/** Higher is better: of several entries of one pod the best state counts. */
+const RANK: Readonly<Record<EndpointState, number>> = { Ready: 2, Draining: 1, NotReady: 0 };
+
+/**
+ * @param slices of the pool's Service, in any order
+ * @param previous the pool as it was: an endpoint of the same identity and state keeps its `since`
+ * @param now wall clock, ms since the epoch
+ */
+export function buildPool(
+  spec: PoolSpec,
+  slices: Iterable<EndpointSlice>,
+  previous: Pool | undefined,
+  now: number,
+): { pool: Pool; problems: Problem[] } {
+  const problems: Problem[] = [];
+  const ordered = [...slices].sort((a, b) => compareText(a.meta.name, b.meta.name));
+  const candidates = ordered.flatMap((slice) => readSlice(spec, slice, problems));
+  if (candidates.length === 0) reportMissingPort(spec, ordered, problems);
+
+  const before = new Map(previous?.endpoints.map((endpoint) => [endpoint.identities.PodUID, endpoint]));
+  const endpoints = mergeAddresses(mergePods(candidates)).map(({ address, port, state, pod, identities }): Endpoint => {
+    const known = before.get(identities.PodUID);
+    return { address, port, state, since: known?.state === state ? known.since : now, pod, identities };
+  });
+  endpoints.sort((a, b) => compareText(a.identities.Address, b.identities.Address));
+  const { key, namespace, service, port } = spec;
+  return { pool: { key, namespace, service, port, endpoints }, problems };
+}
+
+/** undefined = gone: terminating and not serving any more. Null means ready, serving as ready, not terminating (EndpointSlice v1 API reference). */
+export function endpointState({ ready, serving, terminating }: SliceEndpoint): EndpointState | undefined {
+  const isReady = ready ?? true;
+  if (terminating ?? false) return (serving ?? isReady) ? 'Draining' : undefined;
+  return isReady ? 'Ready' : 'NotReady';
+}
+
+function readSlice(spec: PoolSpec, slice: EndpointSlice, problems: Problem[]): Candidate[] {
+  if (slice.addressType === 'FQDN') {
+    problems.push(
+      problemOf('error', slice, 'addressType', 'FQDN slices are not served; write IPv4 or IPv6 addresses.'),
+    );
+    return [];
+  }
+  const index = slice.ports.findIndex((port) => port.name === spec.portName && port.protocol === 'TCP');
+  const port = slice.ports[index];
+  if (port === undefined) return [];
+  if (port.port === undefined) {
+    problems.push(
+      problemOf(
+        'error',
+        slice,
+        `ports[${index}].port`,
+        'The port has no number, so there is nothing to dial; write one.',
+      ),
+    );
+    return [];
+  }
+  const candidates: Candidate[] = [];
+  for (const [position, endpoint] of slice.endpoints.entries()) {
+    const state = endpointState(endpoint);
+    // The API: "consumers should only use the first address"; further ones are of the same pod.
+    const text = endpoint.addresses[0];
+    if (state === undefined || text === undefined) continue;
+    const ip = parseIp(text);
+    const fault = ip === undefined ? 'is no IP address' : spec.refuseLocal === true ? localFault(ip) : undefined;
+    if (ip === undefined || fault !== undefined) {
+      const message = `${JSON.stringify(text)} ${fault}, so it is not dialled; write the address of a pod or a host.`;
+      problems.push(problemOf('error', slice, `endpoints[${position}].addresses[0]`, message));
+      continue;
+    }
+    candidates.push(makeCandidate(spec, slice, endpoint, ip, port.port, state));
+  }
+  return candidates;
+}
+
+function makeCandidate(
+  spec: PoolSpec,
+  slice: EndpointSlice,
+  { targetRef }: SliceEndpoint,
+  ip: Ip,
+  port: number,
+  state: EndpointState,
+): Candidate {
+  const address = formatIp(ip);
+  const hostPort = ip.version === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+  const byAddress = `addr:${hostPort}`;
+  const name = targetRef?.name ?? '';
+  const namespace = targetRef?.namespace || slice.meta.namespace;
+  const uid = targetRef?.uid ?? '';
+  return {
+    address,
+    port,
+    state,
+    pod: name === '' ? hostPort : name,
+    hasPod: uid !== '' || name !== '',
+    identities: {
+      PodUID: uid === '' ? byAddress : `uid:${uid}`,
+      PodName: name === '' ? byAddress : `pod:${namespace}/${name}`,
+      Address: byAddress,
+    },
+    preferred: spec.ipFamily === undefined || spec.ipFamily === (ip.version === 6 ? 'IPv6' : 'IPv4'),
+  };
+}
+
+/** One candidate a pod: the address to dial from the preferred family, the best state of all its entries. */
+function mergePods(candidates: readonly Candidate[]): Candidate[] {
+  const byPod = new Map<string, Candidate>();
+  for (const candidate of candidates) {
+    // Without a UID the name tells pods apart; without either, the address.
+    const { PodUID, PodName, Address } = candidate.identities;
+    const key = PodUID === Address ? PodName : PodUID;
+    const known = byPod.get(key);
+    if (known === undefined) byPod.set(key, candidate);
+    else {
+      const dialled = isBetterAddress(candidate, known) ? candidate : known;
+      byPod.set(key, { ...dialled, state: betterState(known.state, candidate.state) });
+    }
+  }
+  return [...byPod.values()];
+}
+
+/**
+ * One candidate an address: a second entry without a targetRef is the same endpoint, and of two pods that claim one
+ * address (a new pod that took over the address of one just gone) only the one in the better state can be there.
+ */
+function mergeAddresses(candidates: readonly Candidate[]): Candidate[] {
+  const byAddress = new Map<string, Candidate>();
+  for (const candidate of candidates) {
+    const key = candidate.identities.Address;
+    const known = byAddress.get(key);
+    if (known === undefined) byAddress.set(key, candidate);
+    else if (known.hasPod === candidate.hasPod)
+      byAddress.set(key, compareClaims(candidate, known) < 0 ? candidate : known);
+    else {
+      const pod = candidate.hasPod ? candidate : known;
+      byAddress.set(key, { ...pod, state: betterState(known.state, candidate.state) });
+    }
+  }
+  return [...byAddress.values()];
+}
+
+function compareClaims(a: Candidate, b: Candidate): number {
+  return RANK[b.state] - RANK[a.state] || compareText(a.identities.PodUID, b.identities.PodUID);
+}
+
+/** The preferred family, then the better state, then the same one on every replica. */
+function isBetterAddress(a: Candidate, b: Candidate): boolean {
+  if (a.preferred !== b.preferred) return a.preferred;
+  return (RANK[b.state] - RANK[a.state] || compareText(a.identities.Address, b.identities.Address)) < 0;
+}
+
+function betterState(a: EndpointState, b: EndpointState): EndpointState {
+  return RANK[a] >= RANK[b] ? a : b;
+}
+
+/** Addresses that would lead to the proxy itself or its node (RFC 1122 section 3.2.1.3, RFC 3927, RFC 4291). */
+function localFault({ version, words }: Ip): string | undefined {
+  const [first = 0, second = 0, third = 0, fourth = 0] = words;
+  if (version === 4) {
+    if (first >>> 24 === 127) return 'is a loopback address';
+    if (first >>> 24 === 0) return 'is an unspecified address';
+    return first >>> 16 === 0xa9fe ? 'is a link-local address' : undefined;
+  }
+  if (first === 0 && second === 0 && third === 0 && fourth <= 1) {
+    return fourth === 1 ? 'is a loopback address' : 'is an unspecified address';
+  }
+  return first >>> 22 === 0xfe80 >>> 6 ? 'is a link-local address' : undefined;
+}
+
+/** Slices with endpoints but none with the Service's port: nearly always a name that differs by mistake. */
+function reportMissingPort(spec: PoolSpec, slices: readonly EndpointSlice[], problems: Problem[]): void {
+  const slice = slices.find(({ addressType, endpoints }) => addressType !== 'FQDN' && endpoints.length > 0);
+  const named = slices.some(({ ports }) => ports.some(({ name }) => name === spec.portName));
+  if (slice === undefined || named) return;
+  const wanted = spec.portName === '' ? 'without a name' : `named "${spec.portName}"`;
+  const message = `Service ${spec.serviceKey} needs a TCP port ${wanted} here, as in its own port ${spec.port}; without it the Service has no endpoints.`;
+  problems.push(problemOf('warning', slice, 'ports', message));
+}

@@ -1,0 +1,24 @@
+/** What the compiler is told besides the snapshot. */
+
+/** A Service port named by a flag. */
+export interface ServicePortOption {
+  readonly namespace: string;
+  readonly service: string;
+  /** A Service port by number or by name. */
+  readonly port: number | string;
+}
+
+export interface CompileOptions {
+  /** `spec.controller` of the IngressClasses that are ours. */
+  readonly controllerName: string;
+  /** The class name that counts as ours when no IngressClass object of that name exists. */
+  readonly ingressClass: string;
+  /** Also serve Ingresses that name no class. */
+  readonly watchIngressWithoutClass: boolean;
+  /** Empty = all namespaces. */
+  readonly watchNamespaces: readonly string[];
+  /** Serves what nothing else takes. */
+  readonly defaultBackend: ServicePortOption | undefined;
+  /** In a cluster, endpoints at loopback, link-local and unspecified addresses are refused. */
+  readonly inCluster: boolean;
+}

@@ -1,0 +1,154 @@
+/** Pass 3: the rules of all Ingresses, merged into one list of routes per host; of two with the same host and path the older wins. */
+import type { BackendRef, Ingress, IngressRule } from '../../model/resources.ts';
+import { parseIp } from '../../model/ip.ts';
+import { pathKey } from '../../match/path-index.ts';
+import { HOSTLESS_SECTION, type DraftHost, type DraftRoute, type Drafts } from '../draft.ts';
+import type { CompileOptions } from '../options.ts';
+import { nameOf, type ProblemReport } from '../report.ts';
+import { isFault, type Backends } from './backends.ts';
+
+/** RFC 1123 labels, as the Kubernetes API asks for; at most one leading `*.`. */
+const HOST = /^(?:\*\.)?[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
+const MAX_HOST = 253;
+
+/** Lower case, without one trailing dot. */
+export function normalizeRuleHost(host: string): string {
+  const lower = host.toLowerCase();
+  return lower.endsWith('.') ? lower.slice(0, -1) : lower;
+}
+
+export class Hosts {
+  readonly #hosts = new Map<string, DraftHost>();
+  /** Owner of each host + path type + path. */
+  readonly #owners = new Map<string, Ingress>();
+  readonly #backends: Backends;
+  readonly #closed: ReadonlySet<Ingress>;
+  readonly #report: ProblemReport;
+  #fallback: DraftRoute | undefined;
+
+  /** Routes of `closed` Ingresses stay, without a pool. */
+  constructor(backends: Backends, closed: ReadonlySet<Ingress>, report: ProblemReport) {
+    this.#backends = backends;
+    this.#closed = closed;
+    this.#report = report;
+  }
+
+  /** To be called oldest first. */
+  add(ingress: Ingress): void {
+    const hosts = new Set<DraftHost>();
+    for (const [index, rule] of ingress.rules.entries()) {
+      const host = this.#hostOf(ingress, rule, index);
+      if (host === undefined) continue;
+      hosts.add(host);
+      this.#addPaths(ingress, rule, index, host);
+    }
+    if (ingress.hasDefaultBackend) this.#addDefault(ingress, hosts);
+  }
+
+  finish(options: CompileOptions): Drafts {
+    return { hosts: this.#hosts, fallback: this.#fallback ?? this.#flagBackend(options) };
+  }
+
+  #hostOf(ingress: Ingress, rule: IngressRule, index: number): DraftHost | undefined {
+    const host = normalizeRuleHost(rule.host);
+    const fault = host === '' ? undefined : hostFault(host);
+    if (fault !== undefined) {
+      this.#report.error(
+        ingress,
+        `spec.rules[${index}].host`,
+        `The rule for ${JSON.stringify(rule.host)} is left out: ${fault}`,
+      );
+      return undefined;
+    }
+    const known = this.#hosts.get(host);
+    if (known !== undefined) return known;
+    const made: DraftHost = { host, routes: [], fallback: undefined };
+    this.#hosts.set(host, made);
+    return made;
+  }
+
+  #addPaths(ingress: Ingress, rule: IngressRule, ruleIndex: number, { host, routes }: DraftHost): void {
+    for (const [index, { path, pathType, backend }] of rule.paths.entries()) {
+      const field = `spec.rules[${ruleIndex}].http.paths[${index}]`;
+      const claim = `${host}\0${pathType}\0${pathKey(path, pathType)}`;
+      const owner = this.#owners.get(claim);
+      if (owner !== undefined) {
+        this.#reportTaken(ingress, owner, `${field}.path`, `path ${path} (${pathType}) of ${hostText(host)}`);
+        continue;
+      }
+      this.#owners.set(claim, ingress);
+      const section = host === '' ? HOSTLESS_SECTION : host;
+      routes.push({ ...this.#target(ingress, backend, `${field}.backend`), host, section, path, pathType });
+    }
+  }
+
+  #addDefault(ingress: Ingress, hosts: ReadonlySet<DraftHost>): void {
+    const field = 'spec.defaultBackend';
+    // An Ingress all of whose rules are refused must not become everybody's default.
+    if (ingress.rules.length > 0 && hosts.size === 0) return;
+    const target = this.#target(ingress, ingress.defaultBackend, field);
+    const base = { ...target, section: HOSTLESS_SECTION, path: '', pathType: 'Prefix' } as const;
+    if (hosts.size === 0) {
+      if (this.#fallback === undefined) this.#fallback = { ...base, host: undefined };
+      else this.#reportTaken(ingress, this.#fallback.ingress, field, 'the default backend of everything unmatched');
+      return;
+    }
+    for (const draft of hosts) {
+      if (draft.fallback === undefined) draft.fallback = { ...base, host: draft.host };
+      else this.#reportTaken(ingress, draft.fallback.ingress, field, `the default backend of ${hostText(draft.host)}`);
+    }
+  }
+
+  #target(
+    ingress: Ingress,
+    backend: BackendRef,
+    field: string,
+  ): Pick<DraftRoute, 'namespace' | 'ingress' | 'service' | 'pool'> {
+    const { namespace } = ingress.meta;
+    const service = backend?.service ?? '';
+    // Without a backend the projection has said why.
+    if (backend === undefined) return { namespace, ingress, service, pool: undefined };
+    const found = this.#backends.resolve(namespace, backend);
+    if (isFault(found)) {
+      this.#report.error(
+        ingress,
+        found.part === 'name' ? `${field}.service.name` : `${field}.service.port`,
+        found.message,
+      );
+      return { namespace, ingress, service, pool: undefined };
+    }
+    return { namespace, ingress, service, pool: this.#closed.has(ingress) ? undefined : found };
+  }
+
+  #reportTaken(ingress: Ingress, owner: Ingress | undefined, field: string, what: string): void {
+    const message =
+      owner === ingress || owner === undefined
+        ? `This Ingress already names ${what}; the first one is used, remove this one.`
+        : `${nameOf(owner)} comes first (the older, then by name) and already has ${what}; this one is not used. Remove one of them.`;
+    this.#report.error(ingress, field, message);
+  }
+
+  #flagBackend({ defaultBackend }: CompileOptions): DraftRoute | undefined {
+    if (defaultBackend === undefined) return undefined;
+    const { namespace, service } = defaultBackend;
+    const found = this.#backends.resolve(namespace, defaultBackend);
+    const fault = isFault(found) ? found : undefined;
+    if (fault !== undefined) {
+      const object = { kind: 'Service', namespace, name: service };
+      this.#report.addAll([{ severity: 'error', object, field: '', message: `--default-backend: ${fault.message}` }]);
+    }
+    const pool = isFault(found) ? undefined : found;
+    return { namespace, ingress: undefined, host: undefined, section: '', path: '', pathType: 'Prefix', service, pool };
+  }
+}
+
+function hostText(host: string): string {
+  return host === '' ? 'rules without a host' : `host ${host}`;
+}
+
+function hostFault(host: string): string | undefined {
+  if (parseIp(host) !== undefined) return 'an IP address is no host name; leave `host` out to serve every host.';
+  if (host === '*') return 'leave `host` out to serve every host.';
+  if (host.length <= MAX_HOST && HOST.test(host)) return undefined;
+  return 'write a DNS name such as `shop.example`, or `*.shop.example` for any one label in front.';
+}

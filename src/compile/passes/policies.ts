@@ -1,0 +1,67 @@
+/** Pass 4: a StickyPolicy's spec with all defaults applied. */
+import type { CompiledPolicy, CompiledRule, PolicyId } from '../../model/policy.ts';
+import type { Rule, StickyPolicySpec } from '../../model/sticky-policy.ts';
+import { parseDuration } from '../../model/duration.ts';
+import { compileRuleKey } from '../../rules/rules.ts';
+
+export interface PolicyName {
+  readonly id: PolicyId;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+const DEFAULTS = {
+  identity: 'PodUID',
+  algorithm: 'LeastRequests',
+  lostAction: 'Reassign',
+  lostStatus: 503,
+  notReadyGrace: '3s',
+  drainAction: 'Keep',
+  attempts: 2,
+  changeOnFailure: true,
+} as const;
+
+/** A policy without rules: one Insert cookie, all defaults. */
+const NO_RULES: readonly Rule[] = [{ name: 'default', cookie: {} }];
+
+/** `spec` has passed the schema. */
+export function compilePolicy({ id, namespace, name }: PolicyName, spec: StickyPolicySpec): CompiledPolicy {
+  const { session, onEndpointLost: lost, drain, retry } = spec;
+  const rules = spec.rules === undefined || spec.rules.length === 0 ? NO_RULES : spec.rules;
+  return {
+    id,
+    namespace,
+    name,
+    group: session?.group,
+    identity: session?.identity ?? DEFAULTS.identity,
+    idleTimeout: milliseconds(session?.idleTimeout),
+    absoluteTimeout: milliseconds(session?.absoluteTimeout),
+    rules: rules.map(compileRule),
+    algorithm: spec.newSession?.algorithm ?? DEFAULTS.algorithm,
+    lost: {
+      action: lost?.action ?? DEFAULTS.lostAction,
+      statusCode: lost?.statusCode ?? DEFAULTS.lostStatus,
+      notReadyGrace: milliseconds(lost?.notReadyGrace ?? DEFAULTS.notReadyGrace),
+    },
+    drain: { action: drain?.action ?? DEFAULTS.drainAction, maxDuration: milliseconds(drain?.maxDuration) },
+    retry: {
+      attempts: retry?.attempts ?? DEFAULTS.attempts,
+      changeOnFailure: retry?.changeOnFailure ?? DEFAULTS.changeOnFailure,
+    },
+  };
+}
+
+function compileRule(rule: Rule): CompiledRule {
+  return {
+    name: rule.name,
+    when: rule.when,
+    onMissing: rule.onMissing ?? 'Next',
+    force: rule.force ?? false,
+    key: compileRuleKey(rule),
+  };
+}
+
+/** Unset = 0 = off. The schema lets nothing through that does not parse. */
+function milliseconds(duration: string | undefined): number {
+  return duration === undefined ? 0 : (parseDuration(duration) ?? 0);
+}

@@ -1,0 +1,103 @@
+/** Pass 5: what each StickyPolicy is attached to by its `targetRefs`; of two on one target the older wins. */
+import type { Snapshot } from '../../model/snapshot.ts';
+import { objectKey } from '../../model/ids.ts';
+import type { Ingress, Service, StickyPolicy } from '../../model/resources.ts';
+import type { TargetRef } from '../../model/sticky-policy.ts';
+import { HOSTLESS_SECTION } from '../draft.ts';
+import { oldestFirst } from '../order.ts';
+import { nameOf, type ProblemReport } from '../report.ts';
+import { normalizeRuleHost } from './hosts.ts';
+
+/** Kinds that can be targeted, by API group. */
+const GROUPS: Readonly<Record<string, string>> = { Ingress: 'networking.k8s.io', Service: '' };
+
+export class PolicyTargets {
+  readonly #owners = new Map<string, StickyPolicy>();
+  readonly #snapshot: Snapshot;
+  readonly #report: ProblemReport;
+
+  constructor(snapshot: Snapshot, watched: (namespace: string) => boolean, report: ProblemReport) {
+    this.#snapshot = snapshot;
+    this.#report = report;
+    for (const policy of oldestFirst(snapshot.policies.values())) {
+      if (watched(policy.meta.namespace)) this.#attach(policy);
+    }
+  }
+
+  /** `section`: a host or `*`; undefined = the whole Ingress. */
+  ofIngress(namespace: string, name: string, section: string | undefined): StickyPolicy | undefined {
+    return this.#owners.get(targetKey('Ingress', namespace, name, section));
+  }
+
+  /** `section`: a port's name, or its number as text; undefined = the whole Service. */
+  ofService(namespace: string, name: string, section: string | undefined): StickyPolicy | undefined {
+    return this.#owners.get(targetKey('Service', namespace, name, section));
+  }
+
+  #attach(policy: StickyPolicy): void {
+    for (const [index, ref] of (policy.spec.targetRefs ?? []).entries()) {
+      const field = `spec.targetRefs[${index}]`;
+      const fault = this.#fault(policy, ref);
+      if (fault !== undefined) {
+        this.#report.error(policy, `${field}.${fault.part}`, fault.message);
+        continue;
+      }
+      const key = targetKey(ref.kind, policy.meta.namespace, ref.name, sectionOf(ref));
+      const owner = this.#owners.get(key);
+      if (owner === undefined) this.#owners.set(key, policy);
+      else this.#reportConflict(policy, owner, ref, field);
+    }
+  }
+
+  #fault(policy: StickyPolicy, ref: TargetRef): { part: string; message: string } | undefined {
+    const { namespace } = policy.meta;
+    if (GROUPS[ref.kind] !== ref.group) {
+      return {
+        part: 'kind',
+        message: 'A StickyPolicy targets an Ingress (group networking.k8s.io) or a Service (group "").',
+      };
+    }
+    const key = objectKey(namespace, ref.name);
+    const target = (ref.kind === 'Ingress' ? this.#snapshot.ingresses : this.#snapshot.services).get(key);
+    if (target === undefined) {
+      const message = `There is no ${ref.kind} ${key}; correct the name or create it in the policy's own namespace.`;
+      return { part: 'name', message };
+    }
+    const section = sectionOf(ref);
+    if (section === undefined) return undefined;
+    const sections = target.kind === 'Ingress' ? hostSections(target) : portSections(target);
+    if (sections.includes(section)) return undefined;
+    const known = sections.length === 0 ? 'it has none' : `write one of: ${[...new Set(sections)].join(', ')}`;
+    const what = target.kind === 'Ingress' ? 'host' : 'port';
+    return { part: 'sectionName', message: `${ref.kind} ${key} has no ${what} ${JSON.stringify(section)}; ${known}.` };
+  }
+
+  #reportConflict(policy: StickyPolicy, owner: StickyPolicy, ref: TargetRef, field: string): void {
+    const section = ref.sectionName === undefined ? '' : ` (${ref.sectionName})`;
+    const target = `${ref.kind} ${ref.name}${section}`;
+    const message =
+      owner === policy
+        ? `${target} is named twice; remove one of the two.`
+        : `Conflicted: ${nameOf(owner)} comes first (the older, then by name) and already targets ${target}, so this policy is not applied there. Remove one of them.`;
+    this.#report.error(policy, field, message);
+  }
+}
+
+function targetKey(kind: string, namespace: string, name: string, section: string | undefined): string {
+  return `${kind}\0${namespace}\0${name}\0${section ?? ''}`;
+}
+
+function sectionOf(ref: TargetRef): string | undefined {
+  if (ref.sectionName === undefined || ref.sectionName === '') return undefined;
+  return ref.kind === 'Ingress' ? normalizeRuleHost(ref.sectionName) : ref.sectionName;
+}
+
+function hostSections(ingress: Ingress): string[] {
+  const hosts = ingress.rules.map((rule) => normalizeRuleHost(rule.host));
+  const sections = hosts.filter((host) => host !== '');
+  return ingress.hasDefaultBackend || hosts.includes('') ? [...sections, HOSTLESS_SECTION] : sections;
+}
+
+function portSections(service: Service): string[] {
+  return service.ports.flatMap((port) => (port.name === '' ? [`${port.port}`] : [port.name, `${port.port}`]));
+}

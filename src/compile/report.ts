@@ -1,0 +1,50 @@
+/** Collects the Problems of one compilation. */
+import type { ObjectRef } from '../model/ids.ts';
+import type { Problem, Severity } from '../model/problem.ts';
+import type { Meta } from '../model/resources.ts';
+
+/** Anything a Problem can be about. */
+export interface Described {
+  readonly kind: string;
+  readonly meta: Meta;
+}
+
+export function refOf({ kind, meta }: Described): ObjectRef {
+  return { kind, namespace: meta.namespace, name: meta.name };
+}
+
+/** `Ingress shop/cart`, as messages name an object. */
+export function nameOf({ kind, meta }: Described): string {
+  return `${kind} ${meta.namespace === '' ? '' : `${meta.namespace}/`}${meta.name}`;
+}
+
+export class ProblemReport {
+  readonly #problems: Problem[] = [];
+
+  /** `field`: as a user would write it, `spec.rules[0].host`; empty = the whole object. */
+  error(object: Described, field: string, message: string): void {
+    this.#problems.push(problemOf('error', object, field, message));
+  }
+
+  warning(object: Described, field: string, message: string): void {
+    this.#problems.push(problemOf('warning', object, field, message));
+  }
+
+  addAll(problems: readonly Problem[]): void {
+    for (const problem of problems) this.#problems.push(problem);
+  }
+
+  /** By object, each object's in the order found: the same whatever order the snapshot's maps have. */
+  sorted(): Problem[] {
+    const key = ({ object }: Problem): string => `${object.kind}\0${object.namespace}\0${object.name}`;
+    return this.#problems
+      .map((problem) => ({ problem, key: key(problem) }))
+      .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+      .map(({ problem }) => problem);
+  }
+}
+
+export function problemOf(severity: Severity, object: Described, field: string, message: string): Problem {
+  const { location } = object.meta;
+  return { severity, object: refOf(object), field, message, ...(location === undefined ? {} : { location }) };
+}

@@ -1,0 +1,129 @@
+/** All watched objects, and immutable snapshots of them: a snapshot copies only the kinds changed since the last one. */
+import { isDeepStrictEqual } from 'node:util';
+import { objectKey, type ObjectKey, type ObjectRef } from '../model/ids.ts';
+import type {
+  EndpointSlice,
+  Ingress,
+  IngressClass,
+  Resource,
+  Secret,
+  Service,
+  StickyPolicy,
+} from '../model/resources.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import { SnapshotMap } from './snapshot-map.ts';
+
+/** What one event changed. */
+export interface Effect {
+  readonly routes: boolean;
+  readonly services: readonly ObjectKey[];
+}
+
+const NOTHING: Effect = { routes: false, services: [] };
+const ROUTES: Effect = { routes: true, services: [] };
+
+export class Objects {
+  readonly #ingresses = new SnapshotMap<Ingress>();
+  readonly #ingressClasses = new SnapshotMap<IngressClass>();
+  readonly #services = new SnapshotMap<Service>();
+  readonly #secrets = new SnapshotMap<Secret>();
+  readonly #policies = new SnapshotMap<StickyPolicy>();
+  readonly #slices = new Map<ObjectKey, EndpointSlice>();
+  readonly #slicesByService = new SnapshotMap<ReadonlyMap<string, EndpointSlice>>();
+  #last: Snapshot | undefined;
+
+  apply(resource: Resource): Effect {
+    const key = objectKey(resource.meta.namespace, resource.meta.name);
+    switch (resource.kind) {
+      case 'Ingress':
+        return this.#set(this.#ingresses, key, resource);
+      case 'IngressClass':
+        return this.#set(this.#ingressClasses, key, resource);
+      case 'Service':
+        return this.#set(this.#services, key, resource);
+      case 'Secret':
+        return this.#set(this.#secrets, key, resource);
+      case 'StickyPolicy':
+        return this.#set(this.#policies, key, resource);
+      case 'EndpointSlice':
+        return this.#setSlice(key, resource);
+    }
+  }
+
+  delete({ kind, namespace, name }: ObjectRef): Effect {
+    const key = objectKey(namespace, name);
+    switch (kind) {
+      case 'Ingress':
+        return this.#delete(this.#ingresses, key);
+      case 'IngressClass':
+        return this.#delete(this.#ingressClasses, key);
+      case 'Service':
+        return this.#delete(this.#services, key);
+      case 'Secret':
+        return this.#delete(this.#secrets, key);
+      case 'StickyPolicy':
+        return this.#delete(this.#policies, key);
+      case 'EndpointSlice':
+        return this.#deleteSlice(key);
+      default:
+        return NOTHING;
+    }
+  }
+
+  snapshot(): Snapshot {
+    this.#last ??= {
+      ingresses: this.#ingresses.freeze(),
+      ingressClasses: this.#ingressClasses.freeze(),
+      services: this.#services.freeze(),
+      secrets: this.#secrets.freeze(),
+      policies: this.#policies.freeze(),
+      slicesByService: this.#slicesByService.freeze(),
+    };
+    return this.#last;
+  }
+
+  /** An object that says what it said before (a resync, a rewritten file) changes nothing. */
+  #set<T extends Resource>(map: SnapshotMap<T>, key: ObjectKey, resource: T): Effect {
+    if (isDeepStrictEqual(map.get(key), resource)) return NOTHING;
+    map.set(key, resource);
+    this.#last = undefined;
+    return ROUTES;
+  }
+
+  #delete<T>(map: SnapshotMap<T>, key: ObjectKey): Effect {
+    if (!map.delete(key)) return NOTHING;
+    this.#last = undefined;
+    return ROUTES;
+  }
+
+  #setSlice(key: ObjectKey, slice: EndpointSlice): Effect {
+    const before = this.#slices.get(key);
+    if (isDeepStrictEqual(before, slice)) return NOTHING;
+    const left = before !== undefined && serviceOf(before) !== serviceOf(slice) ? this.#deleteSlice(key).services : [];
+    this.#slices.set(key, slice);
+    const service = serviceOf(slice);
+    if (service === undefined) return { routes: false, services: left };
+    const siblings = new Map(this.#slicesByService.get(service));
+    this.#slicesByService.set(service, siblings.set(slice.meta.name, slice));
+    this.#last = undefined;
+    return { routes: false, services: [...left, service] };
+  }
+
+  #deleteSlice(key: ObjectKey): Effect {
+    const slice = this.#slices.get(key);
+    this.#slices.delete(key);
+    const service = slice === undefined ? undefined : serviceOf(slice);
+    if (slice === undefined || service === undefined) return NOTHING;
+    const siblings = new Map(this.#slicesByService.get(service));
+    siblings.delete(slice.meta.name);
+    if (siblings.size === 0) this.#slicesByService.delete(service);
+    else this.#slicesByService.set(service, siblings);
+    this.#last = undefined;
+    return { routes: false, services: [service] };
+  }
+}
+
+/** undefined = the slice names no Service and is ignored. */
+function serviceOf(slice: EndpointSlice): ObjectKey | undefined {
+  return slice.service === '' ? undefined : objectKey(slice.meta.namespace, slice.service);
+}

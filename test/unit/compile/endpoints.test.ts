@@ -1,0 +1,253 @@
+/** EndpointSlices to pools. */
+import { describe, expect, it } from 'vitest';
+import { buildPool, endpointState } from '../../../src/compile/endpoints.ts';
+import type { Pool } from '../../../src/model/pool.ts';
+import type { EndpointSlice, SliceEndpoint } from '../../../src/model/resources.ts';
+import type { PoolSpec } from '../../../src/model/table.ts';
+
+const SPEC: PoolSpec = {
+  key: 'ns/web:80',
+  namespace: 'ns',
+  service: 'web',
+  serviceKey: 'ns/web',
+  port: 80,
+  portName: 'http',
+  ipFamily: 'IPv4',
+  publishNotReadyAddresses: false,
+};
+
+type Conditions = Partial<Pick<SliceEndpoint, 'ready' | 'serving' | 'terminating'>>;
+
+function pod(name: string, address: string, conditions: Conditions = {}): SliceEndpoint {
+  const targetRef = { kind: 'Pod', namespace: 'ns', name, uid: `uid-${name}` };
+  return {
+    addresses: [address],
+    ready: undefined,
+    serving: undefined,
+    terminating: undefined,
+    targetRef,
+    ...conditions,
+  };
+}
+
+function bare(address: string, conditions: Conditions = {}): SliceEndpoint {
+  return { ...pod('', address, conditions), targetRef: undefined };
+}
+
+function slice(name: string, endpoints: readonly SliceEndpoint[], change: Partial<EndpointSlice> = {}): EndpointSlice {
+  const meta = {
+    namespace: 'ns',
+    name,
+    uid: '',
+    generation: 1,
+    creationTimestamp: undefined,
+    annotations: {},
+    labels: {},
+  };
+  const ports = [{ name: 'http', port: 8080, protocol: 'TCP' }];
+  return { kind: 'EndpointSlice', meta, service: 'web', addressType: 'IPv4', ports, endpoints, ...change };
+}
+
+function build(
+  slices: readonly EndpointSlice[],
+  options: { spec?: Partial<PoolSpec>; previous?: Pool; now?: number } = {},
+): Pool {
+  const { pool, problems } = buildPool({ ...SPEC, ...options.spec }, slices, options.previous, options.now ?? 1000);
+  expect(problems).toEqual([]);
+  return pool;
+}
+
+const brief = (pool: Pool): string[] =>
+  pool.endpoints.map(({ pod: name, address, port, state }) => `${name} ${address}:${port} ${state}`);
+
+describe('endpointState', () => {
+  const values = [undefined, true, false];
+  const combinations = values.flatMap((ready) =>
+    values.flatMap((serving) => values.map((terminating) => ({ ready, serving, terminating }))),
+  );
+
+  // Written out by hand from the API reference; t = true, f = false, - = null; order ready, serving, terminating.
+  const expected: Readonly<Record<string, string>> = {
+    '---': 'Ready',
+    '--t': 'Draining',
+    '--f': 'Ready',
+    '-t-': 'Ready',
+    '-tt': 'Draining',
+    '-tf': 'Ready',
+    '-f-': 'Ready',
+    '-ft': 'gone',
+    '-ff': 'Ready',
+    't--': 'Ready',
+    't-t': 'Draining',
+    't-f': 'Ready',
+    'tt-': 'Ready',
+    ttt: 'Draining',
+    ttf: 'Ready',
+    'tf-': 'Ready',
+    tft: 'gone',
+    tff: 'Ready',
+    'f--': 'NotReady',
+    'f-t': 'gone',
+    'f-f': 'NotReady',
+    'ft-': 'NotReady',
+    ftt: 'Draining',
+    ftf: 'NotReady',
+    'ff-': 'NotReady',
+    fft: 'gone',
+    fff: 'NotReady',
+  };
+  const letter = (value: boolean | undefined): string => (value === undefined ? '-' : value ? 't' : 'f');
+
+  it.each(combinations.map((c) => [letter(c.ready) + letter(c.serving) + letter(c.terminating), c] as const))(
+    'T37 conditions %s',
+    (key, conditions) => {
+      expect(endpointState(pod('a', '10.0.0.1', conditions)) ?? 'gone').toBe(expected[key]);
+    },
+  );
+
+  it('covers all 27 combinations', () => {
+    expect(combinations).toHaveLength(27);
+    expect(Object.keys(expected)).toHaveLength(27);
+  });
+});
+
+describe('buildPool', () => {
+  it('makes endpoints with an identity of each kind', () => {
+    expect(build([slice('s', [pod('a', '10.0.0.1')])]).endpoints).toEqual([
+      {
+        address: '10.0.0.1',
+        port: 8080,
+        state: 'Ready',
+        since: 1000,
+        pod: 'a',
+        identities: { PodUID: 'uid:uid-a', PodName: 'pod:ns/a', Address: 'addr:10.0.0.1:8080' },
+      },
+    ]);
+  });
+
+  it('T36 falls back to the address identity without a targetRef', () => {
+    const [endpoint] = build([slice('s', [bare('10.0.0.1')])]).endpoints;
+    expect(endpoint?.pod).toBe('10.0.0.1:8080');
+    expect(endpoint?.identities).toEqual({
+      PodUID: 'addr:10.0.0.1:8080',
+      PodName: 'addr:10.0.0.1:8080',
+      Address: 'addr:10.0.0.1:8080',
+    });
+  });
+
+  it('T40 gives the same order whatever the order of slices and endpoints', () => {
+    const all = ['10.0.0.9', '10.0.0.10', '10.0.0.1', '10.0.0.2'].map((address) => pod(`p-${address}`, address));
+    const one = build([slice('a', all.slice(0, 2)), slice('b', all.slice(2))]);
+    const other = build([slice('b', all.slice(2).reverse()), slice('a', all.slice(0, 2).reverse())]);
+    expect(other).toEqual(one);
+    expect(one.endpoints.map((endpoint) => endpoint.identities.Address)).toEqual(
+      ['addr:10.0.0.10:8080', 'addr:10.0.0.1:8080', 'addr:10.0.0.2:8080', 'addr:10.0.0.9:8080'].sort(),
+    );
+  });
+
+  it('T35 one pod in two slices is one endpoint in its best state', () => {
+    const pool = build([slice('a', [pod('a', '10.0.0.1', { ready: false })]), slice('b', [pod('a', '10.0.0.1')])]);
+    expect(brief(pool)).toEqual(['a 10.0.0.1:8080 Ready']);
+  });
+
+  it('T35 one pod in slices of both families is dialled at the Service’s first family', () => {
+    const slices = [slice('a', [pod('a', '10.0.0.1')]), slice('b', [pod('a', 'fd00::1')], { addressType: 'IPv6' })];
+    expect(brief(build(slices))).toEqual(['a 10.0.0.1:8080 Ready']);
+    expect(brief(build(slices, { spec: { ipFamily: 'IPv6' } }))).toEqual(['a fd00::1:8080 Ready']);
+    expect(build(slices, { spec: { ipFamily: 'IPv6' } }).endpoints[0]?.identities.Address).toBe('addr:[fd00::1]:8080');
+  });
+
+  it('T35 the other family’s better state counts, the preferred family’s address is dialled', () => {
+    const slices = [
+      slice('a', [pod('a', '10.0.0.1', { ready: false })]),
+      slice('b', [pod('a', 'fd00::1')], { addressType: 'IPv6' }),
+    ];
+    expect(brief(build(slices))).toEqual(['a 10.0.0.1:8080 Ready']);
+  });
+
+  it('T35 an address that stands there with and without its pod is one endpoint', () => {
+    const pool = build([slice('a', [bare('10.0.0.1')]), slice('b', [pod('a', '10.0.0.1', { ready: false })])]);
+    expect(brief(pool)).toEqual(['a 10.0.0.1:8080 Ready']);
+  });
+
+  it('T35 a split or re-created slice changes no identity and no since', () => {
+    const before = build([slice('a', [pod('a', '10.0.0.1'), pod('b', '10.0.0.2')])], { now: 1 });
+    const after = build([slice('x', [pod('b', '10.0.0.2')]), slice('y', [pod('a', '10.0.0.1')])], {
+      now: 2,
+      previous: before,
+    });
+    expect(after).toEqual(before);
+  });
+
+  it('a new pod at the address of one that just went is another endpoint', () => {
+    const before = build([slice('a', [pod('old', '10.0.0.1')])], { now: 1 });
+    const after = build([slice('a', [pod('old', '10.0.0.1', { ready: false }), pod('new', '10.0.0.1')])], {
+      now: 2,
+      previous: before,
+    });
+    expect(after.endpoints.map(({ pod: name, since }) => [name, since])).toEqual([['new', 2]]);
+  });
+
+  it('keeps since while the state lasts, and starts anew when it changes', () => {
+    const first = build([slice('a', [pod('a', '10.0.0.1'), pod('b', '10.0.0.2')])], { now: 1 });
+    const drained = [pod('a', '10.0.0.1', { terminating: true, serving: true }), pod('b', '10.0.0.2')];
+    const second = build([slice('a', drained)], { now: 2, previous: first });
+    const third = build([slice('a', drained)], { now: 3, previous: second });
+    expect(second.endpoints.map(({ state, since }) => [state, since])).toEqual([
+      ['Draining', 2],
+      ['Ready', 1],
+    ]);
+    expect(third).toEqual(second);
+  });
+
+  it('takes the port by its name, whatever its number in each slice', () => {
+    const other = {
+      ports: [
+        { name: 'admin', port: 1, protocol: 'TCP' },
+        { name: 'http', port: 9090, protocol: 'TCP' },
+      ],
+    };
+    const pool = build([slice('a', [pod('a', '10.0.0.1')]), slice('b', [pod('b', '10.0.0.2')], other)]);
+    expect(brief(pool)).toEqual(['a 10.0.0.1:8080 Ready', 'b 10.0.0.2:9090 Ready']);
+  });
+
+  it('an IPv4-mapped address is its IPv4 address', () => {
+    const pool = build([
+      slice('a', [bare('::ffff:10.0.0.1')], { addressType: 'IPv6' }),
+      slice('b', [bare('10.0.0.1')]),
+    ]);
+    expect(brief(pool)).toEqual(['10.0.0.1:8080 10.0.0.1:8080 Ready']);
+  });
+
+  it.each(['127.0.0.1', '127.9.9.9', '0.0.0.0', '169.254.1.1', '::1', '::', 'fe80::1', 'febf::1', '::ffff:127.0.0.1'])(
+    'refuses %s in a cluster, serves it elsewhere',
+    (address) => {
+      const slices = [slice('a', [bare(address), pod('b', '10.0.0.2')])];
+      const refused = buildPool({ ...SPEC, refuseLocal: true }, slices, undefined, 0);
+      expect(refused.problems.map(({ field }) => field)).toEqual(['endpoints[0].addresses[0]']);
+      expect(brief(refused.pool)).toEqual(['b 10.0.0.2:8080 Ready']);
+      expect(build(slices).endpoints).toHaveLength(2);
+    },
+  );
+
+  it('does not mistake neighbours for local addresses', () => {
+    const slices = [
+      slice(
+        'a',
+        ['128.0.0.1', '169.253.1.1', 'fec0::1', '::2', '1.0.0.0'].map((address) => bare(address)),
+      ),
+    ];
+    expect(build(slices, { spec: { refuseLocal: true } }).endpoints).toHaveLength(5);
+  });
+
+  it.each([
+    [slice('s', [bare('db.example')], { addressType: 'FQDN' }), 'addressType'],
+    [slice('s', [bare('10.0.0')]), 'endpoints[0].addresses[0]'],
+    [slice('s', [bare('10.0.0.1')], { ports: [{ name: 'http', port: undefined, protocol: 'TCP' }] }), 'ports[0].port'],
+    [slice('s', [bare('10.0.0.1')], { ports: [{ name: 'web', port: 80, protocol: 'TCP' }] }), 'ports'],
+  ])('reports what cannot be dialled (%#)', (bad, field) => {
+    const { pool, problems } = buildPool(SPEC, [bad], undefined, 0);
+    expect(pool.endpoints).toEqual([]);
+    expect(problems.map((problem) => [problem.object.name, problem.field])).toEqual([['s', field]]);
+  });
+});

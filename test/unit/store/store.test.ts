@@ -1,0 +1,283 @@
+/** Events to snapshots, and when a change is told. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Problem } from '../../../src/model/problem.ts';
+import type { EndpointSlice, Ingress, Meta, Resource, Service } from '../../../src/model/resources.ts';
+import { Store, type Clock, type StoreChange } from '../../../src/store/store.ts';
+
+/** Time that only moves when told to. */
+class FakeClock implements Clock {
+  #now = 0;
+  #timers = new Map<number, { at: number; fn: () => void }>();
+  #next = 1;
+
+  now(): number {
+    return this.#now;
+  }
+
+  setTimeout(fn: () => void, ms: number): number {
+    this.#timers.set(this.#next, { at: this.#now + ms, fn });
+    return this.#next++;
+  }
+
+  clearTimeout(handle: unknown): void {
+    this.#timers.delete(Number(handle));
+  }
+
+  get timers(): number {
+    return this.#timers.size;
+  }
+
+  advance(ms: number): void {
+    const end = this.#now + ms;
+    for (;;) {
+      const [id, timer] =
+        [...this.#timers].filter(([, { at }]) => at <= end).sort(([, a], [, b]) => a.at - b.at)[0] ?? [];
+      if (id === undefined || timer === undefined) break;
+      this.#timers.delete(id);
+      this.#now = timer.at;
+      timer.fn();
+    }
+    this.#now = end;
+  }
+}
+
+function meta(name: string, generation = 1): Meta {
+  return { namespace: 'ns', name, uid: '', generation, creationTimestamp: undefined, annotations: {}, labels: {} };
+}
+
+function service(name: string, generation = 1): Service {
+  const shape = {
+    type: 'ClusterIP',
+    externalName: undefined,
+    publishNotReadyAddresses: false,
+    ports: [],
+    ipFamilies: [],
+  } as const;
+  return { kind: 'Service', meta: meta(name, generation), ...shape };
+}
+
+function ingress(name: string): Ingress {
+  return {
+    kind: 'Ingress',
+    meta: meta(name),
+    className: undefined,
+    defaultBackend: undefined,
+    hasDefaultBackend: false,
+    rules: [],
+    tls: [],
+  };
+}
+
+function slice(name: string, of: string, generation = 1): EndpointSlice {
+  return {
+    kind: 'EndpointSlice',
+    meta: meta(name, generation),
+    service: of,
+    addressType: 'IPv4',
+    ports: [],
+    endpoints: [],
+  };
+}
+
+function problem(message: string): Problem {
+  return { severity: 'error', object: { kind: 'Service', namespace: 'ns', name: 'a' }, field: 'spec', message };
+}
+
+let clock: FakeClock;
+let changes: StoreChange[];
+let store: Store;
+
+function apply(resource: Resource, problems: Problem[] = []): void {
+  const { kind } = resource;
+  store.sink({ type: 'apply', ref: { kind, namespace: 'ns', name: resource.meta.name }, resource, problems });
+}
+
+function remove(kind: string, name: string): void {
+  store.sink({ type: 'delete', ref: { kind, namespace: 'ns', name } });
+}
+
+/** Tells all changes so far and forgets them. */
+function settle(): void {
+  clock.advance(100);
+  changes.length = 0;
+}
+
+beforeEach(() => {
+  clock = new FakeClock();
+  changes = [];
+  store = new Store({ onChange: (change) => changes.push(change), clock });
+});
+
+describe('before synced', () => {
+  it('tells nothing, then everything at once', () => {
+    apply(service('a'));
+    apply(slice('s', 'a'));
+    clock.advance(1000);
+    expect(changes).toEqual([]);
+    expect(store.synced).toBe(false);
+    store.sink({ type: 'synced' });
+    expect(store.synced).toBe(true);
+    clock.advance(5);
+    expect(changes).toHaveLength(1);
+    expect(changes[0]?.routesChanged).toBe(true);
+    expect([...(changes[0]?.services ?? [])]).toEqual(['ns/a']);
+    expect([...(changes[0]?.snapshot.services.keys() ?? [])]).toEqual(['ns/a']);
+  });
+
+  it('tells even an empty world, once', () => {
+    store.sink({ type: 'synced' });
+    store.sink({ type: 'synced' });
+    clock.advance(1000);
+    expect(changes).toHaveLength(1);
+  });
+});
+
+describe('hold-off', () => {
+  beforeEach(() => {
+    store.sink({ type: 'synced' });
+    settle();
+  });
+
+  it('waits 5 ms after the last event', () => {
+    apply(service('a'));
+    clock.advance(4);
+    apply(service('b'));
+    clock.advance(4);
+    expect(changes).toHaveLength(0);
+    clock.advance(1);
+    expect(changes).toHaveLength(1);
+    expect(changes[0]?.snapshot.services.size).toBe(2);
+    clock.advance(1000);
+    expect(changes).toHaveLength(1);
+  });
+
+  it('never waits longer than 50 ms after the first event', () => {
+    for (let i = 0; i < 60; i++) {
+      apply(service(`s${i}`));
+      clock.advance(1);
+      expect(changes.length).toBe(i < 49 ? 0 : 1);
+    }
+    expect(changes[0]?.snapshot.services.size).toBe(50);
+    clock.advance(50);
+    expect(changes[1]?.snapshot.services.size).toBe(60);
+  });
+
+  it('holds one timer whatever the number of events', () => {
+    for (let i = 0; i < 1000; i++) apply(service(`s${i}`));
+    expect(clock.timers).toBe(1);
+  });
+
+  it('tells nothing after close', () => {
+    apply(service('a'));
+    store.close();
+    apply(service('b'));
+    clock.advance(1000);
+    expect(changes).toHaveLength(0);
+  });
+});
+
+describe('changes', () => {
+  beforeEach(() => {
+    apply(service('a'));
+    apply(ingress('i'));
+    apply(slice('s1', 'a'));
+    apply(slice('s2', 'a'));
+    store.sink({ type: 'synced' });
+    settle();
+  });
+
+  it('slices alone change no routes', () => {
+    apply(slice('s1', 'a', 2));
+    clock.advance(5);
+    expect(changes.map(({ routesChanged, services }) => [routesChanged, [...services]])).toEqual([[false, ['ns/a']]]);
+    expect(changes[0]?.snapshot.slicesByService.get('ns/a')?.get('s1')?.meta.generation).toBe(2);
+  });
+
+  it('a slice that moves to another Service changes both', () => {
+    apply(slice('s1', 'b'));
+    clock.advance(5);
+    expect([...(changes[0]?.services ?? [])].sort()).toEqual(['ns/a', 'ns/b']);
+    const slices = changes[0]?.snapshot.slicesByService;
+    expect([...(slices?.get('ns/a')?.keys() ?? [])]).toEqual(['s2']);
+    expect([...(slices?.get('ns/b')?.keys() ?? [])]).toEqual(['s1']);
+  });
+
+  it('deleted slices leave, and with the last one their Service', () => {
+    remove('EndpointSlice', 's1');
+    remove('EndpointSlice', 's2');
+    remove('EndpointSlice', 'never-there');
+    clock.advance(5);
+    expect(changes).toHaveLength(1);
+    expect(changes[0]?.snapshot.slicesByService.size).toBe(0);
+  });
+
+  it('leaves told snapshots as they were, and shares what did not change', () => {
+    const before = store.snapshot();
+    apply(service('b'));
+    apply(slice('s1', 'a', 2));
+    const after = store.snapshot();
+    expect([...before.services.keys()]).toEqual(['ns/a']);
+    expect(before.slicesByService.get('ns/a')?.get('s1')?.meta.generation).toBe(1);
+    expect([...after.services.keys()]).toEqual(['ns/a', 'ns/b']);
+    expect(after.ingresses).toBe(before.ingresses);
+    expect(store.snapshot()).toBe(after);
+  });
+
+  it('an object that says the same again is no change', () => {
+    apply(service('a'));
+    apply(slice('s1', 'a'));
+    remove('Ingress', 'never-there');
+    clock.advance(1000);
+    expect(changes).toHaveLength(0);
+  });
+
+  it('T66 an object deleted and back within the hold-off is told as one change with the object in it', () => {
+    remove('EndpointSlice', 's1');
+    apply(slice('s1', 'a'));
+    clock.advance(5);
+    expect(changes.map((change) => change.snapshot.slicesByService.get('ns/a')?.size)).toEqual([2]);
+  });
+});
+
+describe('problems', () => {
+  beforeEach(() => {
+    apply(service('a'), [problem('small')]);
+    store.sink({ type: 'synced' });
+    settle();
+  });
+
+  it('a refused object keeps the last accepted one in force, with its Problems', () => {
+    store.sink({
+      type: 'apply',
+      ref: { kind: 'Service', namespace: 'ns', name: 'a' },
+      resource: undefined,
+      problems: [problem('bad')],
+    });
+    clock.advance(5);
+    expect(changes.map(({ routesChanged }) => routesChanged)).toEqual([false]);
+    expect(changes[0]?.snapshot.services.get('ns/a')?.meta.generation).toBe(1);
+    expect(store.problems().map(({ message }) => message)).toEqual(['bad']);
+  });
+
+  it('an accepted object replaces its Problems, a deleted one takes them along', () => {
+    apply(service('a', 2));
+    expect(store.problems()).toEqual([]);
+    apply(service('a', 3), [problem('again')]);
+    remove('Service', 'a');
+    expect(store.problems()).toEqual([]);
+    expect(store.snapshot().services.size).toBe(0);
+  });
+
+  it('a source’s Problems are replaced by its key', () => {
+    store.sink({ type: 'sourceProblems', key: 'a.yaml', problems: [problem('one'), problem('two')] });
+    store.sink({ type: 'sourceProblems', key: 'b.yaml', problems: [problem('three')] });
+    store.sink({ type: 'sourceProblems', key: 'a.yaml', problems: [problem('four')] });
+    expect(store.problems().map(({ message }) => message)).toEqual(['small', 'four', 'three']);
+    settle();
+    store.sink({ type: 'sourceProblems', key: 'a.yaml', problems: [problem('four')] });
+    clock.advance(1000);
+    expect(changes).toHaveLength(0);
+    store.sink({ type: 'sourceProblems', key: 'a.yaml', problems: [] });
+    expect(store.problems().map(({ message }) => message)).toEqual(['small', 'three']);
+  });
+});
