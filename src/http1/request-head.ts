@@ -1,0 +1,106 @@
+/** The head of one request: what deciding, forwarding and framing need, in fields that one object per connection reuses. */
+import type { RequestFacts } from '../model/facts.ts';
+import { findField, findFields, valueOf } from './fields.ts';
+import { COOKIE, Marks } from './marks.ts';
+
+export class RequestHead implements RequestFacts {
+  /** The whole head as latin1 text, empty line included. */
+  text = '';
+  /** Index of the first header line. */
+  linesStart = 0;
+  method = '';
+  /** As it is forwarded: origin-form, or `*`. */
+  target = '/';
+  /** True when `target` is not what stands in `text` (absolute-form). */
+  rewritten = false;
+  /** 0 or 1: HTTP/1.0 or HTTP/1.1. */
+  minor = 1;
+  /** Raw value of Host; empty = none or an empty one. */
+  authority = '';
+  hasHost = false;
+  /** Bytes; -1 = no Content-Length. */
+  contentLength = -1;
+  chunked = false;
+  /** What the client asked for; HTTP/1.0 has to ask. */
+  keepAlive = true;
+  /** The client waits for a 100 (never with HTTP/1.0). */
+  expectContinue = false;
+  /** Lower-case value of Upgrade when Connection names it; empty otherwise. Never forwarded by `requestText`. */
+  upgrade = '';
+  teTrailers = false;
+  /** The client's values, all lines joined by `, `; empty = none. Their lines are never forwarded. */
+  xForwardedFor = '';
+  forwarded = '';
+  xForwardedProto = '';
+  xRequestId = '';
+  /** Lines to leave out and Cookie lines. */
+  readonly marks = new Marks();
+  /** Lower-case names in Connection that are not hop-by-hop as such; usually empty. */
+  readonly listed: string[] = [];
+
+  // Set by the lane once it has resolved them.
+  host = '';
+  path = '/';
+  query = '';
+  clientAddress = '';
+  scheme: 'http' | 'https' = 'http';
+
+  private cookies: string | undefined = undefined;
+
+  /** True when a body of at least one byte may follow. */
+  get hasBody(): boolean {
+    return this.chunked || this.contentLength > 0;
+  }
+
+  get cookie(): string {
+    this.cookies ??= joinCookies(this.text, this.marks);
+    return this.cookies;
+  }
+
+  /** First value of a header by its lower-case name, also of lines that are not forwarded. */
+  header(name: string): string | undefined {
+    return findField(this.text, this.linesStart, name);
+  }
+
+  headers(name: string): readonly string[] {
+    return findFields(this.text, this.linesStart, name);
+  }
+
+  /** Readies the object for the next request of its connection; the client's address and scheme stay. */
+  reset(): void {
+    this.text = '';
+    this.linesStart = 0;
+    this.method = '';
+    this.target = '/';
+    this.rewritten = false;
+    this.minor = 1;
+    this.authority = '';
+    this.hasHost = false;
+    this.contentLength = -1;
+    this.chunked = false;
+    this.keepAlive = true;
+    this.expectContinue = false;
+    this.upgrade = '';
+    this.teTrailers = false;
+    this.xForwardedFor = '';
+    this.forwarded = '';
+    this.xForwardedProto = '';
+    this.xRequestId = '';
+    this.marks.size = 0;
+    if (this.listed.length > 0) this.listed.length = 0;
+    this.host = '';
+    this.path = '/';
+    this.query = '';
+    this.cookies = undefined;
+  }
+}
+
+function joinCookies(text: string, marks: Marks): string {
+  let joined = '';
+  for (let i = 0; i < marks.size; i += 4) {
+    if (marks.at(i + 3) !== COOKIE) continue;
+    const value = valueOf(text, marks.at(i + 1), marks.at(i + 2) - 2);
+    if (value !== '') joined = joined === '' ? value : `${joined}; ${value}`;
+  }
+  return joined;
+}

@@ -1,0 +1,29 @@
+/** Request targets other than origin-form (RFC 9112, 3.2), and the authority of Host. */
+import { ERRORS } from './error.ts';
+import type { Http1Error } from './error.ts';
+import type { RequestHead } from './request-head.ts';
+
+// RFC 3986, 3.2.2 without the comma, which others might read as a list; an IPv6 address is looked at by whoever routes.
+const AUTHORITY = /^(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?$/;
+const ABSOLUTE = /^https?:\/\/([^/?]*)(.*)$/i;
+
+/** True for `host` or `host:port`; empty is none. */
+export function isAuthority(value: string): boolean {
+  return AUTHORITY.test(value);
+}
+
+/** Turns the absolute-form into the origin-form; the asterisk stays. */
+export function readTarget(head: RequestHead): Http1Error | undefined {
+  if (head.target === '*') return head.method === 'OPTIONS' ? undefined : ERRORS.badTarget;
+  const parts = ABSOLUTE.exec(head.target);
+  if (parts === null) return ERRORS.badTarget;
+  const authority = parts[1] ?? '';
+  const rest = parts[2] ?? '';
+  if (!isAuthority(authority)) return ERRORS.badTarget;
+  if (authority.toLowerCase() !== head.authority.toLowerCase()) return ERRORS.hostMismatch;
+  head.rewritten = true;
+  // RFC 9112, 3.2.4: OPTIONS without path and query is meant for the whole server.
+  if (rest === '') head.target = head.method === 'OPTIONS' ? '*' : '/';
+  else head.target = rest.startsWith('?') ? `/${rest}` : rest;
+  return undefined;
+}
