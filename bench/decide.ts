@@ -1,0 +1,85 @@
+/** Micro benchmark of deciding: nanoseconds a request, beside the goal of each way. Run: node --expose-gc --max-semi-space-size=512 bench/decide.ts */
+import { Decision } from '../src/affinity/decision.ts';
+import { decide } from '../src/affinity/decide.ts';
+import { TokenMemo } from '../src/affinity/token-memo.ts';
+import { affinity, ask, COOKIE, env, facts, pool, sessionOn } from '../test/unit/affinity/fixtures.ts';
+import type { TestEnv } from '../test/unit/affinity/fixtures.ts';
+import type { LiveAffinity } from '../src/affinity/build.ts';
+import type { RequestFacts } from '../src/model/facts.ts';
+import type { LivePool, Meters } from '../src/model/live.ts';
+
+const ROUNDS = 300_000;
+const CELLS = 4096;
+
+/** Meters as a worker has them: plain reads of typed arrays. */
+class ArrayMeters implements Meters {
+  readonly #flying = new Int32Array(new SharedArrayBuffer(CELLS * 4));
+  readonly #chosen = new Int32Array(new SharedArrayBuffer(CELLS * 4));
+  readonly #failing = new Float64Array(new SharedArrayBuffer(CELLS * 8));
+  #clock = 0;
+  #turn = 0;
+  inFlight(slot: number): number {
+    return this.#flying[slot] ?? 0;
+  }
+  lastChosen(slot: number): number {
+    return this.#chosen[slot] ?? 0;
+  }
+  markChosen(slot: number): void {
+    this.#chosen[slot] = ++this.#clock;
+  }
+  nextTurn(): number {
+    return this.#turn++;
+  }
+  failingSince(slot: number): number {
+    return this.#failing[slot] ?? 0;
+  }
+}
+
+type BenchEnv = Omit<TestEnv, 'meters'> & { meters: Meters };
+
+function run(
+  name: string,
+  goal: string,
+  requests: readonly RequestFacts[],
+  target: LivePool,
+  live?: LiveAffinity,
+): void {
+  const on: BenchEnv = { ...env(), meters: new ArrayMeters(), memo: new TokenMemo() };
+  const d = new Decision();
+  const round = (count: number) => {
+    for (let i = 0; i < count; i++) {
+      const request = requests[i % requests.length];
+      if (request === undefined) throw new Error('no request');
+      d.begin();
+      decide(d, live, target, request, on);
+    }
+  };
+  round(50_000);
+  globalThis.gc?.();
+  const before = process.memoryUsage().heapUsed;
+  const start = process.hrtime.bigint();
+  round(ROUNDS);
+  const nanoseconds = Number(process.hrtime.bigint() - start) / ROUNDS;
+  const bytes = Math.max(0, process.memoryUsage().heapUsed - before) / ROUNDS;
+  const columns = [name.padEnd(38), `${nanoseconds.toFixed(0)} ns`.padStart(9), `goal ${goal}`.padEnd(14)];
+  process.stdout.write(`${columns.join('  ')}  ${bytes.toFixed(0)} B allocated\n`);
+}
+
+const pods = (count: number) => Array.from({ length: count }, (_, i) => `pod-${i}`);
+const live = affinity([COOKIE]);
+const tokens = Array.from({ length: 1000 }, (_, i) => sessionOn(live, `pod-${i % 3}`, { ...env(), random: () => i }));
+const withToken = (token: string) =>
+  facts({ cookie: `theme=dark; _ga=GA1.2.1234567890.1234567890; ${token}; lang=en` });
+const hash = affinity([{ name: 'h', header: { name: 'x-id', mode: 'Hash' } }]);
+const keys = Array.from({ length: 1000 }, (_, i) => facts({ head: { 'x-id': `user-${i}` } }));
+if (ask(live, pool(pods(3)), withToken(tokens[0] ?? '')).verdict !== 'kept -') throw new Error('the token is not kept');
+
+run('kept, same cookie on the connection', '300 ns', [withToken(tokens[0] ?? '')], pool(pods(3)), live);
+run('kept, 1000 cookies through the LRU', '1000 ns', tokens.map(withToken), pool(pods(3)), live);
+run('hash over 10 endpoints', '', keys, pool(pods(10)), hash);
+run('hash over 100 endpoints', '3000 ns', keys, pool(pods(100)), hash);
+run('hash over 1000 endpoints', '', keys, pool(pods(1000)), hash);
+run('new session over 3 endpoints', '', [facts()], pool(pods(3)), live);
+run('new session over 100 endpoints', '', [facts()], pool(pods(100)), live);
+run('no affinity over 100 endpoints', '', [facts()], pool(pods(100)));
+run('moved, over 100 endpoints', '', [facts({ cookie: sessionOn(live, 'gone') })], pool(pods(100)), live);

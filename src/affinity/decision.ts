@@ -1,0 +1,123 @@
+/** The mutable result of deciding one request, with what its client connection remembers between requests. */
+import { OUTCOMES, REASONS } from '../model/decision.ts';
+import type { Outcome, Reason } from '../model/decision.ts';
+import type { LiveAffinity } from './build.ts';
+import type { KeyRing } from './keyring.ts';
+import type { VerifiedToken } from './token.ts';
+
+/** Indices into OUTCOMES and REASONS: counters are rows of numbers. */
+export const OUTCOME = indexOf(OUTCOMES);
+export const REASON = indexOf(REASONS);
+
+/** All values of a rule's cookie that verify. Depends on the cookie text and the keys only, so it can be remembered. */
+export interface TokenReading {
+  /** In the policy's scope, those under the name that is written first, else in the order they were sent. */
+  readonly tokens: readonly VerifiedToken[];
+  /** How many of `tokens` came under the name that is written. */
+  readonly underIssueName: number;
+  /** In the Service's own scope, for a policy with a group. */
+  readonly own: readonly VerifiedToken[];
+  /** REASONS index: why `tokens` is empty, or `no_token`. */
+  readonly fault: number;
+}
+
+/** One per client connection, reused for its requests: `begin()`, then `decide()` as often as it takes. */
+export class Decision {
+  /** Index into the pool's endpoints; -1 = none (rejected). */
+  endpoint = -1;
+  /** `OUTCOMES[outcome]`, `REASONS[reason]`. */
+  outcome: number = OUTCOME.stateless;
+  reason: number = REASON['-'];
+  /** Index of the policy's rule that chose; -1 = none did. */
+  rule = -1;
+  /** Status to answer when rejected, else 0. */
+  status = 0;
+  /** Index of the rule whose token goes on the answer; -1 = no token. */
+  issue = -1;
+  /** The token is issued in this Service's own scope, not the group's. */
+  own = false;
+  /** After a connect failure, wait and decide again while the endpoint is within `notReadyGrace`, before adding it to `tried`. */
+  retryOwn = false;
+  /** The session id: from the token, or drawn for a new session. */
+  sessionHigh = 0;
+  sessionLow = 0;
+  /** The live token that the issuing rule's cookie carried; undefined = none. */
+  token: VerifiedToken | undefined = undefined;
+  /** `token` came under another spelling of the cookie's name than the one written. */
+  otherName = false;
+  /** Slots of endpoints that the lane could not connect to for this request: never chosen again. */
+  readonly tried: number[] = [];
+
+  /** Why no live token was found, as a REASONS index. Internal to `decide`. */
+  fault: number = REASON.no_token;
+  /** Memo of the last reading; valid while all of these are the same. Internal. */
+  memoCookie = '';
+  memoAffinity: LiveAffinity | undefined = undefined;
+  memoKeys: KeyRing | undefined = undefined;
+  memoRule = -1;
+  memoReading: TokenReading | undefined = undefined;
+
+  #drawn = false;
+  #drawnHigh = 0;
+  #drawnLow = 0;
+
+  get outcomeName(): Outcome {
+    return OUTCOMES[this.outcome] ?? 'stateless';
+  }
+
+  get reasonName(): Reason {
+    return REASONS[this.reason] ?? '-';
+  }
+
+  /** Starts a request. */
+  begin(): void {
+    this.tried.length = 0;
+    this.#drawn = false;
+    this.clear();
+  }
+
+  /** Forgets the last result, not what has been tried or drawn for this request. */
+  clear(): void {
+    this.endpoint = -1;
+    this.outcome = OUTCOME.stateless;
+    this.reason = REASON['-'];
+    this.rule = -1;
+    this.status = 0;
+    this.issue = -1;
+    this.own = false;
+    this.retryOwn = false;
+    this.token = undefined;
+    this.otherName = false;
+    this.fault = REASON.no_token;
+  }
+
+  choose(endpoint: number, outcome: number, reason: number): void {
+    this.endpoint = endpoint;
+    this.outcome = outcome;
+    this.reason = reason;
+  }
+
+  reject(reason: number, status: number): void {
+    this.choose(-1, OUTCOME.rejected, reason);
+    this.status = status;
+    this.issue = -1;
+    this.retryOwn = false;
+  }
+
+  /** A new session's id: one per request, however often it is decided. `source` gives unsigned 32-bit integers. */
+  drawSession(source: { random(): number }): void {
+    if (!this.#drawn) {
+      this.#drawnHigh = source.random() | 0;
+      this.#drawnLow = source.random() | 0;
+      this.#drawn = true;
+    }
+    this.sessionHigh = this.#drawnHigh;
+    this.sessionLow = this.#drawnLow;
+  }
+}
+
+function indexOf<const T extends string>(names: readonly T[]): Readonly<Record<T, number>> {
+  const result: Partial<Record<T, number>> = {};
+  for (const [i, name] of names.entries()) result[name] = i;
+  return result as Record<T, number>;
+}

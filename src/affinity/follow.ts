@@ -1,0 +1,80 @@
+/** What becomes of a session whose token names an endpoint: kept, moved or rejected. */
+import { DRAINING, NOT_READY } from '../model/live.ts';
+import type { LivePool } from '../model/live.ts';
+import type { CompiledPolicy } from '../model/policy.ts';
+import type { LiveRule } from './build.ts';
+import type { DecideEnv } from './env.ts';
+import { OUTCOME, REASON } from './decision.ts';
+import type { Decision } from './decision.ts';
+import { successor, tierOf } from './select.ts';
+import type { VerifiedToken } from './token.ts';
+
+const STAYS = -1;
+const BAD_GATEWAY = 502;
+const UNAVAILABLE = 503;
+
+export function followToken(
+  d: Decision,
+  policy: CompiledPolicy,
+  rule: LiveRule,
+  token: VerifiedToken,
+  pool: LivePool,
+  env: DecideEnv,
+): void {
+  d.sessionHigh = token.sessionHigh;
+  d.sessionLow = token.sessionLow;
+  const view = pool.identity[policy.identity];
+  const index = view.byPrefix.get(token.prefix) ?? -1;
+  const why = rule.force ? forcedReason(d, pool, index) : leaveReason(d, policy, pool, index, env);
+  if (why === STAYS) return keep(d, index);
+  const draining = why === REASON.drain || why === REASON.drain_timeout;
+  if (rule.force || (!draining && policy.lost.action === 'Reject')) {
+    return d.reject(why, rule.force && why === REASON.connect_failed ? BAD_GATEWAY : policy.lost.statusCode);
+  }
+  if (why === REASON.connect_failed && !policy.retry.changeOnFailure) return d.reject(why, BAD_GATEWAY);
+
+  const next = successor(view, pool, d.sessionHigh, d.sessionLow, d.tried, env.meters);
+  if (staysAnyway(d, pool, index, next, why, env)) return keep(d, index);
+  if (next < 0) return rejectWithoutEndpoint(d);
+  d.choose(next, OUTCOME.moved, why);
+}
+
+/** No endpoint is left for this request: none at all, or none that has not been tried. */
+export function rejectWithoutEndpoint(d: Decision): void {
+  if (d.tried.length > 0) d.reject(REASON.connect_failed, BAD_GATEWAY);
+  else d.reject(REASON.no_endpoints, UNAVAILABLE);
+}
+
+function keep(d: Decision, index: number): void {
+  d.choose(index, OUTCOME.kept, REASON['-']);
+  d.retryOwn = true;
+}
+
+/** Why a session has to leave its endpoint, as a REASONS index. */
+function leaveReason(d: Decision, policy: CompiledPolicy, pool: LivePool, index: number, env: DecideEnv): number {
+  const endpoint = pool.endpoints[index];
+  if (endpoint === undefined) return REASON.endpoint_gone;
+  const { lost, drain, retry } = policy;
+  if (endpoint.state === NOT_READY && env.now - endpoint.since > lost.notReadyGrace) return REASON.not_ready;
+  if (endpoint.state === DRAINING) {
+    if (drain.action === 'Move') return REASON.drain;
+    if (drain.maxDuration > 0 && env.now - endpoint.since >= drain.maxDuration) return REASON.drain_timeout;
+  }
+  if (d.tried.length > 0 && d.tried.includes(endpoint.slot)) return REASON.connect_failed;
+  if (!retry.changeOnFailure) return STAYS;
+  const failing = env.meters.failingSince(endpoint.slot);
+  return failing !== 0 && env.now - failing > lost.notReadyGrace ? REASON.connect_failed : STAYS;
+}
+
+/** `force`: whatever the endpoint's state, and never another one. */
+function forcedReason(d: Decision, pool: LivePool, index: number): number {
+  const endpoint = pool.endpoints[index];
+  if (endpoint === undefined) return REASON.endpoint_gone;
+  return d.tried.includes(endpoint.slot) ? REASON.connect_failed : STAYS;
+}
+
+/** A session does not leave a draining endpoint, or one that refuses connections, for one that is no better. */
+function staysAnyway(d: Decision, pool: LivePool, index: number, next: number, why: number, env: DecideEnv): boolean {
+  if (next < 0 || why === REASON.endpoint_gone || why === REASON.not_ready) return false;
+  return tierOf(pool, next, d.tried, env.meters) >= tierOf(pool, index, d.tried, env.meters);
+}

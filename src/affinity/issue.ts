@@ -1,0 +1,115 @@
+/** Whether an answer carries our token, and its Set-Cookie. */
+import type { RequestFacts } from '../model/facts.ts';
+import type { LivePool } from '../model/live.ts';
+import type { CompiledPolicy, CookieInsertKey } from '../model/policy.ts';
+import type { LiveAffinity } from './build.ts';
+import type { DecideEnv } from './env.ts';
+import type { Decision } from './decision.ts';
+import type { KeyRing } from './keyring.ts';
+import { serializeSetCookie } from './set-cookie.ts';
+import { createToken } from './token.ts';
+
+/** What is known of an answer that the chosen endpoint produced. */
+export interface ResponseFacts {
+  readonly status: number;
+  /** A shared cache may store it (RFC 9111 section 3). */
+  readonly cacheable: boolean;
+}
+
+export interface Issued {
+  /** The one Set-Cookie value to append; undefined = none. */
+  readonly setCookie: string | undefined;
+  /** The answer must become `Cache-Control: private`. */
+  readonly markPrivate: boolean;
+}
+
+const NOTHING: Issued = { setCookie: undefined, markPrivate: false };
+
+/** `pool` is the one that `d.endpoint` was chosen from. Not to be called for answers that no endpoint produced. */
+export function issueToken(
+  d: Decision,
+  live: LiveAffinity | undefined,
+  pool: LivePool,
+  facts: RequestFacts,
+  response: ResponseFacts,
+  env: DecideEnv,
+): Issued {
+  if (live === undefined || d.issue < 0 || d.endpoint < 0) return NOTHING;
+  const token = live.rules[d.issue]?.token;
+  if (token === undefined || !mayCarry(facts, response)) return NOTHING;
+  const { key, names } = token;
+  if (!isDue(d, live.policy, key, pool, facts, response, env)) return NOTHING;
+  if (response.cacheable && key.cacheable === 'Skip') return NOTHING;
+  const value = makeToken(d, live, key, pool, env);
+  if (value === undefined) return NOTHING;
+  const name = d.own ? (names.own ?? names.issue) : names.issue;
+  return {
+    setCookie: serializeSetCookie(key, name, value, facts, env.now),
+    markPrivate: response.cacheable && key.cacheable === 'MarkPrivate',
+  };
+}
+
+/** Not on CORS preflights, interim answers (but the switch to another protocol) and 304, which updates a stored answer. */
+function mayCarry(facts: RequestFacts, { status }: ResponseFacts): boolean {
+  return facts.method !== 'OPTIONS' && (status >= 200 || status === 101) && status !== 304;
+}
+
+function isDue(
+  d: Decision,
+  policy: CompiledPolicy,
+  key: CookieInsertKey,
+  pool: LivePool,
+  facts: RequestFacts,
+  response: ResponseFacts,
+  env: DecideEnv,
+): boolean {
+  const { token } = d;
+  const same = token !== undefined && pool.identity[policy.identity].byPrefix.get(token.prefix) === d.endpoint;
+  if (same) return key.emit === 'Always' || d.otherName || isRenewalDue(token, policy, key, env);
+  if (key.emitMethods.length > 0 && !key.emitMethods.includes(facts.method)) return false;
+  return key.emitStatusBelow === 0 || response.status < key.emitStatusBelow;
+}
+
+function isRenewalDue(
+  token: NonNullable<Decision['token']>,
+  policy: CompiledPolicy,
+  key: CookieInsertKey,
+  { keys, now }: DecideEnv,
+): boolean {
+  const age = now - token.lastSeen;
+  if (policy.idleTimeout > 0 && age > policy.idleTimeout / 8) return true;
+  if (key.maxAge > 0 && age > (key.maxAge * 1000) / 2) return true;
+  // Only forward: a replica that does not yet issue with the newest key must not take tokens back to an older one.
+  return keys.issueFrom(keys.issuing(now)) > keys.issueFrom(token.keyId);
+}
+
+/** undefined = there is no key that both the ring and the pool know, which lasts no longer than a table update. */
+function makeToken(
+  d: Decision,
+  live: LiveAffinity,
+  key: CookieInsertKey,
+  pool: LivePool,
+  env: DecideEnv,
+): string | undefined {
+  const { policy, affinity } = live;
+  const { prefixes } = pool.identity[policy.identity];
+  const keyId = issuingKey(env.keys, env.now, prefixes);
+  const prefix = prefixes.get(keyId)?.[d.endpoint];
+  if (prefix === undefined) return undefined;
+  const fields = {
+    prefix,
+    keyId,
+    sessionHigh: d.sessionHigh,
+    sessionLow: d.sessionLow,
+    issuedAt: d.token?.issuedAt ?? env.now,
+    lastSeen: policy.idleTimeout > 0 || key.maxAge > 0 ? env.now : 0,
+    service: `${pool.namespace}/${pool.service}`,
+  };
+  return createToken(fields, d.own ? affinity.ownScope : affinity.scope, env.keys);
+}
+
+function issuingKey(keys: KeyRing, now: number, prefixes: ReadonlyMap<number, readonly string[]>): number {
+  const newest = keys.issuing(now);
+  if (prefixes.has(newest)) return newest;
+  return keys.ids.find((id) => prefixes.has(id)) ?? -1;
+}

@@ -1,0 +1,115 @@
+/** The session keys: subkeys for endpoint tags, backend tags and MACs, and which key issues tokens now. */
+import { createHmac, createSecretKey, hkdfSync } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+
+export const MAX_KEYS = 4;
+export const MIN_KEY_BYTES = 32;
+
+/** Version of the token's layout, the upper half of its first byte. */
+export const TOKEN_FORMAT = 1;
+const TAG_BYTES = 8;
+const BACKEND_TAG_BYTES = 3;
+const MAC_BYTES = 12;
+
+export interface SessionKey {
+  /** 0..15, unique in the ring. */
+  readonly id: number;
+  /** At least 32 bytes. */
+  readonly key: Uint8Array;
+  /** Wall clock, ms: from then on this key may sign, so that every replica knows it before anybody does. */
+  readonly issueFrom: number;
+}
+
+interface Subkeys {
+  readonly issueFrom: number;
+  readonly endpoint: KeyObject;
+  readonly backend: KeyObject;
+  readonly mac: KeyObject;
+  readonly backendTags: Map<string, Uint8Array>;
+}
+
+export class KeyRing {
+  /** Indexed by key id. */
+  readonly #subkeys: (Subkeys | undefined)[] = [];
+  /** Newest first. */
+  readonly ids: readonly number[];
+
+  private constructor(keys: readonly SessionKey[]) {
+    for (const key of keys) this.#subkeys[key.id] = derive(key);
+    this.ids = [...keys].sort((a, b) => b.issueFrom - a.issueFrom || b.id - a.id).map((key) => key.id);
+  }
+
+  /** Throws RangeError on keys that no ring can hold: too many, too short, an id out of range or twice. */
+  static from(keys: readonly SessionKey[]): KeyRing {
+    if (keys.length > MAX_KEYS) throw new RangeError(`At most ${MAX_KEYS} session keys, got ${keys.length}.`);
+    const seen = new Set<number>();
+    for (const { id, key } of keys) {
+      if (!Number.isInteger(id) || id < 0 || id > 15) throw new RangeError(`Session key id ${id} is not in 0..15.`);
+      if (seen.has(id)) throw new RangeError(`Session key id ${id} appears twice.`);
+      if (key.length < MIN_KEY_BYTES) throw new RangeError(`Session key ${id} is shorter than ${MIN_KEY_BYTES} bytes.`);
+      seen.add(id);
+    }
+    return new KeyRing(keys);
+  }
+
+  has(keyId: number): boolean {
+    return this.#subkeys[keyId] !== undefined;
+  }
+
+  /** The newest key whose time has come, else the oldest one; -1 = the ring is empty. */
+  issuing(now: number): number {
+    for (const id of this.ids) {
+      if (this.issueFrom(id) <= now) return id;
+    }
+    return this.ids.at(-1) ?? -1;
+  }
+
+  /** -Infinity = the ring has no such key, which may have left it since a token was verified. */
+  issueFrom(keyId: number): number {
+    return this.#subkeys[keyId]?.issueFrom ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** The first 12 characters of every token under this key that names an endpoint with this identity. */
+  endpointPrefix(keyId: number, identity: string): string {
+    const tag = createHmac('sha256', this.#get(keyId).endpoint).update(identity).digest();
+    const bytes = Buffer.alloc(1 + TAG_BYTES);
+    bytes[0] = (TOKEN_FORMAT << 4) | keyId;
+    tag.copy(bytes, 1, 0, TAG_BYTES);
+    return bytes.toString('base64url');
+  }
+
+  /** 3 bytes naming a Service, `namespace/name`. Do not write to them. */
+  backendTag(keyId: number, service: string): Uint8Array {
+    const { backend, backendTags } = this.#get(keyId);
+    let tag = backendTags.get(service);
+    if (tag === undefined) {
+      tag = createHmac('sha256', backend).update(service).digest().subarray(0, BACKEND_TAG_BYTES);
+      backendTags.set(service, tag);
+    }
+    return tag;
+  }
+
+  /** 12 bytes over a token's fields, which have a fixed length, and the scope it is valid in. */
+  mac(keyId: number, fields: Uint8Array, scope: string): Buffer {
+    return createHmac('sha256', this.#get(keyId).mac).update(fields).update(scope).digest().subarray(0, MAC_BYTES);
+  }
+
+  #get(keyId: number): Subkeys {
+    const subkeys = this.#subkeys[keyId];
+    if (subkeys === undefined) throw new RangeError(`No session key ${keyId}.`);
+    return subkeys;
+  }
+}
+
+/** One label per use (RFC 5869 section 3.2), so that a tag never helps to forge a MAC. */
+function derive(key: SessionKey): Subkeys {
+  const subkey = (label: string) =>
+    createSecretKey(Buffer.from(hkdfSync('sha256', key.key, '', `holdfast ${label} v1`, 32)));
+  return {
+    issueFrom: key.issueFrom,
+    endpoint: subkey('endpoint tag'),
+    backend: subkey('backend tag'),
+    mac: subkey('token mac'),
+    backendTags: new Map(),
+  };
+}

@@ -1,0 +1,94 @@
+/** Which endpoints a request may go to, best first, and the choice among them by algorithm or by rendezvous. */
+import { DRAINING, NOT_READY, READY } from '../model/live.ts';
+import type { IdentityView, LivePool, Meters } from '../model/live.ts';
+import type { CompiledPolicy } from '../model/policy.ts';
+import type { Algorithm } from '../model/sticky-policy.ts';
+import { balance } from './balance/balance.ts';
+import type { BalanceEnv } from './balance/balancer.ts';
+import { firstEligible, firstOf } from './rendezvous.ts';
+
+/** Tiers: a draining endpoint is better than a 503, one that refuses connections is the last resort. */
+const HEALTHY_READY = 0;
+const LAST_TIER = 3;
+const UNUSABLE = 9;
+
+export function tierOf(pool: LivePool, index: number, tried: readonly number[], meters: Meters): number {
+  const endpoint = pool.endpoints[index];
+  if (endpoint === undefined || endpoint.state === NOT_READY) return UNUSABLE;
+  if (tried.length > 0 && tried.includes(endpoint.slot)) return UNUSABLE;
+  const failing = meters.failingSince(endpoint.slot) === 0 ? 0 : 2;
+  return endpoint.state === READY ? failing : failing + 1;
+}
+
+/** Reused by every call: candidates are consumed before the next decision. */
+let scratch = new Int32Array(256);
+
+/** An endpoint for a client without a session; -1 = there is none. */
+export function pickNew(algorithm: Algorithm, pool: LivePool, tried: readonly number[], env: BalanceEnv): number {
+  if (pool.endpoints.length > scratch.length) scratch = new Int32Array(pool.endpoints.length * 2);
+  for (let tier = HEALTHY_READY; tier <= LAST_TIER; tier++) {
+    const from = tier % 2 === 0 ? pool.ready : pool.draining;
+    let count = 0;
+    for (let k = 0; k < from.length; k++) {
+      const index = from[k] ?? 0;
+      if (tierOf(pool, index, tried, env.meters) === tier) scratch[count++] = index;
+    }
+    if (count > 0) return balance(algorithm, pool, scratch, count, env);
+  }
+  return -1;
+}
+
+/** Where a session that lost its endpoint goes: the first in its own order, the same for every replica; -1 = nowhere. */
+export function successor(
+  view: IdentityView,
+  pool: LivePool,
+  high: number,
+  low: number,
+  tried: readonly number[],
+  meters: Meters,
+): number {
+  const first = firstOf(view.seeds, pool.ready, high, low);
+  if (first >= 0 && tierOf(pool, first, tried, meters) === HEALTHY_READY) return first;
+  for (let tier = HEALTHY_READY; tier <= LAST_TIER; tier++) {
+    const eligible = (index: number) => tierOf(pool, index, tried, meters) === tier;
+    const found = firstEligible(view.seeds, pool.endpoints.length, high, low, eligible);
+    if (found >= 0) return found;
+  }
+  return -1;
+}
+
+/**
+ * The endpoint of a hashed key: the first in the key's order that is Ready, or NotReady or refusing connections for no
+ * longer than `notReadyGrace`, so that a short failure moves no key; -1 = there is none.
+ */
+export function pickHashed(
+  policy: CompiledPolicy,
+  pool: LivePool,
+  high: number,
+  low: number,
+  tried: readonly number[],
+  env: { readonly meters: Meters; readonly now: number },
+): number {
+  const view = pool.identity[policy.identity];
+  const grace = policy.lost.notReadyGrace;
+  const mayChange = policy.retry.changeOnFailure;
+  const eligible = (index: number) => {
+    const endpoint = pool.endpoints[index];
+    if (endpoint === undefined || endpoint.state === DRAINING) return false;
+    if (endpoint.state === NOT_READY && env.now - endpoint.since > grace) return false;
+    if (!mayChange) return true;
+    if (tried.length > 0 && tried.includes(endpoint.slot)) return false;
+    const failing = env.meters.failingSince(endpoint.slot);
+    return failing === 0 || env.now - failing <= grace;
+  };
+  // Nearly always the first of all is fit; only then is the state of the others worth a look.
+  const first = firstEligible(view.seeds, pool.endpoints.length, high, low);
+  if (first < 0 || eligible(first)) return first;
+  const next = firstEligible(view.seeds, pool.endpoints.length, high, low, eligible);
+  return next >= 0 ? next : successor(view, pool, high, low, tried, env.meters);
+}
+
+/** The endpoint of a key whatever the endpoints' states (`force`); -1 = the pool is empty. */
+export function pickForced(view: IdentityView, pool: LivePool, high: number, low: number): number {
+  return firstEligible(view.seeds, pool.endpoints.length, high, low);
+}
