@@ -1,0 +1,65 @@
+/** Gathers what one turn has to say to a socket and writes it in as few writes as possible. */
+import type { Socket } from 'node:net';
+import { latin1 } from '../http1/latin1.ts';
+import { BLOCK_BYTES } from './block-pool.ts';
+import type { BlockPool } from './block-pool.ts';
+
+/** Up to here bytes travel as a latin1 string, which libuv writes without an intermediate buffer; above, a copy into a block is cheaper. */
+const TEXT_LIMIT = 4096;
+
+export class Outbox {
+  readonly #socket: Socket;
+  readonly #blocks: BlockPool;
+  /** Blocks handed to the socket and not written yet, oldest first: a socket finishes its writes in order. */
+  readonly #underway: Buffer[] = [];
+  readonly #onWritten: () => void;
+  #text = '';
+  /** Bytes accepted so far. */
+  bytes = 0;
+
+  constructor(socket: Socket, blocks: BlockPool) {
+    this.#socket = socket;
+    this.#blocks = blocks;
+    this.#onWritten = () => {
+      const block = this.#underway.shift();
+      if (block !== undefined) this.#blocks.give(block);
+    };
+  }
+
+  /** Adds latin1 text. */
+  text(text: string): void {
+    this.#text += text;
+  }
+
+  /** Adds bytes of a shared buffer; they are copied before this returns. */
+  range(buffer: Buffer, start: number, end: number): void {
+    if (end - start <= TEXT_LIMIT) {
+      this.#text += latin1(buffer, start, end);
+      return;
+    }
+    while (start < end) {
+      if (this.#text.length > TEXT_LIMIT * 4) this.#writeText();
+      const block = this.#blocks.take();
+      let length = this.#text.length === 0 ? 0 : block.write(this.#text, 0, 'latin1');
+      this.#text = '';
+      const copied = buffer.copy(block, length, start, Math.min(end, start + BLOCK_BYTES - length));
+      start += copied;
+      length += copied;
+      this.#underway.push(block);
+      this.bytes += length;
+      this.#socket.write(block.subarray(0, length), this.#onWritten);
+    }
+  }
+
+  /** Writes what is left. False = the socket has more to write than it should: wait for `drain`. */
+  flush(): boolean {
+    if (this.#text.length > 0) this.#writeText();
+    return !this.#socket.writableNeedDrain;
+  }
+
+  #writeText(): void {
+    this.bytes += this.#text.length;
+    this.#socket.write(this.#text, 'latin1');
+    this.#text = '';
+  }
+}

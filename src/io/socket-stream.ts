@@ -1,0 +1,66 @@
+/** A socket whose reads are fed in by its owner, as an ordinary stream for code that wants one. */
+import { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
+
+export class SocketStream extends Duplex {
+  readonly #socket: Socket;
+  /** Sees every chunk in the moment it is written. */
+  readonly #onWrite: (chunk: Buffer) => void;
+
+  constructor(socket: Socket, onWrite: (chunk: Buffer) => void) {
+    super({ allowHalfOpen: true });
+    this.#socket = socket;
+    this.#onWrite = onWrite;
+    socket.once('close', () => this.destroy());
+  }
+
+  /** `length` bytes at the start of `buffer`, which is copied. False = pause reading. */
+  feed(length: number, buffer: Buffer): boolean {
+    return this.push(Buffer.from(buffer.subarray(0, length)));
+  }
+
+  feedEnd(): void {
+    this.push(null);
+  }
+
+  // What HTTP code does to sockets reaches the real one.
+  setTimeout(ms: number): this {
+    this.#socket.setTimeout(ms);
+    return this;
+  }
+
+  setNoDelay(on: boolean): this {
+    this.#socket.setNoDelay(on);
+    return this;
+  }
+
+  setKeepAlive(on: boolean, delay: number): this {
+    this.#socket.setKeepAlive(on, delay);
+    return this;
+  }
+
+  /** As `net.Socket` has it: closes once everything is written. */
+  destroySoon(): void {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', () => this.destroy());
+  }
+
+  override _read(): void {
+    if (!this.#socket.destroyed) this.#socket.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#onWrite(chunk);
+    this.#socket.write(chunk, done);
+  }
+
+  override _final(done: () => void): void {
+    this.#socket.end(done);
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#socket.destroySoon();
+    done(error);
+  }
+}

@@ -1,0 +1,33 @@
+/** What a worker gives its lanes. */
+import type { DecideEnv } from '../affinity/decide.ts';
+import type { BlockPool } from '../io/block-pool.ts';
+import type { Deadlines } from '../io/deadlines.ts';
+import type { AccessRecord, WorkerSettings } from '../shared/messages.ts';
+import type { Upstreams } from '../upstream/upstreams.ts';
+import type { ClientAddresses } from './client-address.ts';
+import type { Counters } from './counters.ts';
+import type { LiveTable } from './live-table.ts';
+
+export interface LaneContext {
+  readonly settings: WorkerSettings;
+  /** The table that requests are matched against from now on. */
+  readonly table: LiveTable;
+  /** `now` is set before each decision. */
+  readonly env: DecideEnv & { now: number };
+  readonly counters: Counters;
+  readonly deadlines: Deadlines;
+  readonly blocks: BlockPool;
+  readonly upstreams: Upstreams;
+  readonly addresses: ClientAddresses;
+  /** The port that clients see. */
+  readonly publicPort: number;
+  /** Connections end after their current request. */
+  readonly draining: boolean;
+  /** Whether this request's access record is wanted. */
+  wantsAccessRecord(): boolean;
+  access(record: AccessRecord): void;
+  /** A request id that no other request of any worker has. */
+  newRequestId(): string;
+  /** The current Date header value. */
+  httpDate(): string;
+}

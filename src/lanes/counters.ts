@@ -1,0 +1,73 @@
+/** A worker's own counters that belong to no route or endpoint. */
+import type { Blocks, Cells } from '../shared/cells.ts';
+import { ENDPOINT, errorField, GAUGE, GLOBAL, LIMITS } from '../shared/layout.ts';
+import type { ErrorSource, Limit } from '../shared/layout.ts';
+
+export class Counters {
+  readonly #blocks: Blocks;
+  readonly #row: number;
+  readonly #cells: Cells;
+  readonly #at: number;
+
+  constructor(blocks: Blocks, row: number) {
+    this.#blocks = blocks;
+    this.#row = row;
+    this.#cells = blocks.global.cells(0);
+    this.#at = blocks.global.at(0, row);
+  }
+
+  limit(name: Limit): void {
+    this.#add(GLOBAL.limits + LIMITS.indexOf(name), 1);
+  }
+
+  /** An answer that is somebody's fault; 499 = the client went away. */
+  error(source: ErrorSource, code: number): void {
+    this.#add(errorField(source, code), 1);
+  }
+
+  retry(): void {
+    this.#add(GLOBAL.retries, 1);
+  }
+
+  bytesIn(bytes: number): void {
+    this.#add(GLOBAL.bytesIn, bytes);
+  }
+
+  bytesOut(bytes: number): void {
+    this.#add(GLOBAL.bytesOut, bytes);
+  }
+
+  connectionOpened(): void {
+    this.#add(GLOBAL.connections, 1);
+    this.#add(GLOBAL.connectionsTotal, 1);
+  }
+
+  connectionClosed(): void {
+    this.#add(GLOBAL.connections, -1);
+  }
+
+  /** Open client connections over all workers. */
+  connections(): number {
+    return this.#blocks.global.sum(0, GLOBAL.connections);
+  }
+
+  eventLoopLag(seconds: number): void {
+    this.#cells[this.#at + GLOBAL.eventLoopLag] = seconds;
+  }
+
+  /** Adds to one of an endpoint's counters. */
+  endpoint(slot: number, field: keyof typeof ENDPOINT, value: number): void {
+    const { endpoint } = this.#blocks;
+    endpoint.cells(slot)[endpoint.at(slot, this.#row) + ENDPOINT[field]]! += value;
+  }
+
+  /** Moves one of an endpoint's gauges up or down. */
+  gauge(slot: number, field: keyof typeof GAUGE, by: 1 | -1): void {
+    const { gauge } = this.#blocks;
+    gauge.cells(slot)[gauge.at(slot, this.#row) + GAUGE[field]]! += by;
+  }
+
+  #add(field: number, value: number): void {
+    this.#cells[this.#at + field]! += value;
+  }
+}

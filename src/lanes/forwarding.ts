@@ -1,0 +1,61 @@
+/** What backends are told about where a request came from; computed per connection as far as that goes. */
+import type { RequestHead } from '../http1/request-head.ts';
+import type { Ip } from '../model/ip.ts';
+import { forwardedElement } from './client-address.ts';
+import type { LaneContext } from './context.ts';
+
+/** A client's own request id is kept when it looks like one; anything else is replaced. */
+const REQUEST_ID = /^[A-Za-z0-9._:+/=-]{1,128}$/;
+
+export class Forwarding {
+  readonly #ctx: LaneContext;
+  readonly #peer: string;
+  readonly #trusted: boolean;
+  /** Lines that are the same for every request of an untrusted peer, up to the host. */
+  readonly #prefix: string;
+
+  constructor(ctx: LaneContext, peer: { readonly text: string; readonly ip: Ip | undefined }) {
+    this.#ctx = ctx;
+    this.#peer = peer.text;
+    this.#trusted = ctx.addresses.trusts(peer.ip);
+    this.#prefix = headerLines(peer.text, peer.text, 'http', String(ctx.publicPort));
+  }
+
+  /** Fills in the head's `clientAddress` and `scheme`; returns the lines to add, each ending in CR LF. */
+  lines(head: RequestHead, requestId: string): string {
+    return this.#trusted ? this.#behindProxy(head, requestId) : this.#direct(head, requestId);
+  }
+
+  /** An untrusted peer's own forwarding headers were dropped with the head's marked lines. */
+  #direct(head: RequestHead, requestId: string): string {
+    head.clientAddress = this.#peer;
+    head.scheme = 'http';
+    const lines = `${this.#prefix}${head.authority}\r\nX-Request-Id: ${requestId}\r\n`;
+    return this.#ctx.settings.forwardedHeader ? lines + this.#forwarded(head, '') : lines;
+  }
+
+  #behindProxy(head: RequestHead, requestId: string): string {
+    const client = this.#ctx.addresses.behind(this.#peer, head, 'http');
+    head.clientAddress = client.address;
+    head.scheme = client.scheme;
+    const chain = client.chain === '' ? this.#peer : `${client.chain}, ${this.#peer}`;
+    const port = head.header('x-forwarded-port') ?? (client.scheme === 'https' ? '443' : String(this.#ctx.publicPort));
+    const host = head.header('x-forwarded-host') ?? head.authority;
+    const lines = `${headerLines(chain, client.address, client.scheme, port)}${host}\r\nX-Request-Id: ${requestId}\r\n`;
+    return this.#ctx.settings.forwardedHeader ? lines + this.#forwarded(head, head.forwarded) : lines;
+  }
+
+  #forwarded(head: RequestHead, before: string): string {
+    const element = forwardedElement(this.#peer, head.authority, head.scheme);
+    return `Forwarded: ${before === '' ? element : `${before}, ${element}`}\r\n`;
+  }
+}
+
+/** The id that the request has, or a new one. */
+export function requestIdOf(head: RequestHead, ctx: LaneContext): string {
+  return head.xRequestId !== '' && REQUEST_ID.test(head.xRequestId) ? head.xRequestId : ctx.newRequestId();
+}
+
+function headerLines(chain: string, client: string, scheme: string, port: string): string {
+  return `X-Forwarded-For: ${chain}\r\nX-Real-IP: ${client}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${port}\r\nX-Forwarded-Host: `;
+}

@@ -1,0 +1,282 @@
+/** A client's connection on the raw HTTP/1.1 lane: reads requests one after another and passes each through the exchange. */
+import type { Socket } from 'node:net';
+import type { Http1Error } from '../../http1/error.ts';
+import type { HeadLimits } from '../../http1/limits.ts';
+import type { RequestHead } from '../../http1/request-head.ts';
+import { RequestParser } from '../../http1/request-parser.ts';
+import type { RequestSink } from '../../http1/request-parser.ts';
+import type { Adopt, ReadHandler } from '../../io/adopt.ts';
+import type { Timed } from '../../io/deadlines.ts';
+import { Outbox } from '../../io/outbox.ts';
+import { ownAnswer } from '../answer.ts';
+import { laneOf } from '../capabilities.ts';
+import { peerAddress } from '../client-address.ts';
+import type { LaneContext } from '../context.ts';
+import { Forwarding } from '../forwarding.ts';
+import type { UpgradeRequest } from '../upgrade-request.ts';
+import { Exchange } from './exchange.ts';
+
+/** Bytes of following requests that may wait while one is answered; then reading pauses. */
+const HELD_LIMIT = 64 * 1024;
+/** How long a client may go on sending after our last answer, so that it reads it before a reset (RFC 9112 section 9.6). */
+const LINGER_MS = 5000;
+/** After a FIN the client may be gone or only done sending; see `#probe`. */
+const PROBE_AFTER_MS = 500;
+
+export interface Http1Lane {
+  readonly ctx: LaneContext;
+  readonly adopt: Adopt;
+  readonly limits: HeadLimits;
+  /** Takes over a connection that asks for an upgrade. */
+  readonly upgrade: (request: UpgradeRequest) => void;
+  readonly connections: Set<ClientConnection>;
+}
+
+export class ClientConnection implements RequestSink, Timed {
+  readonly socket: Socket;
+  readonly out: Outbox;
+  readonly forwarding: Forwarding;
+  /** Requests begun on this connection. */
+  requests = 0;
+  readonly #lane: Http1Lane;
+  readonly #ctx: LaneContext;
+  readonly #parser: RequestParser;
+  readonly #exchange: Exchange;
+  /** Whoever gets what is read: this connection, or the lane that took it over. */
+  #reader: ReadHandler = (length, buffer) => this.#onRead(length, buffer);
+  /** Bytes behind the current request. */
+  #held: Buffer | undefined;
+  /** Wall clock ms, while no exchange is under way. */
+  #deadline: number;
+  #probeAt = Infinity;
+  /** Within `execute`: what follows the end of an exchange has to wait until the parser has returned. */
+  parsing = false;
+  /** No further request is read; what arrives is thrown away. */
+  #closing = false;
+  #upgraded = false;
+  #finSeen = false;
+
+  constructor(lane: Http1Lane, accepted: Socket) {
+    this.#lane = lane;
+    this.#ctx = lane.ctx;
+    this.#parser = new RequestParser(this, lane.limits);
+    this.forwarding = new Forwarding(lane.ctx, peerAddress(accepted.remoteAddress));
+    this.socket = lane.adopt(accepted, (length, buffer) => this.#reader(length, buffer));
+    this.out = new Outbox(this.socket, lane.ctx.blocks);
+    this.#exchange = new Exchange(lane.ctx, lane.limits, this);
+    this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.headTimeout;
+    this.#listen();
+    lane.ctx.counters.connectionOpened();
+    lane.ctx.deadlines.add(this);
+    lane.connections.add(this);
+  }
+
+  /** Between requests: nothing is lost when the connection is closed. */
+  get idle(): boolean {
+    return !this.#exchange.busy && this.#parser.idle && this.#held === undefined;
+  }
+
+  /** The current request is complete. */
+  get requestDone(): boolean {
+    return this.#parser.done;
+  }
+
+  onHead(head: RequestHead): void {
+    this.requests++;
+    if (laneOf(head) === 'upgrade') {
+      this.#upgraded = true;
+      this.#parser.detach();
+    } else this.#exchange.begin(head);
+  }
+
+  onBody(buffer: Buffer, start: number, end: number): void {
+    this.#exchange.onRequestBody(buffer, start, end);
+  }
+
+  onTrailers(lines: string): void {
+    this.#exchange.onRequestTrailers(lines);
+  }
+
+  onEnd(): void {
+    this.#exchange.onRequestEnd();
+  }
+
+  /** A malformed request: not one byte more of it reaches a backend. */
+  onError(error: Http1Error): void {
+    this.#countLimit(error);
+    const refusal = { status: error.status, code: error.code, message: sentence(error.reason) };
+    if (this.#exchange.busy) this.#exchange.refuse(refusal, 'client');
+    else this.#refuse(refusal.status, ownAnswer(this.#ctx, refusal, undefined, '', true));
+    this.close();
+  }
+
+  /** For the exchange: it is over. `keepAlive`: another request may follow. */
+  exchangeDone(keepAlive: boolean): void {
+    if (!keepAlive) this.close();
+    else if (this.parsing) return;
+    else if (this.#parser.done) this.#continue();
+    else this.close();
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    if (!this.socket.destroyed && !this.#upgraded) this.socket.resume();
+  }
+
+  /** Sends what is written and a FIN; throws away what the client still sends. */
+  close(): void {
+    if (this.#closing || this.socket.destroyed) return;
+    this.#closing = true;
+    this.#held = undefined;
+    this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.bodyTimeout;
+    this.socket.end();
+    this.socket.resume();
+  }
+
+  /** Cuts the connection, so that the client sees that its response is not complete. */
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  checkDeadline(now: number): void {
+    if (now >= this.#probeAt) this.#probe();
+    if (this.#exchange.busy) this.#exchange.checkDeadline(now);
+    else if (now >= this.#deadline) this.#onDeadline();
+  }
+
+  #listen(): void {
+    const { socket } = this;
+    socket.on('drain', () => {
+      this.#exchange.onClientDrain();
+    });
+    socket.on('end', () => {
+      if (!this.#upgraded) this.#onFin();
+    });
+    socket.on('finish', () => {
+      this.#deadline = this.#ctx.deadlines.now + LINGER_MS;
+    });
+    // A reset or a broken pipe: 'close' follows and does the rest.
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => {
+      this.#onClose();
+    });
+  }
+
+  #onRead(length: number, buffer: Buffer): boolean {
+    if (this.#closing) return true;
+    this.#ctx.counters.bytesIn(length);
+    return this.#consume(buffer, 0, length);
+  }
+
+  /** Parses as far as the end of the current request; keeps the rest. False = stop reading for now. */
+  #consume(buffer: Buffer, start: number, end: number): boolean {
+    let at = start;
+    let writable = true;
+    while (at < end && !this.#closing) {
+      if (this.#exchange.busy && this.#parser.done) return this.#hold(buffer, at, end) && writable;
+      const began = this.#parser.idle;
+      this.parsing = true;
+      at = this.#parser.execute(buffer, at, end);
+      this.parsing = false;
+      if (this.#upgraded) return this.#handOver(buffer, at, end);
+      if (this.#exchange.busy) writable = this.#exchange.flushRequest();
+      else if (this.#parser.done) this.#readyForNext();
+      else if (began && !this.#parser.idle) this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.headTimeout;
+    }
+    return writable;
+  }
+
+  #hold(buffer: Buffer, start: number, end: number): boolean {
+    const bytes = buffer.subarray(start, end);
+    this.#held = this.#held === undefined ? Buffer.from(bytes) : Buffer.concat([this.#held, bytes]);
+    return this.#held.length < HELD_LIMIT;
+  }
+
+  /** The next request may come, or is there already. */
+  #continue(): void {
+    this.#readyForNext();
+    const held = this.#held;
+    this.#held = undefined;
+    const more = held === undefined || this.#consume(held, 0, held.length);
+    if (this.#finSeen && this.idle) this.close();
+    else if (more) this.resume();
+  }
+
+  #readyForNext(): void {
+    this.#parser.reset();
+    this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.idleTimeout;
+  }
+
+  /** An upgrade has no body: whatever follows the head belongs to the new protocol. */
+  #handOver(buffer: Buffer, start: number, end: number): boolean {
+    this.#ctx.deadlines.delete(this);
+    this.#lane.upgrade({
+      head: this.#parser.head,
+      socket: this.socket,
+      forwarding: this.forwarding,
+      first: Buffer.from(buffer.subarray(start, end)),
+      takeReads: (reader) => {
+        this.#reader = reader;
+      },
+    });
+    return false;
+  }
+
+  #onFin(): void {
+    this.#finSeen = true;
+    if (this.#closing) return;
+    if (this.#exchange.busy && this.#parser.done) this.#probeAt = this.#ctx.deadlines.exact() + PROBE_AFTER_MS;
+    else if (this.#exchange.busy || !this.#parser.idle) this.destroy();
+    else this.close();
+  }
+
+  /**
+   * A client that has closed its connection and one that has only finished sending look the same. An interim response,
+   * which every HTTP/1.1 client has to accept (RFC 9110 section 15.2), makes the former answer with a reset.
+   */
+  #probe(): void {
+    this.#probeAt = Infinity;
+    if (this.#exchange.mayProbe) this.socket.write('HTTP/1.1 102 Processing\r\n\r\n', 'latin1');
+  }
+
+  #onDeadline(): void {
+    if (this.#closing) this.destroy();
+    else if (this.#parser.idle) {
+      this.#ctx.counters.limit('idle_timeout');
+      this.close();
+    } else {
+      this.#ctx.counters.limit('head_timeout');
+      const refusal = { status: 408, code: 'head_timeout', message: 'The request head did not arrive in time' };
+      this.#refuse(408, ownAnswer(this.#ctx, refusal, undefined, '', true));
+      this.close();
+    }
+  }
+
+  #refuse(status: number, text: string): void {
+    this.#ctx.counters.error('client', status);
+    this.out.text(text);
+    this.out.flush();
+    this.#ctx.counters.bytesOut(text.length);
+  }
+
+  #onClose(): void {
+    this.#closing = true;
+    this.#ctx.counters.connectionClosed();
+    this.#ctx.deadlines.delete(this);
+    this.#lane.connections.delete(this);
+    this.#exchange.abort();
+  }
+
+  #countLimit(error: Http1Error): void {
+    if (error.status === 414) this.#ctx.counters.limit('target_bytes');
+    else if (error.code === 'too_many_fields') this.#ctx.counters.limit('headers');
+    else if (error.status === 431) this.#ctx.counters.limit('head_bytes');
+  }
+}
+
+function sentence(reason: string): string {
+  return reason.charAt(0).toUpperCase() + reason.slice(1);
+}

@@ -1,0 +1,341 @@
+/** One request and its response on the raw HTTP/1.1 lane: from the head to the last byte, over one endpoint's connection. */
+import { removeCookies } from '../../affinity/cookies.ts';
+import { CHUNK_END, chunkHeader, lastChunk } from '../../http1/chunks.ts';
+import type { Http1Error } from '../../http1/error.ts';
+import type { HeadLimits } from '../../http1/limits.ts';
+import type { RequestHead } from '../../http1/request-head.ts';
+import type { ResponseHead } from '../../http1/response-head.ts';
+import { ResponseParser } from '../../http1/response-parser.ts';
+import type { ResponseSink } from '../../http1/response-parser.ts';
+import { interimText, requestText } from '../../http1/serialize.ts';
+import type { ErrorSource } from '../../shared/layout.ts';
+import type { DialFailure } from '../../upstream/connection.ts';
+import { noEndpoint, ownAnswer, REFUSALS } from '../answer.ts';
+import type { Refusal } from '../answer.ts';
+import { Attempts } from '../attempts.ts';
+import type { AttemptOwner } from '../attempts.ts';
+import type { LaneContext } from '../context.ts';
+import { requestIdOf } from '../forwarding.ts';
+import { Plan } from '../plan.ts';
+import { Record } from '../record.ts';
+import type { ClientConnection } from './client.ts';
+import { ResponseWriter } from '../response-writer.ts';
+
+/** Methods that may be sent a second time (RFC 9110 section 9.2.2). */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+/** One per client connection, reused for its requests. */
+export class Exchange implements AttemptOwner, ResponseSink {
+  /** A request is under way. */
+  busy = false;
+  readonly #ctx: LaneContext;
+  readonly #limits: HeadLimits;
+  readonly #client: ClientConnection;
+  readonly #plan: Plan;
+  readonly #attempts: Attempts;
+  readonly #record: Record;
+  readonly #writer: ResponseWriter;
+  readonly #editCookieLine: (value: string) => string;
+  #response: ResponseParser;
+  #head: RequestHead | undefined;
+  #requestId = '';
+  /** The head for the backend; kept, so that it can be sent a second time. */
+  #text = '';
+  /** What came of the body before there was a connection. */
+  #waiting: Buffer[] = [];
+  #trailers = '';
+  #keepAlive = true;
+  /** The head has been handed to a connection. */
+  #sent = false;
+  #bodySeen = false;
+  /** The endpoint has begun to answer. */
+  #answered = false;
+  /** The response's head is on its way to the client. */
+  #responded = false;
+  #clientPaused = false;
+  #upstreamPaused = false;
+  /** Wall clock ms. The request's: for more of its body. The response's: for its head, then for more of its body. */
+  #requestDeadline = Infinity;
+  #responseDeadline = Infinity;
+
+  constructor(ctx: LaneContext, limits: HeadLimits, client: ClientConnection) {
+    this.#ctx = ctx;
+    this.#limits = limits;
+    this.#client = client;
+    this.#plan = new Plan(ctx);
+    this.#attempts = new Attempts(ctx, this.#plan, this);
+    this.#record = new Record(ctx, this.#plan);
+    this.#writer = new ResponseWriter(ctx, this.#plan, client.out);
+    this.#response = new ResponseParser(this, limits);
+    this.#editCookieLine = (value) => removeCookies(value, this.#plan.route?.affinity?.live.hiddenCookies ?? []);
+  }
+
+  /** An interim response would not disturb the client: none has been sent, and it speaks HTTP/1.1. */
+  get mayProbe(): boolean {
+    return this.busy && !this.#responded && this.#head?.minor === 1;
+  }
+
+  begin(head: RequestHead): void {
+    const { settings, deadlines, draining } = this.#ctx;
+    this.busy = true;
+    this.#head = head;
+    this.#sent = this.#bodySeen = this.#answered = this.#responded = false;
+    this.#clientPaused = this.#upstreamPaused = false;
+    this.#requestId = requestIdOf(head, this.#ctx);
+    this.#keepAlive = head.keepAlive && !draining;
+    if (this.#client.requests >= settings.maxRequestsPerConnection) {
+      this.#ctx.counters.limit('requests_per_connection');
+      this.#keepAlive = false;
+    }
+    this.#record.begin(head, this.#requestId, this.#client.out.bytes);
+    this.#requestDeadline = head.hasBody ? deadlines.now + settings.bodyTimeout : Infinity;
+    this.#responseDeadline = Infinity;
+    const extra = this.#client.forwarding.lines(head, this.#requestId);
+    const status = this.#plan.match(head, head.authority, head.target);
+    if (status !== 0) return this.refuse(status === 400 ? REFUSALS.badAuthority : REFUSALS.noRoute, 'client');
+    const route = this.#plan.route;
+    if (route?.pool === undefined) return this.refuse(REFUSALS.noBackend, 'internal');
+    const hides = route.affinity !== undefined && route.affinity.live.hiddenCookies.length > 0;
+    this.#text = requestText(head, { extra, editCookieLine: hides ? this.#editCookieLine : undefined });
+    this.#attempts.start();
+  }
+
+  onRequestBody(buffer: Buffer, start: number, end: number): void {
+    if (!this.busy) return;
+    this.#bodySeen = true;
+    this.#record.bytesIn += end - start;
+    this.#requestDeadline = this.#ctx.deadlines.now + this.#ctx.settings.bodyTimeout;
+    const out = this.#attempts.connection?.out;
+    if (!this.#sent || out === undefined) {
+      this.#waiting.push(Buffer.from(buffer.subarray(start, end)));
+      return;
+    }
+    if (this.#head?.chunked !== true) return out.range(buffer, start, end);
+    out.text(chunkHeader(end - start));
+    out.range(buffer, start, end);
+    out.text(CHUNK_END);
+  }
+
+  onRequestTrailers(lines: string): void {
+    this.#trailers = lines;
+  }
+
+  onRequestEnd(): void {
+    if (!this.busy) return;
+    this.#requestDeadline = Infinity;
+    if (this.#sent) this.#endRequest();
+  }
+
+  /** Sends what the last read gave. False = the client has to wait. */
+  flushRequest(): boolean {
+    if (!this.busy) return true;
+    const connection = this.#attempts.connection;
+    const writable = this.#sent && connection !== undefined ? connection.out.flush() : this.#waiting.length === 0;
+    this.#clientPaused = !writable;
+    return writable;
+  }
+
+  onClientDrain(): void {
+    if (!this.#upstreamPaused) return;
+    this.#upstreamPaused = false;
+    this.#responseDeadline = this.#ctx.deadlines.now + this.#ctx.settings.responseBodyTimeout;
+    this.#attempts.connection?.socket.resume();
+  }
+
+  onUpstreamConnected(): void {
+    const { connection } = this.#attempts;
+    if (connection === undefined || this.#head === undefined) return;
+    this.#sent = true;
+    this.#response.reset(this.#head.method);
+    connection.out.text(this.#text);
+    for (const bytes of this.#waiting) this.onRequestBody(bytes, 0, bytes.length);
+    this.#waiting = [];
+    if (this.#client.requestDone) this.#endRequest();
+    // While the request is being parsed its body may follow in the same write.
+    if (this.#client.parsing) return;
+    if (connection.out.flush()) this.#resumeClient();
+  }
+
+  onUpstreamDialFailed(failure: DialFailure): void {
+    this.#attempts.dialFailed(failure);
+  }
+
+  onNoEndpoint(status: number, code: string): void {
+    const refusal = noEndpoint(status, code);
+    this.refuse(refusal, code.startsWith('connect_') ? 'upstream' : 'internal');
+  }
+
+  onUpstreamDrain(): void {
+    this.#requestDeadline = this.#client.requestDone
+      ? Infinity
+      : this.#ctx.deadlines.now + this.#ctx.settings.bodyTimeout;
+    this.#resumeClient();
+  }
+
+  onUpstreamData(buffer: Buffer, length: number): boolean {
+    this.#answered = true;
+    const at = this.#response.execute(buffer, 0, length);
+    if (!this.busy) return true;
+    const writable = this.#client.out.flush();
+    if (this.#response.done) {
+      // More than was asked for would be the answer to somebody else's request: such a connection is not used again.
+      this.#finish(at === length);
+      return true;
+    }
+    if (this.#responded) this.#responseDeadline = this.#ctx.deadlines.now + this.#ctx.settings.responseBodyTimeout;
+    this.#upstreamPaused = !writable;
+    return writable;
+  }
+
+  onUpstreamEnd(): void {
+    if (!this.#answered) {
+      const connection = this.#attempts.connection;
+      this.#onUnanswered(connection?.reused === true);
+      if (this.#attempts.connection !== connection) connection?.destroy();
+      return;
+    }
+    this.#response.finish();
+    if (!this.busy) return;
+    this.#client.out.flush();
+    this.#finish(false);
+  }
+
+  onUpstreamClosed(): void {
+    if (this.#answered) this.#cutOff(REFUSALS.closedEarly);
+    else this.#onUnanswered(this.#attempts.connection?.reused === true);
+  }
+
+  onInterim(head: ResponseHead): void {
+    if (this.#head?.minor === 1) this.#client.out.text(interimText(head));
+  }
+
+  onHead(head: ResponseHead): void {
+    if (this.#head === undefined) return;
+    if (head.status === 101) return this.#cutOff(REFUSALS.badResponse);
+    this.#responded = true;
+    this.#record.settle(true);
+    // An early answer: the rest of the request will not be waited for.
+    if (!this.#client.requestDone) this.#keepAlive = false;
+    this.#keepAlive = this.#writer.head(head, this.#head, this.#keepAlive);
+    this.#record.status = head.status;
+    this.#responseDeadline = this.#ctx.deadlines.now + this.#ctx.settings.responseBodyTimeout;
+  }
+
+  onBody(buffer: Buffer, start: number, end: number): void {
+    this.#writer.body(buffer, start, end);
+  }
+
+  onTrailers(lines: string): void {
+    this.#writer.trailers = lines;
+  }
+
+  onEnd(): void {
+    this.#writer.end();
+  }
+
+  onError(error: Http1Error): void {
+    this.#response = new ResponseParser(this, this.#limits);
+    this.#cutOff({
+      ...REFUSALS.badResponse,
+      code: error.code,
+      message: `The backend sent a malformed response: ${error.reason}`,
+    });
+  }
+
+  /** Ends the exchange with an answer of our own, or by cutting the connection when the response has begun. */
+  refuse(refusal: Refusal, source: ErrorSource): void {
+    if (!this.busy) return;
+    this.#attempts.connection?.destroy();
+    this.#record.settle(this.#sent);
+    this.#ctx.counters.error(source, refusal.status);
+    if (this.#responded) {
+      this.#end();
+      this.#client.destroy();
+      return;
+    }
+    const keepAlive =
+      this.#keepAlive && source !== 'client'
+        ? this.#client.requestDone
+        : this.#keepAlive && this.#head?.hasBody === false;
+    this.#client.out.text(ownAnswer(this.#ctx, refusal, this.#head, this.#requestId, !keepAlive));
+    this.#client.out.flush();
+    this.#record.status = refusal.status;
+    this.#end();
+    this.#client.exchangeDone(keepAlive);
+  }
+
+  /** The client is gone: the endpoint is not to blame. */
+  abort(): void {
+    if (!this.busy) return;
+    this.#record.settle(this.#sent);
+    this.#record.status = 499;
+    this.#ctx.counters.error('client', 499);
+    this.#attempts.cancel();
+    this.#end();
+  }
+
+  checkDeadline(now: number): void {
+    const { counters } = this.#ctx;
+    if (now >= this.#requestDeadline) {
+      counters.limit('body_timeout');
+      if (this.#clientPaused) this.refuse(REFUSALS.sendTimeout, 'upstream');
+      else this.refuse(REFUSALS.bodyTimeout, 'client');
+    } else if (now >= this.#responseDeadline) {
+      counters.limit(this.#responded ? 'response_body_timeout' : 'response_timeout');
+      this.refuse(REFUSALS.responseTimeout, this.#upstreamPaused ? 'client' : 'upstream');
+    }
+  }
+
+  /** The request is complete and handed over: now the backend's time runs. */
+  #endRequest(): void {
+    if (this.#head?.chunked === true) this.#attempts.connection?.out.text(lastChunk(this.#trailers));
+    this.#trailers = '';
+    if (!this.#responded) this.#responseDeadline = this.#ctx.deadlines.now + this.#ctx.settings.responseTimeout;
+  }
+
+  /**
+   * Closed before the first byte of an answer. On a connection that was used before, the backend's keep-alive time-out
+   * may have run out just then: what is safe to send twice is sent again, to the same endpoint (RFC 9110 section 9.2.2).
+   */
+  #onUnanswered(reused: boolean): void {
+    const method = this.#head?.method ?? '';
+    if (!reused || this.#bodySeen || this.#head?.hasBody === true || !IDEMPOTENT.has(method)) {
+      return this.#cutOff(REFUSALS.closedEarly);
+    }
+    this.#sent = false;
+    this.#attempts.again();
+  }
+
+  #cutOff(refusal: Refusal): void {
+    this.refuse(refusal, 'upstream');
+  }
+
+  /** The response is complete. `clean`: the connection held nothing else. */
+  #finish(clean: boolean): void {
+    const { connection } = this.#attempts;
+    const { head } = this.#response;
+    const reusable = clean && this.#client.requestDone && head.keepAlive && !head.untilClose;
+    if (connection !== undefined) {
+      if (reusable) this.#ctx.upstreams.release(connection, head.keepAliveTimeout);
+      else connection.destroy();
+    }
+    const keepAlive = this.#keepAlive;
+    this.#end();
+    this.#client.exchangeDone(keepAlive);
+  }
+
+  #end(): void {
+    this.#attempts.leave();
+    this.#record.end(this.#client.out.bytes);
+    this.busy = false;
+    this.#waiting = [];
+    this.#text = '';
+    this.#requestDeadline = this.#responseDeadline = Infinity;
+  }
+
+  #resumeClient(): void {
+    if (!this.#clientPaused) return;
+    this.#clientPaused = false;
+    this.#client.resume();
+  }
+}

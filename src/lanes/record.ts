@@ -1,0 +1,92 @@
+/** What is counted and logged about one request; settled once, whichever way it ends. */
+import type { RequestFacts } from '../model/facts.ts';
+import { OUTCOME } from '../affinity/decision.ts';
+import type { LaneContext } from './context.ts';
+import type { Plan } from './plan.ts';
+
+/** Reused for all requests of a connection. */
+export class Record {
+  status = 0;
+  /** Bytes of the request's body. */
+  bytesIn = 0;
+  readonly #ctx: LaneContext;
+  readonly #plan: Plan;
+  #facts: RequestFacts | undefined;
+  #requestId = '';
+  #startedAt = 0;
+  #outBefore = 0;
+  #settled = false;
+
+  constructor(ctx: LaneContext, plan: Plan) {
+    this.#ctx = ctx;
+    this.#plan = plan;
+  }
+
+  /** `outBefore`: bytes the client had been sent before. */
+  begin(facts: RequestFacts, requestId: string, outBefore: number): void {
+    this.#facts = facts;
+    this.#requestId = requestId;
+    this.#outBefore = outBefore;
+    this.#startedAt = performance.now();
+    this.#settled = false;
+    this.status = 0;
+    this.bytesIn = 0;
+    this.#plan.route = undefined;
+    this.#plan.endpoint = undefined;
+    this.#plan.pool = undefined;
+  }
+
+  /** The decision is final. `reached`: the request was sent to its endpoint and not known to have missed it. */
+  settle(reached: boolean): void {
+    const { decision, endpoint, pool } = this.#plan;
+    if (this.#settled || pool === undefined) return;
+    this.#settled = true;
+    this.#plan.countDecision();
+    if (!reached || endpoint === undefined) return;
+    const { counters } = this.#ctx;
+    counters.endpoint(endpoint.slot, 'requests', 1);
+    if (decision.outcome === OUTCOME.new) counters.endpoint(endpoint.slot, 'newSessions', 1);
+    this.#answered(endpoint.slot);
+  }
+
+  /** The response's head has come: how long the endpoint took. */
+  #answered(slot: number): void {
+    const { counters } = this.#ctx;
+    counters.endpoint(slot, 'responses', 1);
+    counters.endpoint(slot, 'responseSeconds', (performance.now() - this.#startedAt) / 1000);
+  }
+
+  end(outNow: number): void {
+    const seconds = (performance.now() - this.#startedAt) / 1000;
+    this.settle(false);
+    this.#plan.countRequest(this.status, seconds);
+    this.#ctx.counters.bytesOut(outNow - this.#outBefore);
+    if (this.#ctx.wantsAccessRecord()) this.#log(seconds, outNow);
+  }
+
+  #log(duration: number, outNow: number): void {
+    const { route, decision, endpoint, affinity } = this.#plan;
+    const facts = this.#facts;
+    if (facts === undefined) return;
+    this.#ctx.access({
+      time: this.#ctx.deadlines.exact(),
+      client: facts.clientAddress,
+      method: facts.method,
+      host: facts.host,
+      path: facts.path,
+      status: this.status,
+      bytesIn: this.bytesIn,
+      bytesOut: outNow - this.#outBefore,
+      duration,
+      namespace: route?.route.namespace ?? '-',
+      ingress: route?.route.ingress ?? '-',
+      service: route?.route.service ?? '-',
+      policy: affinity?.policy.name ?? '-',
+      rule: affinity?.rules[decision.rule] === undefined ? '-' : (affinity.policy.rules[decision.rule]?.name ?? '-'),
+      outcome: this.#settled ? decision.outcomeName : '-',
+      reason: this.#settled ? decision.reasonName : '-',
+      endpoint: endpoint?.pod ?? '-',
+      requestId: this.#requestId,
+    });
+  }
+}

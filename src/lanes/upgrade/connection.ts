@@ -1,0 +1,297 @@
+/** One WebSocket connection: handshake, 101, and the clean end when its endpoint has to let it go. */
+import { Agent } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { ServerOptions } from 'http-proxy-3';
+import { removeCookies } from '../../affinity/cookies.ts';
+import { issueToken } from '../../affinity/issue.ts';
+import type { HeadLimits } from '../../http1/limits.ts';
+import { readResponseHead } from '../../http1/read-response.ts';
+import { ResponseHead } from '../../http1/response-head.ts';
+import { requestText } from '../../http1/serialize.ts';
+import type { Timed } from '../../io/deadlines.ts';
+import { Outbox } from '../../io/outbox.ts';
+import { SocketStream } from '../../io/socket-stream.ts';
+import { DRAINING } from '../../model/live.ts';
+import type { ErrorSource } from '../../shared/layout.ts';
+import type { DialFailure } from '../../upstream/connection.ts';
+import { noEndpoint, ownAnswer, REFUSALS } from '../answer.ts';
+import type { Refusal } from '../answer.ts';
+import { Attempts } from '../attempts.ts';
+import type { AttemptOwner } from '../attempts.ts';
+import type { LaneContext } from '../context.ts';
+import { requestIdOf } from '../forwarding.ts';
+import { Plan } from '../plan.ts';
+import { Record } from '../record.ts';
+import { ResponseWriter } from '../response-writer.ts';
+import type { UpgradeRequest } from '../upgrade-request.ts';
+import { FrameTracker, GOING_AWAY, GOING_AWAY_MASKED } from './frames.ts';
+import { handshakeFault, handshakeMessage, switchingHeaders } from './handshake.ts';
+
+type Forward = (message: IncomingMessage, options: ServerOptions) => void;
+
+/** Yields the one stream that is connected already. */
+class ConnectedAgent extends Agent {
+  readonly #stream: SocketStream;
+
+  constructor(stream: SocketStream) {
+    super({ keepAlive: false });
+    this.#stream = stream;
+  }
+
+  override createConnection(): SocketStream {
+    return this.#stream;
+  }
+}
+
+export class UpgradedConnection implements AttemptOwner, Timed {
+  readonly client: SocketStream;
+  readonly #ctx: LaneContext;
+  readonly #limits: HeadLimits;
+  readonly #request: UpgradeRequest;
+  readonly #forward: Forward;
+  readonly #plan: Plan;
+  readonly #attempts: Attempts;
+  readonly #record: Record;
+  readonly #out: Outbox;
+  readonly #toClient = new FrameTracker();
+  readonly #toEndpoint = new FrameTracker();
+  #requestId = '';
+  #text = '';
+  #endpoint: SocketStream | undefined;
+  #outgoing: ClientRequest | undefined;
+  /** The handshake is over, one way or the other. */
+  #answered = false;
+  #upgradedSlot = -1;
+  #deadline = Infinity;
+  #leaving = false;
+  #headWritten = false;
+
+  constructor(ctx: LaneContext, limits: HeadLimits, request: UpgradeRequest, forward: Forward) {
+    this.#ctx = ctx;
+    this.#limits = limits;
+    this.#request = request;
+    this.#forward = forward;
+    this.#plan = new Plan(ctx);
+    this.#attempts = new Attempts(ctx, this.#plan, this);
+    this.#record = new Record(ctx, this.#plan);
+    this.#out = new Outbox(request.socket, ctx.blocks);
+    this.client = new SocketStream(request.socket, (chunk) => {
+      this.#onToClient(chunk);
+    });
+    request.takeReads((length, buffer) => {
+      ctx.counters.bytesIn(length);
+      return this.client.feed(length, buffer);
+    });
+    request.socket.on('end', () => {
+      this.client.feedEnd();
+    });
+    request.socket.once('close', () => {
+      this.#onClientGone();
+    });
+    this.client.on('error', () => request.socket.destroy());
+    ctx.deadlines.add(this);
+  }
+
+  start(): void {
+    const { head, forwarding } = this.#request;
+    this.#requestId = requestIdOf(head, this.#ctx);
+    this.#record.begin(head, this.#requestId, 0);
+    const extra = forwarding.lines(head, this.#requestId);
+    const fault = handshakeFault(head);
+    if (fault !== undefined) return this.#refuse(fault, 'client');
+    const status = this.#plan.match(head, head.authority, head.target);
+    if (status !== 0) return this.#refuse(status === 400 ? REFUSALS.badAuthority : REFUSALS.noRoute, 'client');
+    const route = this.#plan.route;
+    if (route?.pool === undefined) return this.#refuse(REFUSALS.noBackend, 'internal');
+    const hidden = route.affinity?.live.hiddenCookies ?? [];
+    this.#text = requestText(head, { extra, editCookieLine: (value) => removeCookies(value, hidden) });
+    this.#attempts.start(true);
+  }
+
+  onUpstreamConnected(): void {
+    const { connection } = this.#attempts;
+    if (connection === undefined) return;
+    this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.responseTimeout;
+    const endpoint = new SocketStream(connection.socket, (chunk) => {
+      if (this.#upgradedSlot >= 0) this.#toEndpoint.push(chunk);
+    });
+    this.#endpoint = endpoint;
+    endpoint.on('error', () => connection.socket.destroy());
+    const { address, port } = connection.endpoint;
+    const message = handshakeMessage(this.#request.head, this.#text, this.client);
+    this.#forward(message, { target: { protocol: 'http:', host: address, port }, agent: new ConnectedAgent(endpoint) });
+    // The proxy's own handler would answer with headers that it did not check.
+    this.#outgoing?.removeAllListeners('response');
+    this.#outgoing?.on('response', (response: IncomingMessage) => {
+      this.#onResponse(response);
+    });
+    connection.socket.resume();
+  }
+
+  onUpstreamDialFailed(failure: DialFailure): void {
+    this.#attempts.dialFailed(failure);
+  }
+
+  onNoEndpoint(status: number, code: string): void {
+    this.#refuse(noEndpoint(status, code), code.startsWith('connect_') ? 'upstream' : 'internal');
+  }
+
+  onUpstreamData(buffer: Buffer, length: number): boolean {
+    return this.#endpoint?.feed(length, buffer) ?? true;
+  }
+
+  onUpstreamDrain(): void {
+    // The stream's writes wait for their own callbacks.
+  }
+
+  onUpstreamEnd(): void {
+    this.#endpoint?.feedEnd();
+  }
+
+  onUpstreamClosed(): void {
+    this.#endpoint?.destroy();
+    if (!this.#answered) this.#refuse(REFUSALS.closedEarly, 'upstream');
+  }
+
+  /** Called while `ws()` sets the request up, before its own listeners are there. */
+  onOutgoing(outgoing: ClientRequest): void {
+    this.#outgoing = outgoing;
+    // The client's own bytes: the proxy would have joined and cleaned the path.
+    outgoing.path = this.#request.head.target;
+    outgoing.on('upgrade', (response: IncomingMessage) => {
+      this.#onSwitching(response);
+    });
+  }
+
+  onProxyError(): void {
+    if (!this.#answered) this.#refuse(REFUSALS.closedEarly, 'upstream');
+  }
+
+  checkDeadline(now: number): void {
+    if (!this.#answered && now >= this.#deadline) {
+      this.#ctx.counters.limit('response_timeout');
+      this.#refuse(REFUSALS.responseTimeout, 'upstream');
+    } else if (this.#upgradedSlot >= 0 && (this.#leaving || this.#drainOver(now))) this.goAway();
+  }
+
+  /** Ends the connection between two frames with 1001, so that the client reconnects; before the 101 it is just closed. */
+  goAway(): void {
+    this.#leaving = true;
+    if (this.#upgradedSlot < 0) {
+      this.#request.socket.destroy();
+      return;
+    }
+    if (!this.#toClient.atBoundary || this.client.writableEnded) return;
+    if (this.#toEndpoint.atBoundary) this.#endpoint?.end(GOING_AWAY_MASKED);
+    else this.#endpoint?.end();
+    this.client.end(GOING_AWAY);
+  }
+
+  /** Its endpoint drains, and the time that the policy gives is up. */
+  #drainOver(now: number): boolean {
+    const limit = this.#plan.affinity?.policy.drain.maxDuration ?? 0;
+    if (limit === 0) return false;
+    const endpoint = this.#plan.route?.pool?.live.endpoints.find(({ slot }) => slot === this.#upgradedSlot);
+    return endpoint?.state === DRAINING && now - endpoint.since >= limit;
+  }
+
+  #onSwitching(response: IncomingMessage): void {
+    if (this.#answered) return;
+    const { affinity, decision, pool } = this.#plan;
+    const facts = { status: 101, cacheable: false };
+    const issued =
+      affinity === undefined || pool === undefined
+        ? undefined
+        : issueToken(decision, affinity, pool, this.#request.head, facts, this.#ctx.env);
+    const headers = switchingHeaders(response, {
+      setCookie: issued?.setCookie,
+      owned: affinity?.ownedSetCookies ?? [],
+      server: this.#ctx.settings.serverHeader,
+    });
+    if (headers === undefined) {
+      this.#outgoing?.removeAllListeners('upgrade');
+      return this.#refuse(REFUSALS.badResponse, 'upstream');
+    }
+    response.headers = headers;
+    this.#answered = true;
+    this.#deadline = Infinity;
+    this.#record.settle(true);
+    this.#record.status = 101;
+    this.#record.end(0);
+    this.#upgradedSlot = this.#plan.endpoint?.slot ?? -1;
+    this.#ctx.counters.gauge(this.#upgradedSlot, 'upgraded', 1);
+  }
+
+  /** The endpoint refuses the handshake: a plain answer, written as the raw lane would. */
+  #onResponse(response: IncomingMessage): void {
+    if (this.#answered) return;
+    const head = new ResponseHead();
+    if (readResponseHead(head, rawHead(response), this.#limits, 'GET') !== undefined) {
+      return this.#refuse(REFUSALS.badResponse, 'upstream');
+    }
+    this.#answered = true;
+    this.#deadline = Infinity;
+    this.#record.settle(true);
+    this.#record.status = head.status;
+    const writer = new ResponseWriter(this.#ctx, this.#plan, this.#out);
+    writer.head(head, this.#request.head, false);
+    response.on('data', (chunk: Buffer) => {
+      writer.body(chunk, 0, chunk.length);
+      if (this.#out.flush()) return;
+      response.pause();
+      this.#request.socket.once('drain', () => response.resume());
+    });
+    response.on('end', () => {
+      writer.end();
+      this.#closeAfterAnswer();
+    });
+    response.on('error', () => this.#request.socket.destroy());
+  }
+
+  #refuse(refusal: Refusal, source: ErrorSource): void {
+    if (this.#answered) return;
+    this.#answered = true;
+    this.#record.settle(this.#endpoint !== undefined);
+    this.#ctx.counters.error(source, refusal.status);
+    this.#record.status = refusal.status;
+    this.#out.text(ownAnswer(this.#ctx, refusal, this.#request.head, this.#requestId, true));
+    this.#closeAfterAnswer();
+  }
+
+  #closeAfterAnswer(): void {
+    this.#out.flush();
+    this.#record.end(this.#out.bytes);
+    this.#attempts.cancel();
+    this.#request.socket.end();
+    this.#request.socket.resume();
+    this.#deadline = Infinity;
+  }
+
+  /** The first chunk is the 101 itself; frames follow. */
+  #onToClient(chunk: Buffer): void {
+    this.#ctx.counters.bytesOut(chunk.length);
+    if (this.#headWritten) this.#toClient.push(chunk);
+    this.#headWritten = true;
+  }
+
+  #onClientGone(): void {
+    this.#ctx.deadlines.delete(this);
+    if (!this.#answered) {
+      this.#answered = true;
+      this.#record.settle(this.#endpoint !== undefined);
+      this.#record.status = 499;
+      this.#ctx.counters.error('client', 499);
+      this.#record.end(0);
+    }
+    if (this.#upgradedSlot >= 0) this.#ctx.counters.gauge(this.#upgradedSlot, 'upgraded', -1);
+    this.#upgradedSlot = -1;
+    this.#attempts.cancel();
+  }
+}
+
+function rawHead(response: IncomingMessage): string {
+  let text = `HTTP/${response.httpVersion} ${response.statusCode ?? 502} ${response.statusMessage ?? ''}\r\n`;
+  for (let i = 0; i + 1 < response.rawHeaders.length; i += 2)
+    text += `${response.rawHeaders[i] ?? ''}: ${response.rawHeaders[i + 1] ?? ''}\r\n`;
+  return `${text}\r\n`;
+}

@@ -1,0 +1,105 @@
+/** What the shared cells hold: one block per kind of thing that is counted, and the meaning of each field. */
+import { OUTCOMES, REASONS } from '../model/decision.ts';
+
+/** Slots in one chunk. A power of two: a slot's chunk is `slot >> CHUNK_SHIFT`, its place there `slot & CHUNK_MASK`. */
+export const CHUNK_SHIFT = 10;
+export const CHUNK_SLOTS = 1 << CHUNK_SHIFT;
+export const CHUNK_MASK = CHUNK_SLOTS - 1;
+
+/** Per endpoint, a row per worker, Float64. */
+export const ENDPOINT = { requests: 0, newSessions: 1, connectFailures: 2, responseSeconds: 3, responses: 4 } as const;
+/** Per endpoint, a row per worker, Int32: gauges that a dead worker's successor starts again at 0. */
+export const GAUGE = { inFlight: 0, upgraded: 1 } as const;
+/** Per endpoint, one row for all workers, Int32, written with Atomics. */
+export const MARK = { chosen: 0, failingSince: 1 } as const;
+/** Per pool, one row for all workers, Int32, written with Atomics. */
+export const POOL = { turn: 0 } as const;
+
+/** Upper bounds of the duration histogram's buckets, seconds (nginx-ingress's, which its users' dashboards know). */
+export const DURATION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+/** Per Service: one count a bucket (not cumulative), the overflow bucket, then the sum in seconds. */
+export const DURATION_SUM = DURATION_BUCKETS.length + 1;
+
+/** Per (Ingress, Service): requests by first digit of the status, index = digit - 1. */
+export const CODE_CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const;
+
+/** Per (policy, rule): a matrix outcome × reason. */
+export function decisionField(outcome: number, reason: number): number {
+  return outcome * REASONS.length + reason;
+}
+
+/** Per policy. */
+export const INVALID_TOKEN = { invalid_token: 0, unknown_key: 1 } as const;
+
+/** Limits that are counted by name when hit. */
+export const LIMITS = [
+  'connections',
+  'requests_per_connection',
+  'head_bytes',
+  'headers',
+  'target_bytes',
+  'head_timeout',
+  'idle_timeout',
+  'body_timeout',
+  'connect_timeout',
+  'response_timeout',
+  'response_body_timeout',
+  'endpoint_in_flight',
+  'access_log_dropped',
+] as const;
+export type Limit = (typeof LIMITS)[number];
+
+/** Whose fault an error answer was, and the status it was answered with (499: the client went away). */
+export const ERROR_SOURCES = ['client', 'upstream', 'internal'] as const;
+export type ErrorSource = (typeof ERROR_SOURCES)[number];
+export const ERROR_CODES = [
+  400, 403, 404, 405, 408, 413, 414, 417, 421, 426, 431, 499, 500, 501, 502, 503, 504, 505,
+] as const;
+
+const GLOBAL_SCALARS = ['connections', 'connectionsTotal', 'retries', 'bytesIn', 'bytesOut', 'eventLoopLag'] as const;
+
+/** One slot per worker and process: scalars, then limit hits, then errors by source × code. */
+export const GLOBAL = {
+  connections: 0,
+  connectionsTotal: 1,
+  retries: 2,
+  bytesIn: 3,
+  bytesOut: 4,
+  eventLoopLag: 5,
+  limits: GLOBAL_SCALARS.length,
+  errors: GLOBAL_SCALARS.length + LIMITS.length,
+} as const;
+/** Scalars that are gauges: a dead worker's are dropped, not added to the base row. */
+export const GLOBAL_GAUGES: readonly number[] = [GLOBAL.connections, GLOBAL.eventLoopLag];
+
+export function errorField(source: ErrorSource, code: number): number {
+  const at = (ERROR_CODES as readonly number[]).indexOf(code);
+  return GLOBAL.errors + ERROR_SOURCES.indexOf(source) * ERROR_CODES.length + (at < 0 ? ERROR_CODES.indexOf(500) : at);
+}
+
+export interface BlockLayout {
+  readonly fields: number;
+  readonly cells: 'float64' | 'int32';
+  /** `perWorker`: a row per worker, each with one writer, and a base row of the main thread; `common`: one row, Atomics. */
+  readonly rows: 'perWorker' | 'common';
+}
+
+export const BLOCKS = {
+  endpoint: { fields: 5, cells: 'float64', rows: 'perWorker' },
+  gauge: { fields: 2, cells: 'int32', rows: 'perWorker' },
+  mark: { fields: 2, cells: 'int32', rows: 'common' },
+  pool: { fields: 1, cells: 'int32', rows: 'common' },
+  /** One slot: how many choices were made so far, over all pools. */
+  order: { fields: 1, cells: 'int32', rows: 'common' },
+  route: { fields: CODE_CLASSES.length, cells: 'float64', rows: 'perWorker' },
+  service: { fields: DURATION_SUM + 1, cells: 'float64', rows: 'perWorker' },
+  rule: { fields: OUTCOMES.length * REASONS.length, cells: 'float64', rows: 'perWorker' },
+  policy: { fields: 2, cells: 'float64', rows: 'perWorker' },
+  global: {
+    fields: GLOBAL_SCALARS.length + LIMITS.length + ERROR_SOURCES.length * ERROR_CODES.length,
+    cells: 'float64',
+    rows: 'perWorker',
+  },
+} as const satisfies Record<string, BlockLayout>;
+
+export type BlockName = keyof typeof BLOCKS;

@@ -1,0 +1,124 @@
+/** Messages between the main thread and its workers. */
+import type { SessionKey } from '../affinity/keyring.ts';
+import type { IdentityKind, PoolKey } from '../model/ids.ts';
+import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
+import type { Route, VirtualHost } from '../model/table.ts';
+import type { ChunkData } from './cells.ts';
+
+export interface EndpointData {
+  readonly slot: number;
+  readonly address: string;
+  readonly port: number;
+  readonly pod: string;
+  /** `READY`, `DRAINING`, `NOT_READY` of `model/live.ts`. */
+  readonly state: number;
+  readonly since: number;
+}
+
+/** Look-up material of one identity kind, arrays parallel to the pool's endpoints. */
+export interface IdentityData {
+  readonly seeds: Int32Array;
+  /** Per key id: the 12-character token prefix of each endpoint. */
+  readonly prefixes: readonly (readonly [number, readonly string[]])[];
+}
+
+export interface PoolData {
+  readonly key: PoolKey;
+  readonly slot: number;
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: number;
+  readonly endpoints: readonly EndpointData[];
+  readonly identity: Readonly<Record<IdentityKind, IdentityData>>;
+}
+
+/** What changed since the last table this worker was sent. Maps of slots only ever gain entries. */
+export interface TableDelta {
+  readonly version: number;
+  readonly chunks: readonly ChunkData[];
+  /** Present when the keys changed. */
+  readonly keys?: readonly SessionKey[];
+  readonly pools: readonly PoolData[];
+  readonly removedPools: readonly PoolKey[];
+  readonly policies: readonly CompiledPolicy[];
+  readonly removedPolicies: readonly PolicyId[];
+  readonly affinities: readonly CompiledAffinity[];
+  readonly removedAffinities: readonly string[];
+  readonly hosts: readonly VirtualHost[];
+  readonly removedHosts: readonly string[];
+  /** Present when it changed; null = none. */
+  readonly fallback?: Route | null;
+  /** `block key` → slot, for routes, services, rules and policies that appear for the first time. */
+  readonly slots: readonly (readonly ['route' | 'service' | 'rule' | 'policy', string, number])[];
+}
+
+/** Limits and settings of the data path, the part of the configuration that workers see. Times are ms. */
+export interface WorkerSettings {
+  readonly bindAddress: string;
+  readonly publicHttpPort: number;
+  readonly serverHeader: string;
+  readonly trustedProxies: readonly string[];
+  readonly forwardedHeader: boolean;
+  readonly accessLog: 'off' | 'sampled' | 'full';
+  readonly accessLogSample: number;
+  readonly maxHeadBytes: number;
+  readonly maxHeaders: number;
+  readonly maxTargetBytes: number;
+  readonly headTimeout: number;
+  readonly idleTimeout: number;
+  readonly bodyTimeout: number;
+  readonly connectTimeout: number;
+  readonly responseTimeout: number;
+  readonly responseBodyTimeout: number;
+  readonly maxConnections: number;
+  readonly maxRequestsPerConnection: number;
+  readonly maxInFlightPerEndpoint: number;
+  readonly upstreamIdleTimeout: number;
+}
+
+/** Handed over when a worker starts. */
+export interface WorkerStart {
+  readonly row: number;
+  readonly workers: number;
+  /** Wall clock ms, the same in all threads. */
+  readonly epoch: number;
+  readonly settings: WorkerSettings;
+}
+
+export type ToWorker =
+  | { readonly type: 'table'; readonly delta: TableDelta }
+  /** Start accepting on this port (0 = any free one). */
+  | { readonly type: 'listen'; readonly port: number }
+  /** Close listeners, finish what is in flight within `grace` ms, then report `drained`. */
+  | { readonly type: 'shutdown'; readonly grace: number };
+
+/** One line of the access log; `-` stands for what does not apply. */
+export interface AccessRecord {
+  readonly time: number;
+  readonly client: string;
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+  readonly status: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Seconds from the end of the request's head to the end of the response. */
+  readonly duration: number;
+  readonly namespace: string;
+  readonly ingress: string;
+  readonly service: string;
+  readonly policy: string;
+  readonly rule: string;
+  readonly outcome: string;
+  readonly reason: string;
+  readonly endpoint: string;
+  readonly requestId: string;
+}
+
+export type FromWorker =
+  | { readonly type: 'listening'; readonly host: string; readonly port: number }
+  | { readonly type: 'listenFailed'; readonly code: string; readonly message: string }
+  | { readonly type: 'applied'; readonly version: number }
+  | { readonly type: 'access'; readonly records: readonly AccessRecord[] }
+  | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly message: string }
+  | { readonly type: 'drained' };

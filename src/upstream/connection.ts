@@ -1,0 +1,127 @@
+/** One TCP connection to an endpoint: dialled, lent to one exchange at a time, idle in its pool in between. */
+import { connect } from 'node:net';
+import type { NetConnectOpts, Socket } from 'node:net';
+import type { Timed } from '../io/deadlines.ts';
+import { WRITE_HIGH_WATER } from '../io/adopt.ts';
+import { Outbox } from '../io/outbox.ts';
+import type { UpstreamEndpoint, Upstreams } from './upstreams.ts';
+
+/** Why a connection could not be made. `timeout` becomes 504, the others 502. */
+export type DialFailure = 'refused' | 'timeout' | 'unreachable';
+
+/** Who uses the connection at the moment. */
+export interface UpstreamHandler {
+  onUpstreamConnected(): void;
+  /** No byte of the request was sent: another endpoint may be tried. */
+  onUpstreamDialFailed(failure: DialFailure): void;
+  /** `length` bytes at the start of `buffer`, valid only during the call. False = pause reading. */
+  onUpstreamData(buffer: Buffer, length: number): boolean;
+  onUpstreamDrain(): void;
+  /** The endpoint has finished sending. */
+  onUpstreamEnd(): void;
+  /** The connection is gone; never called after `release` or `destroy`. */
+  onUpstreamClosed(): void;
+}
+
+export class UpstreamConnection implements Timed {
+  readonly endpoint: UpstreamEndpoint;
+  readonly socket: Socket;
+  readonly out: Outbox;
+  connected = false;
+  /** Whether an earlier exchange was answered over it. */
+  reused = false;
+  handler: UpstreamHandler | null;
+  /** Wall clock ms; Infinity = none. While dialling: the connect time-out; while idle: when it is closed. */
+  deadline: number;
+  readonly #upstreams: Upstreams;
+
+  constructor(upstreams: Upstreams, endpoint: UpstreamEndpoint, handler: UpstreamHandler, deadline: number) {
+    this.#upstreams = upstreams;
+    this.endpoint = endpoint;
+    this.handler = handler;
+    this.deadline = deadline;
+    const options: NetConnectOpts & { writableHighWaterMark: number } = {
+      host: endpoint.address,
+      port: endpoint.port,
+      noDelay: true,
+      writableHighWaterMark: WRITE_HIGH_WATER,
+      onread: { buffer: upstreams.readBuffer, callback: (length) => this.#onRead(length, upstreams.readBuffer) },
+    };
+    this.socket = connect(options);
+    this.out = new Outbox(this.socket, upstreams.blocks);
+    this.socket.on('connect', () => {
+      this.#onConnect();
+    });
+    this.socket.on('drain', () => {
+      this.handler?.onUpstreamDrain();
+    });
+    this.socket.on('end', () => {
+      this.#onEnd();
+    });
+    this.socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#onGone(error.code);
+    });
+    this.socket.on('close', () => {
+      this.#onGone(undefined);
+    });
+    upstreams.deadlines.add(this);
+  }
+
+  checkDeadline(now: number): void {
+    if (now < this.deadline) return;
+    if (this.connected) this.destroy();
+    else this.#failDial('timeout');
+  }
+
+  /** Closes the connection; its handler hears nothing more. */
+  destroy(): void {
+    this.handler = null;
+    this.#upstreams.forget(this);
+    this.socket.destroy();
+  }
+
+  /** Takes the idle connection for another exchange. */
+  lend(handler: UpstreamHandler): void {
+    this.handler = handler;
+    this.reused = true;
+    this.deadline = Infinity;
+  }
+
+  #onConnect(): void {
+    this.connected = true;
+    this.deadline = Infinity;
+    this.#upstreams.health.worked(this.endpoint.slot);
+    this.handler?.onUpstreamConnected();
+  }
+
+  #onRead(length: number, buffer: Buffer): boolean {
+    if (this.handler !== null) return this.handler.onUpstreamData(buffer, length);
+    // Bytes that nobody asked for would be taken as the answer to the next request.
+    this.destroy();
+    return true;
+  }
+
+  #onEnd(): void {
+    if (this.handler === null) this.destroy();
+    else this.handler.onUpstreamEnd();
+  }
+
+  #onGone(code: string | undefined): void {
+    if (!this.connected && this.handler !== null) {
+      this.#failDial(
+        code === 'ECONNREFUSED' || code === 'ECONNRESET' ? 'refused' : code === 'ETIMEDOUT' ? 'timeout' : 'unreachable',
+      );
+      return;
+    }
+    const handler = this.handler;
+    this.destroy();
+    handler?.onUpstreamClosed();
+  }
+
+  #failDial(failure: DialFailure): void {
+    const handler = this.handler;
+    this.destroy();
+    this.#upstreams.dialFailed(this.endpoint);
+    handler?.onUpstreamDialFailed(failure);
+  }
+}

@@ -1,0 +1,129 @@
+/** A worker's connections to all endpoints: run-time state that outlives table changes. */
+import type { BlockPool } from '../io/block-pool.ts';
+import type { Deadlines } from '../io/deadlines.ts';
+import { READ_BYTES } from '../io/adopt.ts';
+import type { HealthMarks } from '../shared/meters.ts';
+import type { LiveEndpoint } from '../model/live.ts';
+import { UpstreamConnection } from './connection.ts';
+import type { UpstreamHandler } from './connection.ts';
+
+/** Idle connections kept per endpoint and worker. */
+const MAX_IDLE = 512;
+/** A backend that announces `Keep-Alive: timeout=N` is left this much earlier, so that its close does not race a request (undici does the same). */
+const KEEP_ALIVE_MARGIN_MS = 1000;
+
+/** An address with its pool of idle connections, newest last. */
+export class UpstreamEndpoint {
+  readonly slot: number;
+  readonly address: string;
+  readonly port: number;
+  readonly idle: UpstreamConnection[] = [];
+  /** It has left its pool: connections are closed instead of kept. */
+  retired = false;
+
+  constructor(endpoint: LiveEndpoint) {
+    this.slot = endpoint.slot;
+    this.address = endpoint.address;
+    this.port = endpoint.port;
+  }
+}
+
+export interface UpstreamOptions {
+  readonly deadlines: Deadlines;
+  readonly blocks: BlockPool;
+  readonly health: HealthMarks;
+  /** ms */
+  readonly connectTimeout: number;
+  /** ms an idle connection is kept. */
+  readonly idleTimeout: number;
+  /** Counts a failed connect of an endpoint. */
+  readonly onDialFailed: (slot: number) => void;
+}
+
+export class Upstreams {
+  /** All connections read into this one buffer: a read is handled whole before the next one happens. */
+  readonly readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly deadlines: Deadlines;
+  readonly blocks: BlockPool;
+  readonly health: HealthMarks;
+  readonly #options: UpstreamOptions;
+  readonly #endpoints: (UpstreamEndpoint | undefined)[] = [];
+
+  constructor(options: UpstreamOptions) {
+    this.#options = options;
+    this.deadlines = options.deadlines;
+    this.blocks = options.blocks;
+    this.health = options.health;
+  }
+
+  /** An idle connection at once (`connected`), or one that is being dialled and reports to `handler`. */
+  acquire(endpoint: LiveEndpoint, handler: UpstreamHandler): UpstreamConnection {
+    const upstream = this.#of(endpoint);
+    const idle = upstream.idle.pop();
+    if (idle === undefined) return this.#dial(upstream, handler);
+    idle.lend(handler);
+    return idle;
+  }
+
+  /** A new connection, for an exchange that must not meet a stale one (an upgrade, a replay). */
+  dial(endpoint: LiveEndpoint, handler: UpstreamHandler): UpstreamConnection {
+    return this.#dial(this.#of(endpoint), handler);
+  }
+
+  /**
+   * Gives a connection back after a complete exchange. `keepAliveHint` is the backend's own idle time-out in seconds,
+   * -1 = not said.
+   */
+  release(connection: UpstreamConnection, keepAliveHint: number): void {
+    const { endpoint } = connection;
+    const kept = keepAliveHint < 0 ? this.#options.idleTimeout : keepAliveHint * 1000 - KEEP_ALIVE_MARGIN_MS;
+    if (endpoint.retired || kept <= 0 || endpoint.idle.length >= MAX_IDLE || connection.socket.readableEnded) {
+      connection.destroy();
+      return;
+    }
+    connection.handler = null;
+    connection.deadline = this.deadlines.now + Math.min(kept, this.#options.idleTimeout);
+    endpoint.idle.push(connection);
+  }
+
+  /** An endpoint has left its pool: idle connections go, busy ones end with their exchange. */
+  retire(slot: number): void {
+    const upstream = this.#endpoints[slot];
+    if (upstream === undefined) return;
+    upstream.retired = true;
+    this.#endpoints[slot] = undefined;
+    for (const connection of [...upstream.idle]) connection.destroy();
+  }
+
+  closeIdle(): void {
+    for (const upstream of this.#endpoints) {
+      for (const connection of [...(upstream?.idle ?? [])]) connection.destroy();
+    }
+  }
+
+  /** For connections: they are gone. */
+  forget(connection: UpstreamConnection): void {
+    this.deadlines.delete(connection);
+    const at = connection.endpoint.idle.indexOf(connection);
+    if (at >= 0) connection.endpoint.idle.splice(at, 1);
+  }
+
+  /** For connections: a dial failed. */
+  dialFailed(endpoint: UpstreamEndpoint): void {
+    this.health.failed(endpoint.slot, this.deadlines.exact());
+    this.#options.onDialFailed(endpoint.slot);
+  }
+
+  #dial(upstream: UpstreamEndpoint, handler: UpstreamHandler): UpstreamConnection {
+    return new UpstreamConnection(this, upstream, handler, this.deadlines.exact() + this.#options.connectTimeout);
+  }
+
+  #of(endpoint: LiveEndpoint): UpstreamEndpoint {
+    const known = this.#endpoints[endpoint.slot];
+    if (known !== undefined && known.address === endpoint.address && known.port === endpoint.port) return known;
+    if (known !== undefined) this.retire(endpoint.slot);
+    const made = new UpstreamEndpoint(endpoint);
+    this.#endpoints[endpoint.slot] = made;
+    return made;
+  }
+}

@@ -1,0 +1,121 @@
+/** Assembles what a worker's lanes work with. */
+import { randomBytes } from 'node:crypto';
+import type { DecideEnv } from '../affinity/decide.ts';
+import { KeyRing } from '../affinity/keyring.ts';
+import { TokenMemo } from '../affinity/token-memo.ts';
+import { BlockPool } from '../io/block-pool.ts';
+import { Deadlines } from '../io/deadlines.ts';
+import { ClientAddresses } from '../lanes/client-address.ts';
+import type { LaneContext } from '../lanes/context.ts';
+import { Counters } from '../lanes/counters.ts';
+import type { LiveTable } from '../lanes/live-table.ts';
+import type { PoolKey } from '../model/ids.ts';
+import type { LivePool } from '../model/live.ts';
+import { compileRe2 } from '../rules/re2.ts';
+import { createBlocks } from '../shared/cells.ts';
+import type { Blocks } from '../shared/cells.ts';
+import type { AccessRecord, TableDelta, WorkerStart } from '../shared/messages.ts';
+import { HealthMarks, SharedMeters } from '../shared/meters.ts';
+import { Upstreams } from '../upstream/upstreams.ts';
+import { AccessBuffer } from './access-buffer.ts';
+import { TableBuilder } from './table-builder.ts';
+
+export class WorkerContext implements LaneContext {
+  readonly settings: LaneContext['settings'];
+  readonly counters: Counters;
+  readonly deadlines = new Deadlines(Date.now);
+  readonly blocks = new BlockPool();
+  readonly upstreams: Upstreams;
+  readonly addresses: ClientAddresses;
+  readonly env: DecideEnv & { now: number };
+  readonly accessBuffer: AccessBuffer;
+  publicPort = 0;
+  draining = false;
+  readonly #builder: TableBuilder;
+  readonly #shared: Blocks;
+  readonly #idPrefix = randomBytes(10).toString('hex');
+  #idCount = 0x10000000;
+  #date = '';
+  #dateSecond = 0;
+
+  /** `first`: the first table, which brings the chunks that every worker needs. */
+  constructor(start: WorkerStart, first: TableDelta, send: (records: AccessRecord[]) => void) {
+    const { row, workers, epoch, settings } = start;
+    this.settings = settings;
+    this.#shared = createBlocks(workers);
+    for (const chunk of first.chunks) this.#shared[chunk.block].attach(chunk);
+    this.counters = new Counters(this.#shared, row);
+    const health = new HealthMarks(this.#shared.mark, epoch);
+    this.upstreams = new Upstreams({
+      deadlines: this.deadlines,
+      blocks: this.blocks,
+      health,
+      connectTimeout: settings.connectTimeout,
+      idleTimeout: settings.upstreamIdleTimeout,
+      onDialFailed: (slot) => {
+        this.counters.endpoint(slot, 'connectFailures', 1);
+      },
+    });
+    this.#builder = new TableBuilder({
+      blocks: this.#shared,
+      row,
+      compileRegex: compileRe2,
+      keyRing: (keys) => KeyRing.from(keys),
+      onRetired: (slot) => {
+        this.upstreams.retire(slot);
+      },
+    });
+    this.addresses = new ClientAddresses(settings.trustedProxies);
+    this.accessBuffer = new AccessBuffer(settings, send, () => {
+      this.counters.limit('access_log_dropped');
+    });
+    this.env = this.#decideEnv(new SharedMeters(this.#shared, health));
+    this.apply(first);
+  }
+
+  get table(): LiveTable {
+    return this.#builder.table;
+  }
+
+  apply(delta: TableDelta): void {
+    this.#builder.apply(delta);
+  }
+
+  wantsAccessRecord(): boolean {
+    return this.accessBuffer.wants();
+  }
+
+  access(record: AccessRecord): void {
+    this.accessBuffer.add(record);
+  }
+
+  /** 28 hex digits: unique per worker and start, then a count. */
+  newRequestId(): string {
+    this.#idCount = this.#idCount === 0xffffffff ? 0x10000000 : this.#idCount + 1;
+    return this.#idPrefix + this.#idCount.toString(16);
+  }
+
+  httpDate(): string {
+    const second = Math.floor(this.deadlines.exact() / 1000);
+    if (second !== this.#dateSecond) {
+      this.#dateSecond = second;
+      this.#date = new Date(second * 1000).toUTCString();
+    }
+    return this.#date;
+  }
+
+  #decideEnv(meters: SharedMeters): DecideEnv & { now: number } {
+    const builder = this.#builder;
+    return {
+      now: this.deadlines.now,
+      random: () => Math.floor(Math.random() * 0x100000000),
+      meters,
+      memo: new TokenMemo(),
+      get keys() {
+        if (builder.keys === undefined) throw new Error('a request came before the session keys');
+        return builder.keys;
+      },
+      poolOf: (key: PoolKey): LivePool | undefined => builder.pools.get(key)?.live,
+    };
+  }
+}

@@ -1,0 +1,58 @@
+/** A worker's own listener: `SO_REUSEPORT`, so that the kernel spreads connections over the workers. */
+import { createServer } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
+import type { Http1Lane } from '../lanes/http1/client.ts';
+import { ClientConnection } from '../lanes/http1/client.ts';
+
+const BACKLOG = 4096;
+
+export class Listener {
+  readonly #lane: Http1Lane;
+  readonly #server: Server;
+
+  constructor(lane: Http1Lane) {
+    this.#lane = lane;
+    this.#server = createServer(
+      { noDelay: true, pauseOnConnect: true, allowHalfOpen: true, highWaterMark: 64 * 1024 },
+      (socket) => {
+        const { ctx } = this.#lane;
+        // The limit is the process's; over it nothing is queued, so that waiting clients do not take each other's time.
+        if (ctx.counters.connections() >= ctx.settings.maxConnections) {
+          ctx.counters.limit('connections');
+          socket.destroy();
+          return;
+        }
+        new ClientConnection(this.#lane, socket);
+      },
+    );
+  }
+
+  /** Listens on an address and port (0 = any free one); `::` falls back to `0.0.0.0` where there is no IPv6. */
+  async listen(host: string, port: number): Promise<{ host: string; port: number }> {
+    try {
+      await this.#bind(host, port);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (host !== '::' || (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL')) throw error;
+      await this.#bind('0.0.0.0', port);
+    }
+    const address = this.#server.address() as AddressInfo;
+    return { host: address.address, port: address.port };
+  }
+
+  /** Accepts what is already in the kernel's queue, then closes: a closed `SO_REUSEPORT` socket resets its backlog. */
+  async close(): Promise<void> {
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+    this.#server.close();
+  }
+
+  async #bind(host: string, port: number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host, port, reusePort: true, backlog: BACKLOG }, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+  }
+}

@@ -1,0 +1,124 @@
+/** Entry of a worker thread: builds its context with the first table, listens, swaps tables, shuts down. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { parentPort, workerData } from 'node:worker_threads';
+import { chooseAdopt, READ_BYTES, withDataEvents } from '../io/adopt.ts';
+import type { Http1Lane } from '../lanes/http1/client.ts';
+import { UpgradeLane } from '../lanes/upgrade/lane.ts';
+import type { FromWorker, TableDelta, ToWorker, WorkerStart } from '../shared/messages.ts';
+import { WorkerContext } from './context.ts';
+import { Listener } from './listener.ts';
+
+const LAG_EVERY_MS = 1000;
+/** While shutting down, how often it is looked whether everything has ended. */
+const DRAIN_POLL_MS = 50;
+
+if (parentPort === null) throw new Error('worker/main is started as a worker thread');
+const port = parentPort;
+const start = workerData as WorkerStart;
+
+let ctx: WorkerContext | undefined;
+let lane: Http1Lane | undefined;
+let upgrades: UpgradeLane | undefined;
+let listener: Listener | undefined;
+
+function send(message: FromWorker): void {
+  port.postMessage(message);
+}
+
+function applyTable(delta: TableDelta): void {
+  if (ctx === undefined) {
+    ctx = new WorkerContext(start, delta, (records) => {
+      send({ type: 'access', records });
+    });
+    ctx.deadlines.start();
+    watchLag(ctx);
+  } else ctx.apply(delta);
+  send({ type: 'applied', version: delta.version });
+}
+
+async function listen(wanted: number): Promise<void> {
+  if (ctx === undefined) throw new Error('listen before the first table');
+  const context = ctx;
+  const { settings } = context;
+  const limits = { head: settings.maxHeadBytes, headers: settings.maxHeaders, target: settings.maxTargetBytes };
+  const adopt = await chooseAdopt(Buffer.allocUnsafeSlow(READ_BYTES));
+  if (adopt === withDataEvents)
+    send({
+      type: 'log',
+      level: 'warn',
+      message: 'this Node has no fast way to read accepted sockets; using ordinary events',
+    });
+  const upgradeLane = new UpgradeLane(context, limits);
+  upgrades = upgradeLane;
+  lane = {
+    ctx: context,
+    adopt,
+    limits,
+    connections: new Set(),
+    upgrade: (request) => {
+      upgradeLane.take(request);
+    },
+  };
+  listener = new Listener(lane);
+  try {
+    const address = await listener.listen(settings.bindAddress, wanted);
+    context.publicPort = settings.publicHttpPort === 0 ? address.port : settings.publicHttpPort;
+    send({ type: 'listening', ...address });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    send({ type: 'listenFailed', code: code ?? '', message });
+  }
+}
+
+/** Listeners close, idle connections go, the others end with their answers; what is left after `grace` ms is closed. */
+async function shutdown(grace: number): Promise<void> {
+  const until = Date.now() + grace;
+  await listener?.close();
+  if (ctx !== undefined) ctx.draining = true;
+  const open = lane?.connections ?? new Set();
+  for (const connection of open) if (connection.idle) connection.close();
+  while (open.size > 0 && Date.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+    if (upgrades !== undefined && open.size === upgrades.connections.size) break;
+  }
+  upgrades?.closeAll();
+  for (let turn = 0; turn < 3 && open.size > 0; turn++)
+    await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
+  for (const connection of open) connection.destroy();
+  ctx?.accessBuffer.flush();
+  ctx?.upstreams.closeIdle();
+  ctx?.deadlines.stop();
+  send({ type: 'drained' });
+  port.close();
+  process.exit();
+}
+
+function watchLag(context: WorkerContext): void {
+  const histogram = monitorEventLoopDelay({ resolution: 20 });
+  histogram.enable();
+  setInterval(() => {
+    context.counters.eventLoopLag(Math.max(0, histogram.max / 1e9 - 0.02));
+    histogram.reset();
+  }, LAG_EVERY_MS).unref();
+}
+
+/** A bug: the main thread replaces this worker. */
+function crash(error: unknown): void {
+  setImmediate(() => {
+    throw error;
+  });
+}
+
+port.on('message', (message: ToWorker) => {
+  switch (message.type) {
+    case 'table':
+      applyTable(message.delta);
+      break;
+    case 'listen':
+      listen(message.port).catch(crash);
+      break;
+    case 'shutdown':
+      shutdown(message.grace).catch(crash);
+      break;
+  }
+});

@@ -1,0 +1,150 @@
+/** Applies table deltas in a worker: plain data becomes the live table. */
+import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
+import { buildAffinity } from '../affinity/build.ts';
+import type { AffinityRef, CellRef, LiveRoute, LiveTable, PoolRef } from '../lanes/live-table.ts';
+import { HostIndex } from '../match/router.ts';
+import type { IdentityView, LivePool } from '../model/live.ts';
+import { DRAINING, READY } from '../model/live.ts';
+import type { PoolKey } from '../model/ids.ts';
+import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
+import type { Route } from '../model/table.ts';
+import type { RegexCompiler } from '../rules/kind.ts';
+import type { Blocks } from '../shared/cells.ts';
+import type { BlockName } from '../shared/layout.ts';
+import type { IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
+import { policySlotKey, routeSlotKey, ruleSlotKey, serviceSlotKey } from '../shared/slot-keys.ts';
+
+export interface TableBuilderOptions {
+  readonly blocks: Blocks;
+  /** This worker's row in the blocks. */
+  readonly row: number;
+  readonly compileRegex: RegexCompiler;
+  readonly keyRing: (keys: readonly SessionKey[]) => KeyRing;
+  /** An endpoint slot left its pool or changed its address. */
+  readonly onRetired: (slot: number) => void;
+}
+
+export class TableBuilder {
+  table: LiveTable = HostIndex.build<LiveRoute>([], undefined, (route) => this.#route(route));
+  keys: KeyRing | undefined;
+  readonly pools = new Map<PoolKey, PoolRef>();
+  readonly #options: TableBuilderOptions;
+  readonly #policies = new Map<PolicyId, CompiledPolicy>();
+  readonly #compiled = new Map<string, CompiledAffinity>();
+  readonly #affinities = new Map<string, AffinityRef>();
+  readonly #slots = new Map<string, number>();
+
+  constructor(options: TableBuilderOptions) {
+    this.#options = options;
+  }
+
+  /** Makes the delta live. It is one turn of the event loop, so no request sees half of it. */
+  apply(delta: TableDelta): void {
+    for (const chunk of delta.chunks) this.#options.blocks[chunk.block].attach(chunk);
+    for (const [block, key, slot] of delta.slots) this.#slots.set(`${block} ${key}`, slot);
+    if (delta.keys !== undefined) this.keys = this.#options.keyRing(delta.keys);
+    for (const pool of delta.pools) this.#setPool(pool);
+    this.#setAffinities(delta);
+    this.table = this.table.withHosts(delta.hosts, delta.removedHosts);
+    if (delta.fallback !== undefined) this.table = this.table.withFallback(delta.fallback ?? undefined);
+    for (const key of delta.removedPools) this.#removePool(key);
+    for (const id of delta.removedAffinities) {
+      this.#affinities.delete(id);
+      this.#compiled.delete(id);
+    }
+    for (const id of delta.removedPolicies) this.#policies.delete(id);
+  }
+
+  #setPool(data: PoolData): void {
+    const live = livePool(data);
+    const known = this.pools.get(data.key);
+    if (known === undefined) {
+      this.pools.set(data.key, { live });
+      return;
+    }
+    this.#retireMissing(known.live, live);
+    known.live = live;
+  }
+
+  #removePool(key: PoolKey): void {
+    const known = this.pools.get(key);
+    if (known === undefined) return;
+    for (const endpoint of known.live.endpoints) this.#options.onRetired(endpoint.slot);
+    this.pools.delete(key);
+  }
+
+  #retireMissing(before: LivePool, after: LivePool): void {
+    const kept = new Set(after.endpoints.map((endpoint) => endpoint.slot));
+    for (const { slot } of before.endpoints) if (!kept.has(slot)) this.#options.onRetired(slot);
+  }
+
+  #setAffinities(delta: TableDelta): void {
+    const changed = new Set(delta.policies.map((policy) => policy.id));
+    for (const policy of delta.policies) this.#policies.set(policy.id, policy);
+    for (const compiled of delta.affinities) this.#compiled.set(compiled.id, compiled);
+    const sent = new Set(delta.affinities.map((compiled) => compiled.id));
+    for (const compiled of this.#compiled.values()) {
+      if (sent.has(compiled.id) || changed.has(compiled.policy)) this.#setAffinity(compiled);
+    }
+  }
+
+  #setAffinity(compiled: CompiledAffinity): void {
+    const policy = this.#policies.get(compiled.policy);
+    if (policy === undefined) throw new Error(`affinity ${compiled.id} without its policy`);
+    const { namespace, name } = policy;
+    const made: AffinityRef = {
+      live: buildAffinity(policy, compiled, this.#options.compileRegex),
+      policy: this.#cell('policy', policySlotKey(namespace, name)),
+      rules: ['', ...policy.rules.map((rule) => rule.name)].map((rule) =>
+        this.#cell('rule', ruleSlotKey(namespace, name, rule)),
+      ),
+    };
+    const known = this.#affinities.get(compiled.id);
+    if (known === undefined) this.#affinities.set(compiled.id, made);
+    else Object.assign(known, made);
+  }
+
+  #route(route: Route): LiveRoute {
+    return {
+      route,
+      pool: route.pool === undefined ? undefined : this.pools.get(route.pool),
+      affinity: route.affinity === undefined ? undefined : this.#affinities.get(route.affinity),
+      stateless: this.#cell('rule', ruleSlotKey(route.namespace, '', '')),
+      requests: this.#cell('route', routeSlotKey(route.namespace, route.ingress, route.service)),
+      durations: this.#cell('service', serviceSlotKey(route.namespace, route.service)),
+    };
+  }
+
+  #cell(block: BlockName, key: string): CellRef {
+    const slot = this.#slots.get(`${block} ${key}`);
+    if (slot === undefined) throw new Error(`no slot for ${block} ${key}`);
+    const cells = this.#options.blocks[block];
+    return { cells: cells.cells(slot), at: cells.at(slot, this.#options.row) };
+  }
+}
+
+function livePool(data: PoolData): LivePool {
+  const states = data.endpoints.map((endpoint) => endpoint.state);
+  const indicesOf = (state: number) => Int32Array.from(states.keys().filter((i) => states[i] === state));
+  return {
+    key: data.key,
+    slot: data.slot,
+    namespace: data.namespace,
+    service: data.service,
+    port: data.port,
+    endpoints: data.endpoints,
+    ready: indicesOf(READY),
+    draining: indicesOf(DRAINING),
+    identity: {
+      PodUID: identityView(data.identity.PodUID),
+      PodName: identityView(data.identity.PodName),
+      Address: identityView(data.identity.Address),
+    },
+  };
+}
+
+function identityView(data: IdentityData): IdentityView {
+  const byPrefix = new Map<string, number>();
+  for (const [, prefixes] of data.prefixes) for (const [i, prefix] of prefixes.entries()) byPrefix.set(prefix, i);
+  return { seeds: data.seeds, byPrefix, prefixes: new Map(data.prefixes) };
+}
