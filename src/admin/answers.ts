@@ -1,0 +1,85 @@
+/** What the admin server answers, path by path: plain data, no sockets. */
+import type { Problem } from '../model/problem.ts';
+import { OPENAPI } from './openapi.ts';
+import type { ActiveProblem, AdminOptions, Readiness } from './types.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+type Endpoint = (options: AdminOptions, query: URLSearchParams) => Answer | Promise<Answer>;
+
+/** Those under `/api` are answered to local Hosts only. */
+export const ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
+  ['/healthz', () => plain(200, 'ok\n')],
+  ['/readyz', ({ readiness }) => readyz(readiness())],
+  ['/metrics', async ({ metrics }) => ({ status: 200, ...(await metrics()) })],
+  ['/api/v1/version', ({ version }) => json(200, versionJson(version()))],
+  ['/api/v1/problems', ({ problems }) => json(200, problems().map(problemJson))],
+  ['/api/v1/drain', ({ drain }, query) => drainAnswer(drain, query)],
+  ['/api/v1/openapi.json', () => json(200, OPENAPI)],
+]);
+
+function plain(status: number, body: string): Answer {
+  return { status, contentType: 'text/plain; charset=utf-8', body };
+}
+
+function json(status: number, value: unknown): Answer {
+  return { status, contentType: 'application/json', body: JSON.stringify(value) + '\n' };
+}
+
+export function errorAnswer(status: number, message: string): Answer {
+  return json(status, { error: message });
+}
+
+/** What stands between the controller and being ready; empty = ready. */
+function notReadyBecause({ unsynced, keys, workers, shuttingDown }: Readiness): string[] {
+  const reasons: string[] = [];
+  if (shuttingDown) reasons.push('shutting down');
+  if (unsynced.length > 0) reasons.push(`not synced: ${unsynced.join(', ')}`);
+  if (!keys) reasons.push('no session keys');
+  if (workers.up === 0) reasons.push(`no worker is up, of ${workers.wanted}`);
+  return reasons;
+}
+
+function readyz(readiness: Readiness): Answer {
+  const reasons = notReadyBecause(readiness);
+  return reasons.length === 0 ? plain(200, 'ok\n') : plain(503, reasons.map((reason) => `${reason}\n`).join(''));
+}
+
+function versionJson(info: ReturnType<AdminOptions['version']>): unknown {
+  return { ...info, startedAt: new Date(info.startedAt).toISOString() };
+}
+
+function problemJson({
+  severity,
+  object,
+  field,
+  message,
+  location,
+  since,
+}: ActiveProblem): Problem & { since: string } {
+  const where = location === undefined ? {} : { location };
+  return { severity, object, field, message, ...where, since: new Date(since).toISOString() };
+}
+
+/** RFC 1123 subdomain, which is what a namespace or pod may be named. */
+const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
+
+function drainAnswer(drain: AdminOptions['drain'], query: URLSearchParams): Answer {
+  const usage = 'write ?pod=NAMESPACE/NAME, such as ?pod=shop/web-0';
+  const unknown = [...query.keys()].find((key) => key !== 'pod');
+  if (unknown !== undefined)
+    return errorAnswer(400, `unknown query parameter ${JSON.stringify(unknown.slice(0, 64))}: ${usage}`);
+  const pods = query.getAll('pod');
+  const [pod] = pods;
+  if (pod === undefined) return errorAnswer(400, `the pod is missing: ${usage}`);
+  if (pods.length > 1) return errorAnswer(400, `one pod at a time: ${usage}`);
+  const [namespace = '', name = '', ...rest] = pod.split('/');
+  if (rest.length > 0 || !NAME.test(namespace) || !NAME.test(name)) {
+    return errorAnswer(400, `${JSON.stringify(pod.slice(0, 64))} does not name a pod: ${usage}`);
+  }
+  return json(200, drain(namespace, name));
+}

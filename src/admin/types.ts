@@ -1,0 +1,57 @@
+/** What the admin server asks of the rest of the process; everything is injected, so that it knows no other folder's workings. */
+import type { HostPort } from '../config/config.ts';
+import type { Problem } from '../model/problem.ts';
+
+/** Why the controller may not be ready. It is ready when nothing is unsynced, it has keys, a worker is up and it is not shutting down. */
+export interface Readiness {
+  /** Kinds whose first list has not been applied yet. */
+  readonly unsynced: readonly string[];
+  /** Whether there is at least one session key. */
+  readonly keys: boolean;
+  /** Workers that listen, of those wanted. One is enough to be ready: a replacement must not take the process out of service. */
+  readonly workers: { readonly up: number; readonly wanted: number };
+  readonly shuttingDown: boolean;
+}
+
+/** A Problem in force, and since when (wall clock, ms since the epoch). */
+export interface ActiveProblem extends Problem {
+  readonly since: number;
+}
+
+export interface VersionInfo {
+  readonly version: string;
+  readonly node: string;
+  /** Wall clock, ms since the epoch. */
+  readonly startedAt: number;
+  readonly workers: number;
+  /** The addresses really listened on. */
+  readonly http: HostPort;
+  readonly admin: HostPort;
+  /** The port that clients see (`X-Forwarded-Port`, redirects). */
+  readonly publicHttpPort: number;
+}
+
+/** Work that a pod still has. A pod that no pool knows has none, and is done. */
+export interface DrainProgress {
+  /** Requests being answered, over all workers and pools. */
+  readonly inFlight: number;
+  /** Upgraded connections (WebSocket). */
+  readonly upgraded: number;
+  readonly done: boolean;
+}
+
+export interface AdminOptions {
+  readonly address: HostPort;
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  readonly readiness: () => Readiness;
+  readonly problems: () => readonly ActiveProblem[];
+  readonly version: () => VersionInfo;
+  readonly drain: (namespace: string, pod: string) => DrainProgress;
+}
+
+export interface AdminServer {
+  /** The address really listened on. */
+  readonly address: HostPort;
+  /** Stops listening and closes every connection. */
+  close(): Promise<void>;
+}

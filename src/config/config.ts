@@ -1,0 +1,84 @@
+/** `Config`: every setting of the controller, resolved; camelCase of the flags. Plain data that can be sent to a worker. */
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+/** A Service port by `NS/NAME:PORT`. */
+export interface ServicePortRef {
+  readonly namespace: string;
+  readonly service: string;
+  /** A port by number or by name. */
+  readonly port: number | string;
+}
+
+/** An address to listen on, `HOST:PORT` taken apart; an IPv6 host has no brackets. */
+export interface HostPort {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+}
+
+/** Durations are milliseconds, sizes are bytes. */
+export interface Config {
+  /** The `--config` file read, if any. */
+  readonly config: string | undefined;
+  /** Folder of manifests (standalone); undefined = none given. */
+  readonly manifests: string | undefined;
+
+  // Listening
+  readonly bindAddress: string;
+  /** 0 = any free port. */
+  readonly httpPort: number;
+  /** The port clients see; undefined = the one really listened on. */
+  readonly publicHttpPort: number | undefined;
+  readonly adminAddress: HostPort;
+  readonly workers: number;
+  /** `Server` for answers without one; empty = none is added. */
+  readonly serverHeader: string;
+
+  // Which objects are served
+  readonly controllerName: string;
+  readonly ingressClass: string;
+  readonly watchIngressWithoutClass: boolean;
+  /** Empty = all namespaces. */
+  readonly watchNamespaces: readonly string[];
+  readonly defaultBackend: ServicePortRef | undefined;
+
+  // Client address
+  /** CIDRs (a bare address counts as one). */
+  readonly trustedProxies: readonly string[];
+  /** Also send RFC 7239 `Forwarded` to backends. */
+  readonly forwardedHeader: boolean;
+
+  // Sessions
+  readonly stateDir: string;
+  /** Resolved: `STATE_DIR/session-keys.json` unless set. Created (mode 0600) on the first start when it does not exist. */
+  readonly sessionKeysFile: string;
+
+  // Shutdown
+  readonly shutdownDelay: number;
+  readonly shutdownGrace: number;
+
+  // Seeing it
+  readonly logLevel: LogLevel;
+  readonly accessLog: 'off' | 'sampled' | 'full';
+  /** With `accessLog: sampled`, one request in N is logged. */
+  readonly accessLogSample: number;
+  readonly metricsPerEndpoint: 'auto' | 'on' | 'off';
+
+  // Limits and timeouts
+  readonly maxHeadBytes: number;
+  readonly maxHeaders: number;
+  readonly maxTargetBytes: number;
+  readonly headTimeout: number;
+  readonly idleTimeout: number;
+  readonly bodyTimeout: number;
+  readonly connectTimeout: number;
+  readonly responseTimeout: number;
+  readonly responseBodyTimeout: number;
+  readonly upstreamIdleTimeout: number;
+  /** Over all workers. */
+  readonly maxConnections: number;
+  readonly maxRequestsPerConnection: number;
+  /** 0 = unlimited. */
+  readonly maxInFlightPerEndpoint: number;
+}

@@ -1,0 +1,132 @@
+/** From store changes to tables in the workers: compiles, builds pools, publishes, and keeps the problems and figures of it. */
+import type { ActiveProblem } from '../admin/types.ts';
+import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
+import { compile } from '../compile/compile.ts';
+import type { CompileOptions } from '../compile/options.ts';
+import type { PoolKey } from '../model/ids.ts';
+import type { Problem } from '../model/problem.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import type { Table } from '../model/table.ts';
+import type { Counted } from '../shared/counted.ts';
+import type { PoolData, TableDelta } from '../shared/messages.ts';
+import type { Store, StoreChange } from '../store/store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { Pools } from './pools.ts';
+import { ProblemList } from './problem-list.ts';
+import { Publisher, routesOf } from './publisher.ts';
+
+export interface ConfigurationOptions {
+  readonly counted: Counted;
+  readonly compile: CompileOptions;
+  readonly logger: Logger;
+  readonly clock: () => number;
+  /** Sends a delta to all workers. */
+  readonly send: (delta: TableDelta) => void;
+}
+
+export class Configuration {
+  readonly pools = new Pools();
+  readonly #options: ConfigurationOptions;
+  readonly #publisher: Publisher;
+  readonly #problems = new ProblemList();
+  #compileProblems: readonly Problem[] = [];
+  #snapshot: Snapshot | undefined;
+  table: Table | undefined;
+  /** Seconds that the last full compile took. */
+  compileSeconds = 0;
+  /** Wall clock ms of the last table that was published. */
+  lastSuccess = 0;
+
+  constructor(options: ConfigurationOptions) {
+    this.#options = options;
+    this.#publisher = new Publisher(options.counted, options.clock);
+  }
+
+  get version(): number {
+    return this.#publisher.version;
+  }
+
+  problems(): ActiveProblem[] {
+    return this.#problems.list();
+  }
+
+  everything(): TableDelta {
+    return this.#publisher.everything();
+  }
+
+  setKeys(keys: readonly SessionKey[], keyRing: KeyRing): void {
+    this.#options.send(this.#publisher.publishKeys(keys, keyRing, this.pools.all.values()));
+  }
+
+  /** The pools as the workers have them. */
+  livePools(): Iterable<PoolData> {
+    return this.#publisher.pools.values();
+  }
+
+  /** `policy` labels of the routes that lead to each pool. */
+  policiesByPool(): Map<PoolKey, Set<string>> {
+    const policies = new Map<PoolKey, Set<string>>();
+    for (const { pool, affinity } of this.table === undefined ? [] : routesOf(this.table)) {
+      const policy = this.table?.policies.get(this.table.affinities.get(affinity ?? '')?.policy ?? '')?.name ?? '';
+      if (pool === undefined) continue;
+      const known = policies.get(pool);
+      if (known === undefined) policies.set(pool, new Set([policy]));
+      else known.add(policy);
+    }
+    return policies;
+  }
+
+  /** Problems in force by kind of object. */
+  problemCounts(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { object } of this.problems()) counts.set(object.kind, (counts.get(object.kind) ?? 0) + 1);
+    return counts;
+  }
+
+  /** Objects by kind, for the metric. */
+  objectCounts(): ReadonlyMap<string, number> {
+    const snapshot = this.#snapshot;
+    if (snapshot === undefined) return new Map();
+    let slices = 0;
+    for (const ofService of snapshot.slicesByService.values()) slices += ofService.size;
+    return new Map([
+      ['Ingress', snapshot.ingresses.size],
+      ['IngressClass', snapshot.ingressClasses.size],
+      ['Service', snapshot.services.size],
+      ['EndpointSlice', slices],
+      ['Secret', snapshot.secrets.size],
+      ['StickyPolicy', snapshot.policies.size],
+    ]);
+  }
+
+  /** Makes a change live. The first one must have `routesChanged`. */
+  apply(change: StoreChange, store: Store): void {
+    const now = this.#options.clock();
+    this.#snapshot = change.snapshot;
+    if (change.routesChanged || this.table === undefined) this.#retable(change.snapshot, now);
+    else {
+      const pools = this.pools.refresh(change.services, change.snapshot, now);
+      if (pools.length > 0) this.#options.send(this.#publisher.publishPools(pools));
+    }
+    this.lastSuccess = now;
+    this.#report([...store.problems(), ...this.#compileProblems, ...this.pools.problems()], now);
+  }
+
+  #retable(snapshot: Snapshot, now: number): void {
+    const started = performance.now();
+    const { table, problems } = compile(snapshot, this.#options.compile);
+    this.compileSeconds = (performance.now() - started) / 1000;
+    this.#compileProblems = problems;
+    this.table = table;
+    this.pools.retable(table, snapshot, now);
+    this.#options.send(this.#publisher.publishTable(table, this.pools.all));
+  }
+
+  #report(problems: readonly Problem[], now: number): void {
+    for (const { severity, object, field, message, location } of this.#problems.replace(problems, now)) {
+      const where = location === undefined ? undefined : `${location.file}:${location.line}`;
+      const name = object.namespace === '' ? object.name : `${object.namespace}/${object.name}`;
+      this.#options.logger.warn({ severity, object: `${object.kind} ${name}`, field, where }, message);
+    }
+  }
+}

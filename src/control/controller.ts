@@ -1,0 +1,247 @@
+/** The controller: wires source, store, compiler, workers and admin server together; the control plane's one place of assembly. */
+import { unwatchFile, watchFile } from 'node:fs';
+import { startAdmin } from '../admin/server.ts';
+import type { ActiveProblem, AdminServer, Readiness, VersionInfo } from '../admin/types.ts';
+import { KeyRing } from '../affinity/keyring.ts';
+import type { Config, HostPort } from '../config/config.ts';
+import { RESOURCE_KINDS } from '../model/resources.ts';
+import { startFilesSource } from '../source/files/files.ts';
+import { Counted } from '../shared/counted.ts';
+import { GAUGE } from '../shared/layout.ts';
+import { HealthMarks } from '../shared/meters.ts';
+import type { AccessRecord } from '../shared/messages.ts';
+import { Store } from '../store/store.ts';
+import type { StoreChange } from '../store/store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+import { packageVersion } from '../package.ts';
+import { Configuration } from './configuration.ts';
+import { drainProgress } from './drain.ts';
+import { Prober } from './prober.ts';
+import { loadSessionKeys } from './session-keys.ts';
+import { Workers } from './workers.ts';
+
+export interface Controller {
+  readonly httpAddress: HostPort;
+  readonly adminAddress: HostPort;
+  readonly problems: () => ActiveProblem[];
+  /** Graceful: not ready, then no new connections, then what is in flight ends. */
+  shutdown(): Promise<void>;
+}
+
+const SWEEP_MS = 10_000;
+const KEY_FILE_POLL_MS = 1000;
+
+/** @throws Error with a message for the user: unreadable keys or manifests, ports that cannot be had */
+export async function startController(config: Config, logger: Logger): Promise<Controller> {
+  if (config.manifests === undefined)
+    throw new Error('--manifests is missing: write --manifests DIR, a folder of YAML files');
+  const controller = new RunningController(config, logger);
+  await controller.start(config.manifests);
+  return controller;
+}
+
+class RunningController implements Controller {
+  httpAddress: HostPort = { host: '', port: 0 };
+  adminAddress: HostPort = { host: '', port: 0 };
+  readonly #config: Config;
+  readonly #logger: Logger;
+  readonly #clock = Date.now;
+  readonly #startedAt = Date.now();
+  readonly #counted: Counted;
+  readonly #configuration: Configuration;
+  readonly #store: Store;
+  readonly #workers: Workers;
+  readonly #metrics: Metrics;
+  readonly #first = Promise.withResolvers<undefined>();
+  readonly #closers: (() => void | Promise<void>)[] = [];
+  #admin: AdminServer | undefined;
+  #hasKeys = false;
+  #shuttingDown = false;
+
+  constructor(config: Config, logger: Logger) {
+    this.#config = config;
+    this.#logger = logger;
+    this.#counted = new Counted(config.workers);
+    this.#configuration = new Configuration({
+      counted: this.#counted,
+      compile: { ...config, inCluster: false },
+      logger,
+      clock: this.#clock,
+      send: (delta) => {
+        this.#workers.send(delta);
+      },
+    });
+    this.#workers = new Workers({
+      count: config.workers,
+      epoch: this.#startedAt,
+      settings: { ...config, publicHttpPort: config.publicHttpPort ?? 0 },
+      counted: this.#counted,
+      logger,
+      clock: this.#clock,
+      everything: () => this.#configuration.everything(),
+      onAccess: (records) => {
+        this.#logAccess(records);
+      },
+    });
+    const clock = {
+      now: this.#clock,
+      setTimeout,
+      clearTimeout: (handle: unknown) => clearTimeout(handle as NodeJS.Timeout),
+    };
+    this.#store = new Store({ onChange: (change) => this.#onChange(change), clock });
+    this.#metrics = new Metrics({
+      counted: this.#counted,
+      perEndpoint: config.metricsPerEndpoint,
+      restarts: this.#workers.restarts,
+      pools: () => this.#configuration.livePools(),
+      policiesByPool: () => this.#configuration.policiesByPool(),
+      objects: () => this.#configuration.objectCounts(),
+      problems: () => this.#configuration.problemCounts(),
+      compileSeconds: () => this.#configuration.compileSeconds,
+      lastSuccess: () => this.#configuration.lastSuccess,
+    });
+  }
+
+  async start(manifests: string): Promise<void> {
+    try {
+      await this.#loadKeys();
+      const source = await startFilesSource(manifests, this.#store.sink, this.#logger);
+      this.#closers.push(() => source.close());
+      await this.#first.promise;
+      this.httpAddress = await this.#workers.start(this.#config.httpPort);
+      await this.#startAdmin();
+      this.#startBackground();
+    } catch (error) {
+      await this.#close(0);
+      throw error;
+    }
+    const { host, port } = this.httpAddress;
+    this.#logger.info(
+      {
+        http: `${host}:${port}`,
+        admin: `${this.adminAddress.host}:${this.adminAddress.port}`,
+        workers: this.#config.workers,
+      },
+      'serving',
+    );
+  }
+
+  problems = (): ActiveProblem[] => this.#configuration.problems();
+
+  async shutdown(): Promise<void> {
+    this.#shuttingDown = true;
+    // Load balancers need a while to see that /readyz fails; until then connections still come.
+    await new Promise((resolve) => setTimeout(resolve, this.#config.shutdownDelay));
+    await this.#close(this.#config.shutdownGrace);
+  }
+
+  async #close(grace: number): Promise<void> {
+    await this.#workers.shutdown(grace);
+    for (const close of this.#closers.reverse()) await close();
+    this.#store.close();
+    await this.#admin?.close();
+  }
+
+  #onChange(change: StoreChange): void {
+    const started = performance.now();
+    const before = this.#configuration.version;
+    try {
+      this.#configuration.apply(change, this.#store);
+    } catch (error) {
+      // A bug of ours: the last good table goes on serving.
+      this.#logger.error({ err: error }, 'the configuration could not be compiled; the last good one stays in force');
+      return;
+    } finally {
+      this.#first.resolve(undefined);
+    }
+    const { version } = this.#configuration;
+    if (version === before) return;
+    if (this.#workers.up === 0) return;
+    this.#workers.onApplied(version, () => {
+      this.#metrics.propagated((performance.now() - started) / 1000);
+    });
+  }
+
+  /** Reads the key file now and whenever it changes; a bad one leaves the keys in memory in force. */
+  async #loadKeys(): Promise<void> {
+    const file = this.#config.sessionKeysFile;
+    const load = async () => {
+      const keys = await loadSessionKeys(file, this.#clock());
+      this.#configuration.setKeys(keys, KeyRing.from(keys));
+      this.#hasKeys = true;
+    };
+    await load();
+    const onChanged = () => {
+      load().then(
+        () => this.#logger.info({ file }, 'session keys read again'),
+        (error: unknown) => this.#logger.error({ err: error }, 'the session keys in memory stay in force'),
+      );
+    };
+    watchFile(file, { interval: KEY_FILE_POLL_MS, persistent: false }, onChanged);
+    this.#closers.push(() => {
+      unwatchFile(file, onChanged);
+    });
+  }
+
+  async #startAdmin(): Promise<void> {
+    this.#admin = await startAdmin({
+      address: this.#config.adminAddress,
+      metrics: () => this.#metrics.text(),
+      readiness: () => this.#readiness(),
+      problems: this.problems,
+      version: () => this.#version(),
+      drain: (namespace, pod) => drainProgress(this.#counted, namespace, pod),
+    });
+    this.adminAddress = this.#admin.address;
+  }
+
+  #startBackground(): void {
+    const health = new HealthMarks(this.#counted.blocks.mark, this.#startedAt);
+    const prober = new Prober(health, () => this.#probeTargets(), this.#config.connectTimeout, this.#clock);
+    const sweeper = setInterval(() => {
+      this.#sweep();
+    }, SWEEP_MS);
+    this.#metrics.start();
+    this.#closers.push(() => {
+      prober.stop();
+      clearInterval(sweeper);
+      this.#metrics.stop();
+    });
+  }
+
+  *#probeTargets() {
+    for (const pool of this.#configuration.livePools()) yield* pool.endpoints;
+  }
+
+  #sweep(): void {
+    const { gauge } = this.#counted.blocks;
+    const { acknowledged } = this.#workers;
+    this.#counted.sweep(this.#clock(), acknowledged, (slot) => gauge.sum(slot, GAUGE.inFlight) > 0);
+  }
+
+  #readiness(): Readiness {
+    return {
+      unsynced: this.#store.synced ? [] : RESOURCE_KINDS,
+      keys: this.#hasKeys,
+      workers: { up: this.#workers.up, wanted: this.#config.workers },
+      shuttingDown: this.#shuttingDown,
+    };
+  }
+
+  #version(): VersionInfo {
+    return {
+      version: packageVersion(),
+      node: process.version,
+      startedAt: this.#startedAt,
+      workers: this.#config.workers,
+      http: this.httpAddress,
+      admin: this.adminAddress,
+      publicHttpPort: this.#config.publicHttpPort ?? this.httpAddress.port,
+    };
+  }
+
+  #logAccess(records: readonly AccessRecord[]): void {
+    for (const record of records) this.#logger.info({ ...record }, 'access');
+  }
+}

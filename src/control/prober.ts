@@ -1,0 +1,74 @@
+/** Tries failing endpoints in the background until one connects again, so that no request has to wait to find out. */
+import { connect } from 'node:net';
+import type { HealthMarks } from '../shared/meters.ts';
+
+const SCAN_MS = 200;
+const FIRST_MS = 1000;
+const LAST_MS = 10_000;
+
+export interface ProbeTarget {
+  readonly slot: number;
+  readonly address: string;
+  readonly port: number;
+}
+
+interface Probe {
+  /** Wall clock ms of the next try. */
+  next: number;
+  wait: number;
+  underway: boolean;
+}
+
+export class Prober {
+  readonly #health: HealthMarks;
+  readonly #targets: () => Iterable<ProbeTarget>;
+  readonly #timeout: number;
+  readonly #clock: () => number;
+  readonly #probes = new Map<number, Probe>();
+  readonly #timer: NodeJS.Timeout;
+
+  /** `targets`: all endpoints of all pools; `timeout`: ms for one connect. */
+  constructor(health: HealthMarks, targets: () => Iterable<ProbeTarget>, timeout: number, clock: () => number) {
+    this.#health = health;
+    this.#targets = targets;
+    this.#timeout = timeout;
+    this.#clock = clock;
+    this.#timer = setInterval(() => {
+      this.scan();
+    }, SCAN_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  scan(): void {
+    const now = this.#clock();
+    const failing = new Set<number>();
+    for (const target of this.#targets()) {
+      if (this.#health.failingSince(target.slot) === 0) continue;
+      failing.add(target.slot);
+      const probe = this.#probes.get(target.slot) ?? { next: now + FIRST_MS, wait: FIRST_MS, underway: false };
+      this.#probes.set(target.slot, probe);
+      if (!probe.underway && now >= probe.next) this.#try(target, probe);
+    }
+    for (const slot of this.#probes.keys()) if (!failing.has(slot)) this.#probes.delete(slot);
+  }
+
+  #try(target: ProbeTarget, probe: Probe): void {
+    probe.underway = true;
+    const socket = connect({ host: target.address, port: target.port, timeout: this.#timeout });
+    const done = () => {
+      probe.underway = false;
+      probe.wait = Math.min(probe.wait * 2, LAST_MS);
+      probe.next = this.#clock() + probe.wait;
+      socket.destroy();
+    };
+    socket.once('connect', () => {
+      this.#health.worked(target.slot);
+      done();
+    });
+    socket.once('timeout', done);
+    socket.once('error', done);
+  }
+}

@@ -1,0 +1,53 @@
+/** How evenly a pool's Ready endpoints are used: requests over the last minute, and requests in flight now. */
+import { READY } from '../model/live.ts';
+import type { Counted } from '../shared/counted.ts';
+import { ENDPOINT, GAUGE } from '../shared/layout.ts';
+import type { PoolData } from '../shared/messages.ts';
+
+export const SAMPLE_MS = 5000;
+const SAMPLES = 13;
+
+export interface Balance {
+  readonly of: 'requests' | 'inflight';
+  /** Maximum ÷ mean. */
+  readonly ratio: number;
+  /** Standard deviation ÷ mean. */
+  readonly cv: number;
+}
+
+export class BalanceFigures {
+  readonly #counted: Counted;
+  /** Requests by endpoint slot, oldest sample first; the first one is about a minute old. */
+  readonly #samples: Map<number, number>[] = [];
+
+  constructor(counted: Counted) {
+    this.#counted = counted;
+  }
+
+  /** To be called every SAMPLE_MS. */
+  sample(pools: Iterable<PoolData>): void {
+    const { endpoint } = this.#counted.blocks;
+    const now = new Map<number, number>();
+    for (const pool of pools)
+      for (const { slot } of pool.endpoints) now.set(slot, endpoint.sum(slot, ENDPOINT.requests));
+    this.#samples.push(now);
+    if (this.#samples.length > SAMPLES) this.#samples.shift();
+  }
+
+  /** Empty where the mean is 0. */
+  of(pool: PoolData): Balance[] {
+    const { endpoint, gauge } = this.#counted.blocks;
+    const before = this.#samples[0];
+    const slots = pool.endpoints.filter(({ state }) => state === READY).map(({ slot }) => slot);
+    const requests = slots.map((slot) => endpoint.sum(slot, ENDPOINT.requests) - (before?.get(slot) ?? 0));
+    const inflight = slots.map((slot) => gauge.sum(slot, GAUGE.inFlight));
+    return [...figures('requests', requests), ...figures('inflight', inflight)];
+  }
+}
+
+function figures(of: Balance['of'], values: readonly number[]): Balance[] {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  if (values.length === 0 || mean <= 0) return [];
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
+  return [{ of, ratio: Math.max(...values) / mean, cv: Math.sqrt(variance) / mean }];
+}

@@ -1,0 +1,89 @@
+/** The logger: pino JSON lines, or one readable line an event on a terminal. Other folders use the `Logger` type and never import pino. */
+import { pino } from 'pino';
+
+/** What a log line carries besides its message. Never put secrets, tokens or cookie values here. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+export interface LogMethod {
+  (message: string): void;
+  /** An error under `err` is written with its type, message and stack. */
+  (fields: LogFields, message: string): void;
+}
+
+export interface Logger {
+  readonly trace: LogMethod;
+  readonly debug: LogMethod;
+  readonly info: LogMethod;
+  readonly warn: LogMethod;
+  readonly error: LogMethod;
+  readonly fatal: LogMethod;
+  child(fields: LogFields): Logger;
+}
+
+export interface LoggerOptions {
+  /** `trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`. */
+  readonly level: string;
+  /** File descriptor written to: 1 (stdout) or 2 (stderr). Ignored when `write` is given. */
+  readonly fd?: 1 | 2;
+  /** Readable lines instead of JSON; default: whether the descriptor is a terminal. */
+  readonly pretty?: boolean;
+  /** Receives each finished line, newline included. */
+  readonly write?: (line: string) => void;
+}
+
+export function createLogger(options: LoggerOptions): Logger {
+  const fd = options.fd ?? 1;
+  const stream = fd === 1 ? process.stdout : process.stderr;
+  const pretty = options.pretty ?? (options.write === undefined && stream.isTTY);
+  const format = {
+    level: options.level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (level: string) => ({ level }) },
+  };
+  if (!pretty && options.write === undefined) return pino(format, pino.destination({ fd, sync: true }));
+  const write = options.write ?? ((line: string): void => void stream.write(line));
+  const colours = options.write === undefined && process.env['NO_COLOR'] === undefined;
+  return pino(format, { write: pretty ? (line) => write(prettyLine(line, colours)) : write });
+}
+
+const COLOURS: Readonly<Record<string, number>> = { trace: 90, debug: 90, info: 32, warn: 33, error: 31, fatal: 35 };
+
+/** `12:34:56.789 WARN  message  key=value`; a line that is not one of ours comes back as it is. */
+export function prettyLine(line: string, colours: boolean): string {
+  let entry: unknown;
+  try {
+    entry = JSON.parse(line);
+  } catch {
+    return line;
+  }
+  if (typeof entry !== 'object' || entry === null) return line;
+  const { level, time, msg, err, ...fields } = entry as Record<string, unknown>;
+  const name = typeof level === 'string' ? level : 'info';
+  const clock = typeof time === 'string' ? time.slice(11, 23) : '';
+  const label = name.toUpperCase().padEnd(5);
+  const shown = colours ? `\x1b[${COLOURS[name] ?? 37}m${label}\x1b[0m` : label;
+  const rest = Object.entries(fields).map(([key, value]) => ` ${key}=${fieldText(value)}`);
+  return `${clock} ${shown} ${typeof msg === 'string' ? oneLine(msg) : ''}${rest.length > 0 ? ' ' : ''}${rest.join('')}\n${errorText(err)}`;
+}
+
+/** Text from outside must not forge a line or steer a terminal. */
+function oneLine(text: string): string {
+  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, (character) =>
+    JSON.stringify(character)
+      .slice(1, -1)
+      .replace(/[\x7f-\x9f]/, '?'),
+  );
+}
+
+function fieldText(value: unknown): string {
+  if (typeof value === 'string') return /^[\w./:@-]+$/.test(value) ? value : JSON.stringify(value);
+  return JSON.stringify(value) ?? 'undefined';
+}
+
+function errorText(err: unknown): string {
+  if (typeof err !== 'object' || err === null) return '';
+  const { stack, message } = err as { stack?: unknown; message?: unknown };
+  const text = typeof stack === 'string' ? stack : typeof message === 'string' ? message : JSON.stringify(err);
+  return text.replace(/^/gm, '    ') + '\n';
+}

@@ -1,0 +1,227 @@
+/** The admin server over a real socket. */
+import { once } from 'node:events';
+import { request } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startAdmin } from '../../../src/admin/server.ts';
+import type { AdminOptions, AdminServer, Readiness } from '../../../src/admin/types.ts';
+
+const READY: Readiness = { unsynced: [], keys: true, workers: { up: 2, wanted: 2 }, shuttingDown: false };
+
+let server: AdminServer;
+let readiness: Readiness;
+let metrics: AdminOptions['metrics'];
+
+beforeEach(async () => {
+  readiness = READY;
+  metrics = () => Promise.resolve({ contentType: 'text/plain; version=0.0.4', body: 'holdfast_connections 1\n' });
+  server = await startAdmin({
+    address: { host: '127.0.0.1', port: 0 },
+    metrics: () => metrics(),
+    readiness: () => readiness,
+    problems: () => [
+      {
+        severity: 'error',
+        object: { kind: 'StickyPolicy', namespace: 'shop', name: 'shop' },
+        field: 'spec.rules[0]',
+        message: 'write one key',
+        since: Date.UTC(2026, 0, 2),
+      },
+    ],
+    version: () => ({
+      version: '1.2.3',
+      node: 'v24.0.0',
+      startedAt: 0,
+      workers: 2,
+      http: { host: '::', port: 8080 },
+      admin: { host: '127.0.0.1', port: 9090 },
+      publicHttpPort: 80,
+    }),
+    drain: (namespace, pod) => ({
+      inFlight: namespace === 'shop' && pod === 'web-0' ? 3 : 0,
+      upgraded: 1,
+      done: false,
+    }),
+  });
+});
+
+afterEach(() => server.close());
+
+interface Got {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+async function get(path: string, options: { method?: string; headers?: Record<string, string> } = {}): Promise<Got> {
+  const sent = request({ ...server.address, path, agent: false, ...options });
+  sent.end();
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString() };
+}
+
+describe('health', () => {
+  test('/healthz is ok whatever the readiness', async () => {
+    readiness = { ...READY, shuttingDown: true };
+    expect(await get('/healthz')).toMatchObject({ status: 200, body: 'ok\n' });
+  });
+
+  test.each<[string, Partial<Readiness>, number, string]>([
+    ['ready', {}, 200, 'ok\n'],
+    ['one worker is enough', { workers: { up: 1, wanted: 2 } }, 200, 'ok\n'],
+    ['kinds', { unsynced: ['Ingress', 'Secret'] }, 503, 'not synced: Ingress, Secret\n'],
+    ['keys', { keys: false }, 503, 'no session keys\n'],
+    ['workers', { workers: { up: 0, wanted: 2 } }, 503, 'no worker is up, of 2\n'],
+    ['shutdown', { shuttingDown: true, keys: false }, 503, 'shutting down\nno session keys\n'],
+  ])('/readyz: %s', async (_name, change, status, body) => {
+    readiness = { ...READY, ...change };
+    expect(await get('/readyz')).toMatchObject({ status, body });
+  });
+});
+
+describe('metrics', () => {
+  test('come as they are given', async () => {
+    const got = await get('/metrics');
+    expect(got).toMatchObject({ status: 200, body: 'holdfast_connections 1\n' });
+    expect(got.headers['content-type']).toBe('text/plain; version=0.0.4');
+  });
+
+  test('a failing collector is a 500 and the server goes on', async () => {
+    metrics = () => Promise.reject(new Error('broken'));
+    const got = await get('/metrics');
+    expect(got.status).toBe(500);
+    expect(got.body).not.toContain('broken');
+    expect((await get('/healthz')).status).toBe(200);
+  });
+});
+
+describe('api', () => {
+  test('/api/v1/version', async () => {
+    const { status, body } = await get('/api/v1/version');
+    expect(status).toBe(200);
+    expect(JSON.parse(body)).toMatchObject({
+      version: '1.2.3',
+      startedAt: '1970-01-01T00:00:00.000Z',
+      http: { port: 8080 },
+    });
+  });
+
+  test('/api/v1/problems', async () => {
+    expect(JSON.parse((await get('/api/v1/problems')).body)).toEqual([
+      {
+        severity: 'error',
+        object: { kind: 'StickyPolicy', namespace: 'shop', name: 'shop' },
+        field: 'spec.rules[0]',
+        message: 'write one key',
+        since: '2026-01-02T00:00:00.000Z',
+      },
+    ]);
+  });
+
+  test.each(['/api/v1/drain?pod=shop/web-0', '/api/v1/drain?pod=shop%2Fweb-0'])('%s', async (path) => {
+    const got = await get(path);
+    expect(got.status).toBe(200);
+    expect(JSON.parse(got.body)).toEqual({ inFlight: 3, upgraded: 1, done: false });
+  });
+
+  test.each([
+    ['', 'the pod is missing'],
+    ['?', 'the pod is missing'],
+    ['?pod=', 'does not name a pod'],
+    ['?pod=web-0', 'does not name a pod'],
+    ['?pod=a/b/c', 'does not name a pod'],
+    ['?pod=A/b', 'does not name a pod'],
+    ['?pod=a/b&pod=c/d', 'one pod at a time'],
+    ['?pods=a/b', 'unknown query parameter \\"pods\\"'],
+    ['?pod=%00/%ff', 'does not name a pod'],
+  ])('/api/v1/drain%s is a 400 that says what to write', async (query, message) => {
+    const got = await get(`/api/v1/drain${query}`);
+    expect(got.status).toBe(400);
+    expect(got.body).toContain(message);
+    expect(got.body).toContain('write ?pod=NAMESPACE/NAME');
+  });
+
+  test('the OpenAPI document names every path', async () => {
+    const document = JSON.parse((await get('/api/v1/openapi.json')).body) as { paths: Record<string, unknown> };
+    for (const path of Object.keys(document.paths)) expect((await get(path)).status).not.toBe(404);
+    const listed = (JSON.parse((await get('/nowhere')).body) as { error: string }).error.match(/\/[\w/.]+/g) ?? [];
+    expect(new Set([...Object.keys(document.paths), '/api/v1/openapi.json'])).toEqual(new Set(listed));
+  });
+});
+
+describe('what is refused', () => {
+  test.each(['/', '/nowhere', '/api', '/api/v1', '/healthz/', '//healthz'])('%s is a 404', async (path) => {
+    expect((await get(path)).status).toBe(404);
+  });
+
+  test.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('%s is a 405 with Allow', async (method) => {
+    const got = await get('/api/v1/problems', { method });
+    expect(got.status).toBe(405);
+    expect(got.headers.allow).toBe('GET, HEAD');
+  });
+
+  test('HEAD has the length and no body', async () => {
+    const got = await get('/healthz', { method: 'HEAD' });
+    expect(got).toMatchObject({ status: 200, body: '' });
+    expect(got.headers['content-length']).toBe('3');
+  });
+
+  test.each([
+    'evil.example',
+    'evil.example:9090',
+    'localhost.evil.example',
+    '127.0.0.1.evil.example',
+    '10.1.2.3',
+    '[::1',
+  ])('the API refuses the Host %j, against DNS rebinding', async (host) => {
+    expect((await get('/api/v1/problems', { headers: { host } })).status).toBe(403);
+    expect((await get('/metrics', { headers: { host } })).status).toBe(200);
+  });
+
+  test.each([
+    'localhost',
+    'localhost:9090',
+    'LOCALHOST',
+    '127.0.0.1',
+    '127.8.9.1:1',
+    '[::1]:9090',
+    '[::ffff:127.0.0.1]',
+  ])('the API takes the Host %j', async (host) => {
+    expect((await get('/api/v1/problems', { headers: { host } })).status).toBe(200);
+  });
+
+  test('a client that never ends its head is let go', async () => {
+    const socket = connect(server.address.port, '127.0.0.1');
+    socket.write('GET /healthz HTTP/1.1\r\n');
+    socket.on('error', () => socket.destroy());
+    socket.resume();
+    await once(socket, 'close');
+    expect(socket.destroyed).toBe(true);
+  });
+
+  test('garbage is a 400 and the server goes on', async () => {
+    const socket = connect(server.address.port, '127.0.0.1');
+    socket.write('\0\0 nonsense\r\n\r\n');
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toContain('400');
+    socket.destroy();
+    expect((await get('/healthz')).status).toBe(200);
+  });
+});
+
+test('close ends idle connections too', async () => {
+  const socket = connect(server.address.port, '127.0.0.1');
+  await once(socket, 'connect');
+  const closed = once(socket, 'close');
+  await server.close();
+  await closed;
+  await expect(get('/healthz')).rejects.toThrow();
+});
+
+test('a taken port rejects', async () => {
+  const options = { address: server.address } as AdminOptions;
+  await expect(startAdmin(options)).rejects.toMatchObject({ code: 'EADDRINUSE' });
+});

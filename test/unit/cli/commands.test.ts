@@ -1,0 +1,123 @@
+/** The commands as a user runs them. */
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { holdfast, ROOT } from './run-cli.ts';
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'holdfast-cli-'));
+});
+afterAll(() => rmSync(dir, { recursive: true }));
+
+describe('which command', () => {
+  test.each([['version'], ['--version'], ['-v']])('%s', async (arg) => {
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+    expect(await holdfast([arg])).toEqual({
+      code: 0,
+      out: `holdfast ${version} (Node.js ${process.version})\n`,
+      err: '',
+    });
+  });
+
+  test.each([[['help']], [['--help']], [['-h']]])('%j lists the commands and every flag', async (args) => {
+    const { code, out } = await holdfast(args);
+    expect(code).toBe(0);
+    for (const word of ['run', 'demo', 'check', 'version', '--http-port PORT', 'HOLDFAST_IDLE_TIMEOUT'])
+      expect(out).toContain(word);
+  });
+
+  test('help of a command has its own defaults', async () => {
+    expect((await holdfast(['demo', '--help'])).out).toContain('[HOLDFAST_SHUTDOWN_DELAY] (default: 0s)');
+    expect((await holdfast(['help', 'run'])).out).toContain('[HOLDFAST_SHUTDOWN_DELAY] (default: 5s)');
+  });
+
+  test.each([
+    [['rnu'], 'unknown command "rnu"; did you mean holdfast run?\n'],
+    [['help', 'demmo'], 'unknown command "demmo"; did you mean holdfast demo?\n'],
+    [['xyzzy-plugh'], 'unknown command "xyzzy-plugh"; there are run, demo, check, version, help\n'],
+    [['version', 'please'], 'holdfast version takes no arguments, but was given please\n'],
+    [['run', 'now'], 'holdfast: unexpected argument "now"; flags begin with --\n'],
+    [['run', '--wrokers', '2'], 'holdfast: unknown flag --wrokers; did you mean --workers?\n'],
+    [['check'], 'holdfast: nothing to check: write holdfast check FILE…\n'],
+    [['check', '/nonexistent.yaml'], 'holdfast: there is no file or folder "/nonexistent.yaml"\n'],
+  ])('%j is refused', async (args, err) => {
+    expect(await holdfast(args)).toEqual({ code: 2, out: '', err });
+  });
+
+  test('nothing at all shows the help and fails', async () => {
+    const { code, err } = await holdfast([]);
+    expect(code).toBe(2);
+    expect(err).toContain('Usage: holdfast COMMAND');
+  });
+});
+
+describe('check', () => {
+  test('the examples: the broken one is told with file, line, object and field', async () => {
+    const { code, out } = await holdfast(['check', 'manifests/examples']);
+    expect(code).toBe(1);
+    const line = readFileSync(join(ROOT, 'manifests/examples/broken.yaml'), 'utf8').split('\n').indexOf('---') + 2;
+    expect(out).toMatch(
+      new RegExp(
+        `^error manifests/examples/broken\\.yaml:${line}: StickyPolicy assets/downloads, spec\\.session\\.idleTimeout: .+\\n`,
+      ),
+    );
+    expect(out).toMatch(/\n1 error, no warnings\n$/);
+  });
+
+  test('a single good file', async () => {
+    const { code, out } = await holdfast(['check', 'manifests/examples/class.yaml', 'manifests/examples/shop.yaml']);
+    expect({ code, out }).toEqual({ code: 0, out: 'no errors, no warnings\n' });
+  });
+
+  test('a file that is no YAML', async () => {
+    const file = join(dir, 'half.yaml');
+    writeFileSync(file, 'apiVersion: v1\nkind: Service\nmetadata: {name: a\n');
+    const { code, out } = await holdfast(['check', file]);
+    expect(code).toBe(1);
+    expect(out).toMatch(new RegExp(`^error ${file}:\\d+: `));
+  });
+
+  test('an object that names what does not exist', async () => {
+    const file = join(dir, 'lonely.yaml');
+    const rule =
+      '{host: a.example, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}';
+    writeFileSync(
+      file,
+      `apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: a, namespace: b}\nspec: {ingressClassName: holdfast, rules: [${rule}]}\n`,
+    );
+    const { code, out } = await holdfast(['check', file]);
+    expect(code).toBe(1);
+    expect(out).toContain(`${file}:1: Ingress b/a, spec.rules[0].http.paths[0].backend.service`);
+  });
+});
+
+describe('run', () => {
+  test('without manifests', async () => {
+    const { code, err } = await holdfast(['run']);
+    expect(code).toBe(1);
+    expect(err).toContain('holdfast: --manifests is missing: write --manifests DIR');
+  });
+
+  test('manifests that are not there, or a file', async () => {
+    expect((await holdfast(['run', '--manifests', join(dir, 'gone')])).err).toContain(
+      '--manifests: there is no folder',
+    );
+    expect((await holdfast(['run', '--manifests', 'package.json'])).err).toContain('"package.json" is not a folder');
+  });
+
+  test('a taken port names the flag', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const args = ['run', '--manifests', dir, '--bind-address', '127.0.0.1', '--http-port', String(port)];
+    const { code, err } = await holdfast([...args, '--admin-address', '127.0.0.1:0']);
+    server.close();
+    expect(code).toBe(1);
+    expect(err).toContain(`holdfast: --http-port ${port} is taken`);
+  });
+});
