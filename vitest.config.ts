@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
+    // Workers overwrite their shared read buffers after each use: bytes kept without copying show.
+    env: { HF_TEST_POISON_READS: '1' },
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // A failing test must fail every time: no retries.

@@ -45,6 +45,7 @@ function makeIngress(i: number): Ingress {
     className: 'holdfast',
     defaultBackend: undefined,
     hasDefaultBackend: false,
+    hasRules: true,
     rules: [{ host: `h${i}.example`, paths }],
     tls: [],
   };

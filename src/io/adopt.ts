@@ -9,6 +9,7 @@ import { once } from 'node:events';
 
 /** Size of a shared read buffer. */
 export const READ_BYTES = 64 * 1024;
+const POISON = 0xdb;
 /** Two whole reads may wait for a slow peer before its sender is paused. */
 export const WRITE_HIGH_WATER = 128 * 1024;
 
@@ -17,6 +18,18 @@ export type ReadHandler = (length: number, buffer: Buffer) => boolean;
 
 /** Makes the socket that serves an accepted connection. */
 export type Adopt = (accepted: Socket, onRead: ReadHandler) => Socket;
+
+/**
+ * Overwrites what was read once its handler has returned. Every read of a connection goes into one shared buffer, so
+ * bytes that somebody kept without copying would turn up in another client's data; with this on, tests see it at once.
+ */
+export function poisoning(onRead: ReadHandler): ReadHandler {
+  return (length, buffer) => {
+    const more = onRead(length, buffer);
+    buffer.fill(POISON, 0, length);
+    return more;
+  };
+}
 
 /** An `Adopt` that re-wraps the handle and reads into `buffer`. Server option needed: `pauseOnConnect`. */
 function rewrapping(buffer: Buffer): Adopt {

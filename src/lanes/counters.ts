@@ -46,6 +46,16 @@ export class Counters {
     this.#add(GLOBAL.connections, -1);
   }
 
+  /** A request begins (1) or is over (-1). */
+  exchange(by: 1 | -1): void {
+    this.#add(GLOBAL.exchanges, by);
+  }
+
+  /** Requests under way in this worker, and in all of them. */
+  exchanges(): { own: number; all: number } {
+    return { own: this.#cells[this.#at + GLOBAL.exchanges] ?? 0, all: this.#blocks.global.sum(0, GLOBAL.exchanges) };
+  }
+
   /** Open client connections over all workers. */
   connections(): number {
     return this.#blocks.global.sum(0, GLOBAL.connections);

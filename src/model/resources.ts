@@ -44,6 +44,8 @@ export interface Ingress {
   readonly className: string | undefined;
   readonly defaultBackend: BackendRef;
   readonly hasDefaultBackend: boolean;
+  /** Whether it was written with rules, readable or not: one that was is nobody's catch-all. */
+  readonly hasRules: boolean;
   readonly rules: readonly IngressRule[];
   readonly tls: readonly { readonly hosts: readonly string[]; readonly secretName: string }[];
 }

@@ -2,7 +2,7 @@
  * Cells in shared memory: fixed-size chunks of typed arrays (a growable SharedArrayBuffer costs 25 times as much an
  * increment). Rows: one per worker, which alone writes it, and a last one, the base row, which the main thread writes.
  */
-import { BLOCKS, CHUNK_MASK, CHUNK_SHIFT, CHUNK_SLOTS } from './layout.ts';
+import { BLOCKS, CHUNK_MASK, CHUNK_SHIFT } from './layout.ts';
 import type { BlockName } from './layout.ts';
 
 export type Cells = Float64Array | Int32Array;
@@ -20,12 +20,9 @@ function rowsOf(block: BlockName, workers: number): number {
 }
 
 export function createChunk(block: BlockName, index: number, workers: number): ChunkData {
-  const bytes = BLOCKS[block].cells === 'float64' ? 8 : 4;
-  return {
-    block,
-    index,
-    buffer: new SharedArrayBuffer(rowsOf(block, workers) * CHUNK_SLOTS * BLOCKS[block].fields * bytes),
-  };
+  const { cells, slots, fields } = BLOCKS[block];
+  const bytes = cells === 'float64' ? 8 : 4;
+  return { block, index, buffer: new SharedArrayBuffer(rowsOf(block, workers) * slots * fields * bytes) };
 }
 
 /** One thread's view of a block: typed arrays over the chunks it has been given. */
@@ -33,12 +30,14 @@ export class Block {
   readonly name: BlockName;
   readonly fields: number;
   readonly rows: number;
+  readonly #slots: number;
   readonly chunks: Cells[] = [];
 
   constructor(name: BlockName, workers: number) {
     this.name = name;
     this.fields = BLOCKS[name].fields;
     this.rows = rowsOf(name, workers);
+    this.#slots = BLOCKS[name].slots;
   }
 
   attach(chunk: ChunkData): void {
@@ -55,7 +54,7 @@ export class Block {
 
   /** Index of a slot's first field in `cells(slot)`, in one row. */
   at(slot: number, row: number): number {
-    return (row * CHUNK_SLOTS + (slot & CHUNK_MASK)) * this.fields;
+    return (row * this.#slots + (slot & CHUNK_MASK)) * this.fields;
   }
 
   /** Sum of one field over all rows. */
@@ -68,16 +67,17 @@ export class Block {
 
   /** Adds what a dead worker counted to the base row and empties its row; fields in `gauges` are only emptied. */
   fold(row: number, gauges: readonly number[] | 'all'): void {
-    const base = this.rows - 1;
+    const stride = this.#slots * this.fields;
+    const base = (this.rows - 1) * stride;
     for (let chunk = 0; chunk < this.chunks.length; chunk++) {
       const cells = this.chunks[chunk];
       if (cells === undefined) continue;
-      for (let i = 0; i < CHUNK_SLOTS * this.fields; i++) {
-        const from = row * CHUNK_SLOTS * this.fields + i;
+      for (let i = 0; i < stride; i++) {
+        const from = row * stride + i;
         const value = cells[from] ?? 0;
         if (value === 0) continue;
         const isGauge = gauges === 'all' || gauges.includes(i % this.fields);
-        if (!isGauge) cells[base * CHUNK_SLOTS * this.fields + i]! += value;
+        if (!isGauge) cells[base + i]! += value;
         cells[from] = 0;
       }
     }

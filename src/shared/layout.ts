@@ -45,18 +45,26 @@ export const LIMITS = [
   'response_timeout',
   'response_body_timeout',
   'endpoint_in_flight',
+  'worker_shed',
   'access_log_dropped',
 ] as const;
 export type Limit = (typeof LIMITS)[number];
 
-/** Whose fault an error answer was, and the status it was answered with (499: the client went away). */
+/** Whose fault an error answer was. Its status is any 4xx or 5xx: a policy may choose one. */
 export const ERROR_SOURCES = ['client', 'upstream', 'internal'] as const;
 export type ErrorSource = (typeof ERROR_SOURCES)[number];
-export const ERROR_CODES = [
-  400, 403, 404, 405, 408, 413, 414, 417, 421, 426, 431, 499, 500, 501, 502, 503, 504, 505,
-] as const;
+export const FIRST_ERROR_CODE = 400;
+export const ERROR_CODES = 200;
 
-const GLOBAL_SCALARS = ['connections', 'connectionsTotal', 'retries', 'bytesIn', 'bytesOut', 'eventLoopLag'] as const;
+const GLOBAL_SCALARS = [
+  'connections',
+  'connectionsTotal',
+  'retries',
+  'bytesIn',
+  'bytesOut',
+  'eventLoopLag',
+  'exchanges',
+] as const;
 
 /** One slot per worker and process: scalars, then limit hits, then errors by source × code. */
 export const GLOBAL = {
@@ -66,39 +74,42 @@ export const GLOBAL = {
   bytesIn: 3,
   bytesOut: 4,
   eventLoopLag: 5,
+  exchanges: 6,
   limits: GLOBAL_SCALARS.length,
   errors: GLOBAL_SCALARS.length + LIMITS.length,
 } as const;
 /** Scalars that are gauges: a dead worker's are dropped, not added to the base row. */
-export const GLOBAL_GAUGES: readonly number[] = [GLOBAL.connections, GLOBAL.eventLoopLag];
+export const GLOBAL_GAUGES: readonly number[] = [GLOBAL.connections, GLOBAL.eventLoopLag, GLOBAL.exchanges];
 
 export function errorField(source: ErrorSource, code: number): number {
-  const at = (ERROR_CODES as readonly number[]).indexOf(code);
-  return GLOBAL.errors + ERROR_SOURCES.indexOf(source) * ERROR_CODES.length + (at < 0 ? ERROR_CODES.indexOf(500) : at);
+  return GLOBAL.errors + ERROR_SOURCES.indexOf(source) * ERROR_CODES + (code - FIRST_ERROR_CODE);
 }
 
-export interface BlockLayout {
+interface BlockLayout {
   readonly fields: number;
   readonly cells: 'float64' | 'int32';
   /** `perWorker`: a row per worker, each with one writer, and a base row of the main thread; `common`: one row, Atomics. */
   readonly rows: 'perWorker' | 'common';
+  /** Of one chunk. */
+  readonly slots: number;
 }
 
 export const BLOCKS = {
-  endpoint: { fields: 5, cells: 'float64', rows: 'perWorker' },
-  gauge: { fields: 2, cells: 'int32', rows: 'perWorker' },
-  mark: { fields: 2, cells: 'int32', rows: 'common' },
-  pool: { fields: 1, cells: 'int32', rows: 'common' },
+  endpoint: { fields: 5, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
+  gauge: { fields: 2, cells: 'int32', rows: 'perWorker', slots: CHUNK_SLOTS },
+  mark: { fields: 2, cells: 'int32', rows: 'common', slots: CHUNK_SLOTS },
+  pool: { fields: 1, cells: 'int32', rows: 'common', slots: CHUNK_SLOTS },
   /** One slot: how many choices were made so far, over all pools. */
-  order: { fields: 1, cells: 'int32', rows: 'common' },
-  route: { fields: CODE_CLASSES.length, cells: 'float64', rows: 'perWorker' },
-  service: { fields: DURATION_SUM + 1, cells: 'float64', rows: 'perWorker' },
-  rule: { fields: OUTCOMES.length * REASONS.length, cells: 'float64', rows: 'perWorker' },
-  policy: { fields: 2, cells: 'float64', rows: 'perWorker' },
+  order: { fields: 1, cells: 'int32', rows: 'common', slots: 1 },
+  route: { fields: CODE_CLASSES.length, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
+  service: { fields: DURATION_SUM + 1, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
+  rule: { fields: OUTCOMES.length * REASONS.length, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
+  policy: { fields: 2, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
   global: {
-    fields: GLOBAL_SCALARS.length + LIMITS.length + ERROR_SOURCES.length * ERROR_CODES.length,
+    fields: GLOBAL_SCALARS.length + LIMITS.length + ERROR_SOURCES.length * ERROR_CODES,
     cells: 'float64',
     rows: 'perWorker',
+    slots: 1,
   },
 } as const satisfies Record<string, BlockLayout>;
 

@@ -1,7 +1,7 @@
 /** Metrics of the process: connections, limits, errors, bytes, configuration, workers. */
 import { Counter, Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
-import { ERROR_CODES, ERROR_SOURCES, errorField, GLOBAL, LIMITS } from '../shared/layout.ts';
+import { ERROR_CODES, ERROR_SOURCES, errorField, FIRST_ERROR_CODE, GLOBAL, LIMITS } from '../shared/layout.ts';
 import type { MetricsSource } from './source.ts';
 
 /** The one listener that there is. */
@@ -79,7 +79,7 @@ function registerRefusals(registry: Registry, { counted }: MetricsSource): void 
     collect() {
       this.reset();
       for (const origin of ERROR_SOURCES) {
-        for (const code of ERROR_CODES) {
+        for (let code = FIRST_ERROR_CODE; code < FIRST_ERROR_CODE + ERROR_CODES; code++) {
           const value = global.sum(0, errorField(origin, code));
           if (value > 0) this.inc({ source: origin, code: String(code) }, value);
         }

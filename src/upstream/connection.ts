@@ -2,7 +2,8 @@
 import { connect } from 'node:net';
 import type { NetConnectOpts, Socket } from 'node:net';
 import type { Timed } from '../io/deadlines.ts';
-import { WRITE_HIGH_WATER } from '../io/adopt.ts';
+import { poisoning, WRITE_HIGH_WATER } from '../io/adopt.ts';
+import type { ReadHandler } from '../io/adopt.ts';
 import { Outbox } from '../io/outbox.ts';
 import type { UpstreamEndpoint, Upstreams } from './upstreams.ts';
 
@@ -40,12 +41,14 @@ export class UpstreamConnection implements Timed {
     this.endpoint = endpoint;
     this.handler = handler;
     this.deadline = deadline;
+    const read: ReadHandler = (length, buffer) => this.#onRead(length, buffer);
+    const onRead = upstreams.poisonReads ? poisoning(read) : read;
     const options: NetConnectOpts & { writableHighWaterMark: number } = {
       host: endpoint.address,
       port: endpoint.port,
       noDelay: true,
       writableHighWaterMark: WRITE_HIGH_WATER,
-      onread: { buffer: upstreams.readBuffer, callback: (length) => this.#onRead(length, upstreams.readBuffer) },
+      onread: { buffer: upstreams.readBuffer, callback: (length) => onRead(length, upstreams.readBuffer) },
     };
     this.socket = connect(options);
     this.out = new Outbox(this.socket, upstreams.blocks);

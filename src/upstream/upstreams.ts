@@ -36,6 +36,8 @@ export interface UpstreamOptions {
   readonly connectTimeout: number;
   /** ms an idle connection is kept. */
   readonly idleTimeout: number;
+  /** See `poisoning`. */
+  readonly poisonReads: boolean;
   /** Counts a failed connect of an endpoint. */
   readonly onDialFailed: (slot: number) => void;
 }
@@ -46,6 +48,7 @@ export class Upstreams {
   readonly deadlines: Deadlines;
   readonly blocks: BlockPool;
   readonly health: HealthMarks;
+  readonly poisonReads: boolean;
   readonly #options: UpstreamOptions;
   readonly #endpoints: (UpstreamEndpoint | undefined)[] = [];
 
@@ -54,6 +57,7 @@ export class Upstreams {
     this.deadlines = options.deadlines;
     this.blocks = options.blocks;
     this.health = options.health;
+    this.poisonReads = options.poisonReads;
   }
 
   /** An idle connection at once (`connected`), or one that is being dialled and reports to `handler`. */

@@ -20,6 +20,9 @@ import { Upstreams } from '../upstream/upstreams.ts';
 import { AccessBuffer } from './access-buffer.ts';
 import { TableBuilder } from './table-builder.ts';
 
+/** A test mode: shared read buffers are overwritten after each use. */
+export const POISON_READS = process.env['HF_TEST_POISON_READS'] === '1';
+
 export class WorkerContext implements LaneContext {
   readonly settings: LaneContext['settings'];
   readonly counters: Counters;
@@ -52,6 +55,7 @@ export class WorkerContext implements LaneContext {
       health,
       connectTimeout: settings.connectTimeout,
       idleTimeout: settings.upstreamIdleTimeout,
+      poisonReads: POISON_READS,
       onDialFailed: (slot) => {
         this.counters.endpoint(slot, 'connectFailures', 1);
       },

@@ -1,14 +1,16 @@
 /** Entry of a worker thread: builds its context with the first table, listens, swaps tables, shuts down. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
-import { chooseAdopt, READ_BYTES, withDataEvents } from '../io/adopt.ts';
+import { chooseAdopt, poisoning, READ_BYTES, withDataEvents } from '../io/adopt.ts';
+import type { Adopt } from '../io/adopt.ts';
 import type { Http1Lane } from '../lanes/http1/client.ts';
 import { UpgradeLane } from '../lanes/upgrade/lane.ts';
 import type { FromWorker, TableDelta, ToWorker, WorkerStart } from '../shared/messages.ts';
-import { WorkerContext } from './context.ts';
+import { POISON_READS, WorkerContext } from './context.ts';
 import { Listener } from './listener.ts';
+import { shedIfOverloaded } from './shedder.ts';
 
-const LAG_EVERY_MS = 1000;
+const WATCH_EVERY_MS = 1000;
 /** While shutting down, how often it is looked whether everything has ended. */
 const DRAIN_POLL_MS = 50;
 
@@ -31,7 +33,7 @@ function applyTable(delta: TableDelta): void {
       send({ type: 'access', records });
     });
     ctx.deadlines.start();
-    watchLag(ctx);
+    watch(ctx);
   } else ctx.apply(delta);
   send({ type: 'applied', version: delta.version });
 }
@@ -41,8 +43,9 @@ async function listen(wanted: number): Promise<void> {
   const context = ctx;
   const { settings } = context;
   const limits = { head: settings.maxHeadBytes, headers: settings.maxHeaders, target: settings.maxTargetBytes };
-  const adopt = await chooseAdopt(Buffer.allocUnsafeSlow(READ_BYTES));
-  if (adopt === withDataEvents)
+  const plain = await chooseAdopt(Buffer.allocUnsafeSlow(READ_BYTES));
+  const adopt: Adopt = POISON_READS ? (accepted, onRead) => plain(accepted, poisoning(onRead)) : plain;
+  if (plain === withDataEvents)
     send({
       type: 'log',
       level: 'warn',
@@ -93,13 +96,14 @@ async function shutdown(grace: number): Promise<void> {
   process.exit();
 }
 
-function watchLag(context: WorkerContext): void {
+function watch(context: WorkerContext): void {
   const histogram = monitorEventLoopDelay({ resolution: 20 });
   histogram.enable();
   setInterval(() => {
     context.counters.eventLoopLag(Math.max(0, histogram.max / 1e9 - 0.02));
     histogram.reset();
-  }, LAG_EVERY_MS).unref();
+    if (lane !== undefined) shedIfOverloaded(context.counters, start.workers, lane.connections);
+  }, WATCH_EVERY_MS).unref();
 }
 
 /** A bug: the main thread replaces this worker. */

@@ -170,10 +170,10 @@ function plain(message: Message): Message {
   return { method, target, fields, body, trailers: trimmed };
 }
 
-/** node:http refuses a Content-Length among the trailers, which we drop, and HTAB around framing values, which is OWS. */
+/** node:http refuses framing fields among the trailers, which we drop, and HTAB around framing values, which is OWS. */
 function refusedByNodeAlone(raw: string): boolean {
   if (/^(?:transfer-encoding|content-length):[^\r]*\t/im.test(raw)) return true;
-  return /transfer-encoding:/i.test(raw) && /content-length:/i.test(raw);
+  return /content-length:|transfer-encoding:/i.test(raw.slice(raw.indexOf('\r\n\r\n')));
 }
 
 const WIRES = mutated(

@@ -17,6 +17,7 @@ export function projectIngress(object: ObjectFields, meta: Meta, report: Report)
     className: spec.string('ingressClassName') || undefined,
     defaultBackend: fallback === undefined ? undefined : readBackend(fallback, report),
     hasDefaultBackend: spec.has('defaultBackend'),
+    hasRules: spec.objects('rules').length > 0,
     rules: spec.objects('rules').flatMap((rule) => readRule(rule, report) ?? []),
     tls: spec.objects('tls').map((entry) => ({
       hosts: entry.strings('hosts'),

@@ -85,7 +85,7 @@ export class Hosts {
   #addDefault(ingress: Ingress, hosts: ReadonlySet<DraftHost>): void {
     const field = 'spec.defaultBackend';
     // An Ingress all of whose rules are refused must not become everybody's default.
-    if (ingress.rules.length > 0 && hosts.size === 0) return;
+    if (ingress.hasRules && hosts.size === 0) return;
     const target = this.#target(ingress, ingress.defaultBackend, field);
     const base = { ...target, section: HOSTLESS_SECTION, path: '', pathType: 'Prefix' } as const;
     if (hosts.size === 0) {

@@ -110,6 +110,13 @@ export class ClientConnection implements RequestSink, Timed {
     this.close();
   }
 
+  /** Ends with the current response, so that the client comes again; only a response whose head is still to come can say so. */
+  shed(): boolean {
+    if (!this.#exchange.mayShed) return false;
+    this.#exchange.endAfterThis();
+    return true;
+  }
+
   /** For the exchange: it is over. `keepAlive`: another request may follow. */
   exchangeDone(keepAlive: boolean): void {
     if (!keepAlive) this.close();

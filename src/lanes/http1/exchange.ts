@@ -24,6 +24,9 @@ import { ResponseWriter } from '../response-writer.ts';
 /** Methods that may be sent a second time (RFC 9110 section 9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
+/** A backend that sends more 1xx than this never comes to the point. */
+const MAX_INTERIMS = 32;
+
 /** One per client connection, reused for its requests. */
 export class Exchange implements AttemptOwner, ResponseSink {
   /** A request is under way. */
@@ -52,6 +55,8 @@ export class Exchange implements AttemptOwner, ResponseSink {
   #answered = false;
   /** The response's head is on its way to the client. */
   #responded = false;
+  /** Interim responses so far. */
+  #interims = 0;
   #clientPaused = false;
   #upstreamPaused = false;
   /** Wall clock ms. The request's: for more of its body. The response's: for its head, then for more of its body. */
@@ -75,12 +80,23 @@ export class Exchange implements AttemptOwner, ResponseSink {
     return this.busy && !this.#responded && this.#head?.minor === 1;
   }
 
+  get mayShed(): boolean {
+    return this.busy && this.#keepAlive && !this.#responded;
+  }
+
+  /** The connection ends with this response, if its head has not been written yet. */
+  endAfterThis(): void {
+    this.#keepAlive = false;
+  }
+
   begin(head: RequestHead): void {
     const { settings, deadlines, draining } = this.#ctx;
     this.busy = true;
+    this.#ctx.counters.exchange(1);
     this.#head = head;
     this.#sent = this.#bodySeen = this.#answered = this.#responded = false;
     this.#clientPaused = this.#upstreamPaused = false;
+    this.#interims = 0;
     this.#requestId = requestIdOf(head, this.#ctx);
     this.#keepAlive = head.keepAlive && !draining;
     if (this.#client.requests >= settings.maxRequestsPerConnection) {
@@ -206,6 +222,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
   }
 
   onInterim(head: ResponseHead): void {
+    if (++this.#interims > MAX_INTERIMS) return this.#cutOff(REFUSALS.badResponse);
     if (this.#head?.minor === 1) this.#client.out.text(interimText(head));
   }
 
@@ -328,6 +345,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
     this.#attempts.leave();
     this.#record.end(this.#client.out.bytes);
     this.busy = false;
+    this.#ctx.counters.exchange(-1);
     this.#waiting = [];
     this.#text = '';
     this.#requestDeadline = this.#responseDeadline = Infinity;

@@ -179,6 +179,7 @@ spec:
     expect(ingress).toMatchObject({
       className: 'holdfast',
       hasDefaultBackend: true,
+      hasRules: true,
       defaultBackend: { service: 'rest', port: 'http' },
       tls: [{ hosts: ['a.example'], secretName: 'cert' }],
       rules: [

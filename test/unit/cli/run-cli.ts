@@ -31,6 +31,10 @@ export class Cli {
     this.#exit = once(this.#child, 'close');
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   async finished(): Promise<Finished> {
     await this.#exit;
     return { code: this.#child.exitCode, out: this.#out, err: this.#err };

@@ -63,6 +63,7 @@ function ingress(name: string): Ingress {
     className: undefined,
     defaultBackend: undefined,
     hasDefaultBackend: false,
+    hasRules: false,
     rules: [],
     tls: [],
   };

@@ -1,0 +1,25 @@
+/**
+ * Evens out what `SO_REUSEPORT` spreads by chance: a worker with far more requests under way than the others asks its
+ * busiest connection to come again, and the kernel deals it anew.
+ */
+import type { Counters } from '../lanes/counters.ts';
+
+/** Above twice the mean and so many more, the difference is worth a reconnect. */
+const FACTOR = 2;
+const MARGIN = 32;
+
+export interface Sheddable {
+  /** Requests begun on the connection. */
+  readonly requests: number;
+  /** Ends it after its current request; false = not now. */
+  shed(): boolean;
+}
+
+/** To be called once a second; at most one connection goes at a time. */
+export function shedIfOverloaded(counters: Counters, workers: number, connections: Iterable<Sheddable>): void {
+  const { own, all } = counters.exchanges();
+  const mean = all / workers;
+  if (workers < 2 || own <= FACTOR * mean || own <= mean + MARGIN) return;
+  const busiestFirst = [...connections].sort((a, b) => b.requests - a.requests);
+  if (busiestFirst.some((connection) => connection.shed())) counters.limit('worker_shed');
+}
