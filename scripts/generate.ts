@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import { stickyPolicyCrd } from '../src/api/crd.ts';
 import { annotationsReference, stickyPolicyReference } from '../src/api/reference.ts';
+import { settingsReference } from './settings-reference.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -16,6 +17,7 @@ function generated(): ReadonlyMap<string, string> {
     ],
     ['docs/reference/stickypolicy.md', stickyPolicyReference()],
     ['docs/reference/annotations.md', annotationsReference()],
+    ['docs/reference/settings.md', settingsReference()],
   ]);
 }
 

@@ -57,7 +57,7 @@ export function noEndpoint(status: number, code: string): Refusal {
       ? 'No endpoint of the backend could be reached in time'
       : code.startsWith('connect_')
         ? 'No endpoint of the backend could be reached'
-        : code === 'endpoint_full'
+        : code === 'capacity'
           ? 'The endpoint of this session is at its limit of requests in flight'
           : 'No endpoint of the backend is available to this session';
   return status === 503 ? { status, code, message, extra: RETRY_SOON } : { status, code, message };

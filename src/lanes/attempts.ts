@@ -38,6 +38,7 @@ export class Attempts {
   /** Starts a request whose route is known. The owner hears `onUpstreamConnected` (perhaps at once) or `onNoEndpoint`. */
   start(fresh = false): void {
     this.#wait = BACKOFF_FIRST;
+    this.#failure = 'refused';
     this.#next(fresh);
   }
 
@@ -108,7 +109,8 @@ export class Attempts {
     const limit = settings.maxInFlightPerEndpoint;
     if (limit > 0 && env.meters.inFlight(slot) >= limit) {
       counters.limit('endpoint_in_flight');
-      this.#owner.onNoEndpoint(503, 'endpoint_full');
+      plan.decision.reject(REASON.capacity, 503);
+      this.#owner.onNoEndpoint(503, 'capacity');
       return;
     }
     counters.gauge(slot, 'inFlight', 1);
