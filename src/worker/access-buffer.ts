@@ -13,7 +13,11 @@ export class AccessBuffer {
   #count = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(settings: WorkerSettings, send: (records: AccessRecord[]) => void, onDropped: () => void) {
+  constructor(
+    settings: Pick<WorkerSettings, 'accessLog' | 'accessLogSample'>,
+    send: (records: AccessRecord[]) => void,
+    onDropped: () => void,
+  ) {
     this.#every = settings.accessLog === 'off' ? 0 : settings.accessLog === 'full' ? 1 : settings.accessLogSample;
     this.#send = send;
     this.#onDropped = onDropped;

@@ -4,8 +4,8 @@
  */
 import type { Counters } from '../lanes/counters.ts';
 
-/** Above twice the mean and so many more, the difference is worth a reconnect. */
-const FACTOR = 2;
+/** Above so many times the mean (of two workers: three times the other) and so many more, it is worth a reconnect. */
+const FACTOR = 1.5;
 const MARGIN = 32;
 
 export interface Sheddable {

@@ -143,9 +143,10 @@ export class ClientConnection implements RequestSink, Timed {
     this.socket.resume();
   }
 
-  /** Cuts the connection, so that the client sees that its response is not complete. */
+  /** Cuts the connection, so that the client sees that its response is not complete: a FIN could be the end of a body. */
   destroy(): void {
-    this.socket.destroy();
+    if (this.#closing || this.#upgraded) this.socket.destroy();
+    else this.socket.resetAndDestroy();
   }
 
   checkDeadline(now: number): void {

@@ -83,13 +83,17 @@ export class UpgradedConnection implements AttemptOwner, Timed {
       return this.client.feed(length, buffer);
     });
     request.socket.on('end', () => {
-      this.client.feedEnd();
+      // Nobody can use a WebSocket connection without sending: a client that has finished before the 101 is gone.
+      if (this.#answered) this.client.feedEnd();
+      else request.socket.destroy();
     });
     request.socket.once('close', () => {
       this.#onClientGone();
     });
     this.client.on('error', () => request.socket.destroy());
     ctx.deadlines.add(this);
+    // Read from the start, or a client that goes away would not be noticed; once the read that brought the head is over.
+    setImmediate(() => this.client.read(0));
   }
 
   start(): void {
