@@ -3,6 +3,9 @@ import { errorText } from '../http1/answers.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { LaneContext } from './context.ts';
 
+/** How long a client may go on sending after our last answer, so that it reads it before a reset (RFC 9112 section 9.6). */
+export const LINGER_MS = 5000;
+
 export interface Refusal {
   readonly status: number;
   /** Short machine code. */

@@ -1,6 +1,5 @@
 /** A Prometheus histogram whose buckets stand in shared cells instead of in the client library. */
-import { Histogram } from 'prom-client';
-import type { MetricObjectWithValues, MetricValueWithName } from 'prom-client';
+import type { Metric, MetricValueWithName } from 'prom-client';
 
 export interface HistogramSeries {
   readonly labels: Readonly<Record<string, string>>;
@@ -11,43 +10,30 @@ export interface HistogramSeries {
 
 type Sample = MetricValueWithName<string>;
 
-export class CellHistogram extends Histogram {
-  readonly #name: string;
-  readonly #help: string;
-  readonly #bounds: readonly number[];
-  readonly #read: () => Iterable<HistogramSeries>;
+/** A metric for `registry.registerMetric`. `bounds`: upper bounds of the buckets; `read` is called at every scrape. */
+export function cellHistogram(
+  name: string,
+  help: string,
+  bounds: readonly number[],
+  read: () => Iterable<HistogramSeries>,
+): Metric {
+  const get = () => {
+    const values = [...read()].flatMap((series) => samples(name, bounds, series));
+    return Promise.resolve({ name, help, type: 'histogram', values, aggregator: 'sum' });
+  };
+  // The library's own Histogram can only observe; a registry asks of a metric nothing but its name and `get()`.
+  return { name, get } as unknown as Metric;
+}
 
-  constructor(
-    name: string,
-    help: string,
-    labelNames: string[],
-    bounds: readonly number[],
-    read: () => Iterable<HistogramSeries>,
-  ) {
-    super({ name, help, labelNames, buckets: [...bounds], registers: [] });
-    this.#name = name;
-    this.#help = help;
-    this.#bounds = bounds;
-    this.#read = read;
-  }
-
-  override get(): Promise<MetricObjectWithValues<Sample>> {
-    const values: Sample[] = [];
-    for (const series of this.#read()) values.push(...this.#samples(series));
-    const result = { name: this.#name, help: this.#help, type: 'histogram', values, aggregator: 'sum' };
-    return Promise.resolve(result as unknown as MetricObjectWithValues<Sample>);
-  }
-
-  #samples({ labels, counts, sum }: HistogramSeries): Sample[] {
-    let total = 0;
-    const buckets = [...this.#bounds.map(String), '+Inf'].map((le, i) => {
-      total += counts[i] ?? 0;
-      return { labels: { ...labels, le }, value: total, metricName: `${this.#name}_bucket` };
-    });
-    return [
-      ...buckets,
-      { labels, value: sum, metricName: `${this.#name}_sum` },
-      { labels, value: total, metricName: `${this.#name}_count` },
-    ];
-  }
+function samples(name: string, bounds: readonly number[], { labels, counts, sum }: HistogramSeries): Sample[] {
+  let total = 0;
+  const buckets = [...bounds.map(String), '+Inf'].map((le, i) => {
+    total += counts[i] ?? 0;
+    return { labels: { ...labels, le }, value: total, metricName: `${name}_bucket` };
+  });
+  return [
+    ...buckets,
+    { labels, value: sum, metricName: `${name}_sum` },
+    { labels, value: total, metricName: `${name}_count` },
+  ];
 }

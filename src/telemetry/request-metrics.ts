@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client';
 import { OUTCOMES, REASONS } from '../model/decision.ts';
 import { CODE_CLASSES, decisionField, DURATION_BUCKETS, DURATION_SUM, INVALID_TOKEN } from '../shared/layout.ts';
 import { slotLabels } from '../shared/slot-keys.ts';
-import { CellHistogram } from './cell-histogram.ts';
+import { cellHistogram } from './cell-histogram.ts';
 import type { HistogramSeries } from './cell-histogram.ts';
 import type { MetricsSource } from './source.ts';
 
@@ -27,10 +27,9 @@ export function registerRequestMetrics(registry: Registry, { counted }: MetricsS
   });
 
   registry.registerMetric(
-    new CellHistogram(
+    cellHistogram(
       'holdfast_request_duration_seconds',
       'From the end of the request head to the end of the response.',
-      ['namespace', 'service'],
       DURATION_BUCKETS,
       () => durations({ counted }),
     ),

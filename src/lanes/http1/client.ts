@@ -8,7 +8,7 @@ import type { RequestSink } from '../../http1/request-parser.ts';
 import type { Adopt, ReadHandler } from '../../io/adopt.ts';
 import type { Timed } from '../../io/deadlines.ts';
 import { Outbox } from '../../io/outbox.ts';
-import { ownAnswer } from '../answer.ts';
+import { LINGER_MS, ownAnswer } from '../answer.ts';
 import { laneOf } from '../capabilities.ts';
 import { peerAddress } from '../client-address.ts';
 import type { LaneContext } from '../context.ts';
@@ -18,9 +18,7 @@ import { Exchange } from './exchange.ts';
 
 /** Bytes of following requests that may wait while one is answered; then reading pauses. */
 const HELD_LIMIT = 64 * 1024;
-/** How long a client may go on sending after our last answer, so that it reads it before a reset (RFC 9112 section 9.6). */
-const LINGER_MS = 5000;
-/** After a FIN the client may be gone or only done sending; see `#probe`. */
+/** After a FIN the client may be gone or only done sending; see `#probe`. Doubled with each probe. */
 const PROBE_AFTER_MS = 500;
 
 export interface Http1Lane {
@@ -49,6 +47,7 @@ export class ClientConnection implements RequestSink, Timed {
   /** Wall clock ms, while no exchange is under way. */
   #deadline: number;
   #probeAt = Infinity;
+  #probeWait = PROBE_AFTER_MS;
   /** Within `execute`: what follows the end of an exchange has to wait until the parser has returned. */
   parsing = false;
   /** No further request is read; what arrives is thrown away. */
@@ -150,7 +149,7 @@ export class ClientConnection implements RequestSink, Timed {
   }
 
   checkDeadline(now: number): void {
-    if (now >= this.#probeAt) this.#probe();
+    if (now >= this.#probeAt) this.#probe(now);
     if (this.#exchange.busy) this.#exchange.checkDeadline(now);
     else if (now >= this.#deadline) this.#onDeadline();
   }
@@ -236,17 +235,19 @@ export class ClientConnection implements RequestSink, Timed {
   #onFin(): void {
     this.#finSeen = true;
     if (this.#closing) return;
-    if (this.#exchange.busy && this.#parser.done) this.#probeAt = this.#ctx.deadlines.exact() + PROBE_AFTER_MS;
+    if (this.#exchange.busy && this.#parser.done) this.#probeAt = this.#ctx.deadlines.exact() + this.#probeWait;
     else if (this.#exchange.busy || !this.#parser.idle) this.destroy();
     else this.close();
   }
 
   /**
    * A client that has closed its connection and one that has only finished sending look the same. An interim response,
-   * which every HTTP/1.1 client has to accept (RFC 9110 section 15.2), makes the former answer with a reset.
+   * which every HTTP/1.1 client has to accept (RFC 9110 section 15.2), makes the former answer with a reset. Nothing is
+   * read any more, so it is the next write that fails: one probe alone would show nothing.
    */
-  #probe(): void {
-    this.#probeAt = Infinity;
+  #probe(now: number): void {
+    this.#probeWait *= 2;
+    this.#probeAt = now + this.#probeWait;
     if (this.#exchange.mayProbe) this.socket.write('HTTP/1.1 102 Processing\r\n\r\n', 'latin1');
   }
 

@@ -14,7 +14,7 @@ import { SocketStream } from '../../io/socket-stream.ts';
 import { DRAINING } from '../../model/live.ts';
 import type { ErrorSource } from '../../shared/layout.ts';
 import type { DialFailure } from '../../upstream/connection.ts';
-import { noEndpoint, ownAnswer, REFUSALS } from '../answer.ts';
+import { LINGER_MS, noEndpoint, ownAnswer, REFUSALS } from '../answer.ts';
 import type { Refusal } from '../answer.ts';
 import { Attempts } from '../attempts.ts';
 import type { AttemptOwner } from '../attempts.ts';
@@ -62,7 +62,10 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   /** The handshake is over, one way or the other. */
   #answered = false;
   #upgradedSlot = -1;
+  /** Wall clock ms: for the handshake's answer. */
   #deadline = Infinity;
+  /** Wall clock ms: everything is said and our side closed; the client shall close its own. */
+  #lingerUntil = Infinity;
   #leaving = false;
   #headWritten = false;
 
@@ -86,6 +89,9 @@ export class UpgradedConnection implements AttemptOwner, Timed {
       // Nobody can use a WebSocket connection without sending: a client that has finished before the 101 is gone.
       if (this.#answered) this.client.feedEnd();
       else request.socket.destroy();
+    });
+    request.socket.once('finish', () => {
+      this.#lingerUntil = ctx.deadlines.exact() + LINGER_MS;
     });
     request.socket.once('close', () => {
       this.#onClientGone();
@@ -172,7 +178,8 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   }
 
   checkDeadline(now: number): void {
-    if (!this.#answered && now >= this.#deadline) {
+    if (now >= this.#lingerUntil) this.#request.socket.destroy();
+    else if (!this.#answered && now >= this.#deadline) {
       this.#ctx.counters.limit('response_timeout');
       this.#refuse(REFUSALS.responseTimeout, 'upstream');
     } else if (this.#upgradedSlot >= 0 && (this.#leaving || this.#drainOver(now))) this.goAway();
@@ -230,9 +237,9 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   #onResponse(response: IncomingMessage): void {
     if (this.#answered) return;
     const head = new ResponseHead();
-    if (readResponseHead(head, rawHead(response), this.#limits, 'GET') !== undefined) {
-      return this.#refuse(REFUSALS.badResponse, 'upstream');
-    }
+    const fault = readResponseHead(head, rawHead(response), this.#limits, 'GET');
+    // A 101 that does not say to what it switches is no answer at all.
+    if (fault !== undefined || head.status < 200) return this.#refuse(REFUSALS.badResponse, 'upstream');
     this.#answered = true;
     this.#deadline = Infinity;
     this.#record.settle(true);
