@@ -11,7 +11,7 @@ export interface Answer {
 
 type Endpoint = (options: AdminOptions, query: URLSearchParams) => Answer | Promise<Answer>;
 
-/** Those under `/api` are answered to local Hosts only. */
+/** Those under `/api` are answered to local Hosts only, except the drain. */
 export const ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
   ['/healthz', () => plain(200, 'ok\n')],
   ['/readyz', ({ readiness }) => readyz(readiness())],
@@ -70,7 +70,8 @@ const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 
 function drainAnswer(drain: AdminOptions['drain'], query: URLSearchParams): Answer {
   const usage = 'write ?pod=NAMESPACE/NAME, such as ?pod=shop/web-0';
-  const unknown = [...query.keys()].find((key) => key !== 'pod');
+  // `local=1` asks this replica alone, which is all that there is so far.
+  const unknown = [...query.keys()].find((key) => key !== 'pod' && key !== 'local');
   if (unknown !== undefined)
     return errorAnswer(400, `unknown query parameter ${JSON.stringify(unknown.slice(0, 64))}: ${usage}`);
   const pods = query.getAll('pod');

@@ -49,7 +49,8 @@ async function handle(options: AdminOptions, request: IncomingMessage, response:
 async function answer(options: AdminOptions, request: IncomingMessage): Promise<Answer> {
   const path = pathOf(request);
   const endpoint = ENDPOINTS.get(path);
-  if (path.startsWith('/api/')) {
+  // A pod's preStop hook asks for its drain by whatever name the Service has.
+  if (path.startsWith('/api/') && path !== '/api/v1/drain') {
     const ours = [options.address.host, request.socket.localAddress ?? ''];
     if (!isLocalHost(request.headers.host, ours)) {
       return errorAnswer(403, 'the Host header is not a local one: use localhost or the address itself');

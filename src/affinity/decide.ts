@@ -1,5 +1,6 @@
 /** How a request gets its endpoint: the chain of rules, as a pure function of policy, pool, facts, time and meters. */
 import type { RequestFacts } from '../model/facts.ts';
+import { DRAINING } from '../model/live.ts';
 import type { LivePool } from '../model/live.ts';
 import type { Algorithm } from '../model/sticky-policy.ts';
 import { cookieValues } from '../rules/cookie/read.ts';
@@ -67,10 +68,10 @@ function runChain(
     }
     if (rule.onMissing === 'Next') continue;
     if (rule.onMissing === 'Reject') d.reject(rule.token === undefined ? REASON.missing_key : d.fault, KEY_REQUIRED);
-    else startSession(d, live, fault, rule.index, pool, env);
+    else startSession(d, live, fault, rule.index, pool, facts, env);
     return undefined;
   }
-  startSession(d, live, fault, -1, pool, env);
+  startSession(d, live, fault, -1, pool, facts, env);
   return undefined;
 }
 
@@ -125,14 +126,18 @@ function startSession(
   fault: number,
   rule: number,
   pool: LivePool,
+  facts: RequestFacts,
   env: DecideEnv,
 ): void {
   const index = pickNew(live.policy.algorithm, pool, d.tried, env);
   d.rule = rule >= 0 ? rule : d.issue;
   if (index < 0) return rejectWithoutEndpoint(d);
-  if (d.issue < 0) return d.choose(index, OUTCOME.stateless, fault);
+  // A draining endpoint is taken only for want of a Ready one, and that is what the reason says.
+  const reason = pool.endpoints[index]?.state === DRAINING ? REASON.drain : fault;
+  // A preflight's answer carries no token, so no session begins with it (T55).
+  if (d.issue < 0 || facts.method === 'OPTIONS') return d.choose(index, OUTCOME.stateless, reason);
   d.drawSession(env);
-  d.choose(index, OUTCOME.new, fault);
+  d.choose(index, OUTCOME.new, reason);
 }
 
 /** A hashed key chose: the first token rule that holds still puts its token on the answer, wherever it stands. */

@@ -48,6 +48,9 @@ export class Decision {
   /** Slots of endpoints that the lane could not connect to for this request: never chosen again. */
   readonly tried: number[] = [];
 
+  /** `invalid_token` or `unknown_key` when the request carried one that does not verify, whatever was decided; else -1. */
+  tokenFault = -1;
+
   /** Why no live token was found, as a REASONS index. Internal to `decide`. */
   fault: number = REASON.no_token;
   /** Memo of the last reading; valid while all of these are the same. Internal. */
@@ -89,6 +92,7 @@ export class Decision {
     this.token = undefined;
     this.otherName = false;
     this.fault = REASON.no_token;
+    this.tokenFault = -1;
   }
 
   choose(endpoint: number, outcome: number, reason: number): void {

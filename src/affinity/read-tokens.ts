@@ -29,6 +29,7 @@ export function sessionToken(
   const reading = readTokens(d, live, rule, token, facts, env);
   d.own = false;
   d.fault = reading.fault;
+  if (reading.fault !== REASON.no_token) d.tokenFault = reading.fault;
   const shared = firstLive(d, reading.tokens, live.policy, token.key, env.now);
   d.token = shared;
   d.otherName = shared !== undefined && reading.tokens.indexOf(shared) >= reading.underIssueName;
@@ -86,6 +87,11 @@ function scanCookie(live: LiveAffinity, { names }: TokenCookie, cookie: string, 
       else if (value !== '' && fault === REASON.no_token) fault = REASON[result];
     }
     if (name === names.issue) underIssueName = tokens.length;
+  }
+  for (const value of names.former === undefined ? [] : cookieValues(cookie, names.former)) {
+    const result = env.memo.verify(value, live.affinity.scope, env.keys, env.now);
+    // Whatever else stands there is somebody else's.
+    if (typeof result !== 'string') tokens.push(result);
   }
   const own: VerifiedToken[] = [];
   for (const value of names.own === undefined ? [] : cookieValues(cookie, [names.own])) {

@@ -57,7 +57,7 @@ function unknown(name: string, io: CliIo): number {
 }
 
 function overview(): string {
-  const lines = COMMANDS.map((command) => `  ${`${command.name} ${command.usage}`.padEnd(24)}${command.summary}`);
+  const lines = COMMANDS.map((command) => `  ${`${command.name} ${command.usage}`.padEnd(32)}  ${command.summary}`);
   return `Holdfast: a Kubernetes ingress controller whose sessions hold fast.
 
 Usage: holdfast COMMAND [FLAGS]

@@ -17,6 +17,7 @@ export const DEMO_DEFAULTS: Readonly<Partial<Record<SettingKey, string>>> = {
   manifests: EXAMPLES,
   bindAddress: '127.0.0.1',
   shutdownDelay: '0s',
+  shutdownGrace: '3s',
   logLevel: 'warn',
 };
 

@@ -37,7 +37,11 @@ export async function serve(config: Config, io: CliIo, logger: Logger, hooks: Se
 
     const signal = await first.promise;
     logger.info({ signal }, 'shutting down; a second signal ends at once');
-    const graceful = Promise.all([controller.shutdown(), hooks.after?.()]).then(() => 0);
+    // What serves behind the controller goes last: requests in flight still need it.
+    const graceful = controller
+      .shutdown()
+      .then(() => hooks.after?.())
+      .then(() => 0);
     return await Promise.race([graceful, second.promise]);
   } finally {
     unsubscribe();

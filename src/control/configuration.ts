@@ -2,6 +2,7 @@
 import type { ActiveProblem } from '../admin/types.ts';
 import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import { compile } from '../compile/compile.ts';
+import { withFormerNames } from '../compile/former-names.ts';
 import type { CompileOptions } from '../compile/options.ts';
 import type { PoolKey } from '../model/ids.ts';
 import type { Problem } from '../model/problem.ts';
@@ -114,7 +115,8 @@ export class Configuration {
 
   #retable(snapshot: Snapshot, now: number): void {
     const started = performance.now();
-    const { table, problems } = compile(snapshot, this.#options.compile);
+    const { table: compiled, problems } = compile(snapshot, this.#options.compile);
+    const table = withFormerNames(compiled, this.table);
     this.compileSeconds = (performance.now() - started) / 1000;
     this.#compileProblems = problems;
     this.table = table;

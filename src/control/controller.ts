@@ -3,6 +3,7 @@ import { unwatchFile, watchFile } from 'node:fs';
 import { startAdmin } from '../admin/server.ts';
 import type { ActiveProblem, AdminServer, Readiness, VersionInfo } from '../admin/types.ts';
 import { KeyRing } from '../affinity/keyring.ts';
+import type { SessionKey } from '../affinity/keyring.ts';
 import type { Config, HostPort } from '../config/config.ts';
 import { RESOURCE_KINDS } from '../model/resources.ts';
 import { startFilesSource } from '../source/files/files.ts';
@@ -18,7 +19,7 @@ import { packageVersion } from '../package.ts';
 import { Configuration } from './configuration.ts';
 import { drainProgress } from './drain.ts';
 import { Prober } from './prober.ts';
-import { loadSessionKeys } from './session-keys.ts';
+import { loadSessionKeys, reloadSessionKeys } from './session-keys.ts';
 import { Workers } from './workers.ts';
 
 export interface Controller {
@@ -99,6 +100,7 @@ class RunningController implements Controller {
       objects: () => this.#configuration.objectCounts(),
       problems: () => this.#configuration.problemCounts(),
       compileSeconds: () => this.#configuration.compileSeconds,
+      logLinesDropped: () => logger.dropped(),
       lastSuccess: () => this.#configuration.lastSuccess,
     });
   }
@@ -116,15 +118,6 @@ class RunningController implements Controller {
       await this.#close(0);
       throw error;
     }
-    const { host, port } = this.httpAddress;
-    this.#logger.info(
-      {
-        http: `${host}:${port}`,
-        admin: `${this.adminAddress.host}:${this.adminAddress.port}`,
-        workers: this.#config.workers,
-      },
-      'serving',
-    );
   }
 
   problems = (): ActiveProblem[] => this.#configuration.problems();
@@ -166,15 +159,19 @@ class RunningController implements Controller {
   /** Reads the key file now and whenever it changes; a bad one leaves the keys in memory in force. */
   async #loadKeys(): Promise<void> {
     const file = this.#config.sessionKeysFile;
-    const load = async () => {
-      const keys = await loadSessionKeys(file, this.#clock());
+    let inForce = await loadSessionKeys(file, this.#clock());
+    const use = (keys: SessionKey[]) => {
+      inForce = keys;
       this.#configuration.setKeys(keys, KeyRing.from(keys));
       this.#hasKeys = true;
     };
-    await load();
+    use(inForce);
     const onChanged = () => {
-      load().then(
-        () => this.#logger.info({ file }, 'session keys read again'),
+      reloadSessionKeys(file, inForce).then(
+        (keys) => {
+          use(keys);
+          this.#logger.info({ file }, 'session keys read again');
+        },
         (error: unknown) => this.#logger.error({ err: error }, 'the session keys in memory stay in force'),
       );
     };

@@ -13,6 +13,8 @@ type SlotEntry = TableDelta['slots'][number];
 type Sent<T> = Map<string, { readonly text: string; readonly value: T }>;
 
 const STATE_CODES = { Ready: READY, Draining: DRAINING, NotReady: NOT_READY } as const;
+/** Prefixes remembered, those of pods long gone among them; then they are computed anew. */
+const MAX_PREFIXES = 1_000_000;
 const IDENTITY_KINDS: readonly IdentityKind[] = ['PodUID', 'PodName', 'Address'];
 
 /** The part of a delta that repeats for hosts, policies and affinities: what is new or different, and what is gone. */
@@ -84,6 +86,7 @@ export class Publisher {
   /** A whole table with all its pools, after routes were compiled. */
   publishTable(table: Table, pools: ReadonlyMap<PoolKey, Pool>): TableDelta {
     const slots = this.#newSlots(table);
+    if (this.#prefixes.size > MAX_PREFIXES) this.#prefixes = new Map();
     const { pools: changedPools, removed: removedPools } = this.#diffPools(pools);
     const hosts = this.#hosts.diff(table.hosts);
     const policies = this.#policies.diff(table.policies);
@@ -188,10 +191,17 @@ export class Publisher {
       })),
       identity: this.#identities(pool.endpoints),
     };
+    this.#forgetFailures(pool.key, keys);
     this.#retireEndpoints(pool.key, new Set(keys));
     this.#pools.set(pool.key, data);
     this.#sentPools.set(pool.key, pool);
     return data;
+  }
+
+  /** An endpoint that comes (back) into a pool starts with a clean record: nobody has probed it while it was away. */
+  #forgetFailures(pool: PoolKey, keys: readonly string[]): void {
+    const before = this.#poolEndpoints.get(pool);
+    for (const key of keys) if (before?.has(key) !== true) this.#counted.forgetFailure(key);
   }
 
   #retireEndpoints(pool: PoolKey, kept: ReadonlySet<string>): void {

@@ -1,6 +1,6 @@
 /** The session key file of a standalone controller: read, checked, and made on the first start. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { MAX_KEYS, MIN_KEY_BYTES } from '../affinity/keyring.ts';
 import type { SessionKey } from '../affinity/keyring.ts';
@@ -58,22 +58,42 @@ function parseKey(entry: unknown, where: string): SessionKey {
   return { id, key: new Uint8Array(secret), issueFrom: from };
 }
 
-async function createKeyFile(file: string, now: number): Promise<string> {
-  const keys = [{ id: 0, key: randomBytes(MIN_KEY_BYTES).toString('base64'), issueFrom: new Date(now).toISOString() }];
-  const text = `${JSON.stringify(keys, null, 2)}\n`;
-  await mkdir(dirname(file), { recursive: true });
+/** Reads the file again. Where it has gone, the keys in force are written back: new ones would end every session. */
+export async function reloadSessionKeys(file: string, inForce: readonly SessionKey[]): Promise<SessionKey[]> {
+  let text: string;
   try {
-    const handle = await open(file, 'wx', 0o600);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    text = await writeKeyFile(file, inForce);
+  }
+  return parseSessionKeys(text, file);
+}
+
+async function createKeyFile(file: string, now: number): Promise<string> {
+  return await writeKeyFile(file, [{ id: 0, key: randomBytes(MIN_KEY_BYTES), issueFrom: now }]);
+}
+
+/** Returns what the file holds then, which is another process's text when that one was first. */
+async function writeKeyFile(file: string, keys: readonly SessionKey[]): Promise<string> {
+  const list = keys.map(({ id, key, issueFrom }) => ({
+    id,
+    key: Buffer.from(key).toString('base64'),
+    issueFrom: new Date(issueFrom).toISOString(),
+  }));
+  const text = `${JSON.stringify(list, null, 2)}\n`;
+  await mkdir(dirname(file), { recursive: true });
+  // Written aside and linked whole: nobody ever reads half a file, and the first one's stays.
+  const aside = `${file}.${randomBytes(4).toString('hex')}`;
+  try {
+    await writeFile(aside, text, { mode: 0o600, flag: 'wx', flush: true });
+    await link(aside, file);
     return text;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return await readFile(file, 'utf8');
     throw new Error(`session keys: cannot write ${file}: ${messageOf(error)}`, { cause: error });
+  } finally {
+    await rm(aside, { force: true });
   }
 }
 

@@ -1,5 +1,4 @@
 /** Starts the worker threads, feeds them tables, replaces one that dies, and takes them through shutdown. */
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Counted } from '../shared/counted.ts';
 import { GLOBAL_GAUGES } from '../shared/layout.ts';
@@ -170,7 +169,7 @@ export class Workers {
     this.#options.logger.error({ worker: row, code, restartInMs: this.#restartWait }, 'a worker died; it is replaced');
     setTimeout(() => {
       this.#replace(row);
-    }, this.#restartWait);
+    }, this.#restartWait).unref();
     this.#restartWait = Math.min(this.#restartWait * 2, RESTART_LAST_MS);
   }
 
@@ -184,7 +183,8 @@ export class Workers {
 
 /** A worker that does not end by itself soon after the grace is ended. */
 async function stop(worker: Worker, grace: number): Promise<void> {
-  const exited = once(worker, 'exit');
+  // Not `once()` of node:events: that one rejects when the worker crashes on its way out.
+  const exited = new Promise((resolve) => worker.once('exit', resolve));
   worker.postMessage({ type: 'shutdown', grace } satisfies ToWorker);
   const late = new Promise((resolve) => setTimeout(resolve, grace + 2000).unref());
   await Promise.race([exited, late]);

@@ -1,6 +1,7 @@
 /** Answers of our own, as the client's request wants them. */
 import { errorText } from '../http1/answers.ts';
 import type { RequestHead } from '../http1/request-head.ts';
+import type { ErrorSource } from '../shared/layout.ts';
 import type { LaneContext } from './context.ts';
 
 /** How long a client may go on sending after our last answer, so that it reads it before a reset (RFC 9112 section 9.6). */
@@ -53,15 +54,30 @@ export const REFUSALS = {
   badResponse: { status: 502, code: 'bad_response', message: 'The backend sent a malformed response' },
 } as const satisfies Record<string, Refusal>;
 
-/** No endpoint took the request: a policy's status, a failed connect, or none there. */
-export function noEndpoint(status: number, code: string): Refusal {
-  const message =
-    status === 504
-      ? 'No endpoint of the backend could be reached in time'
-      : code.startsWith('connect_')
-        ? 'No endpoint of the backend could be reached'
-        : code === 'capacity'
-          ? 'The endpoint of this session is at its limit of requests in flight'
-          : 'No endpoint of the backend is available to this session';
-  return status === 503 ? { status, code, message, extra: RETRY_SOON } : { status, code, message };
+/** The request lacks what a rule with `onMissing: Reject` asks for. */
+const KEY_MISSING: readonly string[] = [
+  'missing_key',
+  'no_token',
+  'invalid_token',
+  'unknown_key',
+  'idle_expired',
+  'absolute_expired',
+];
+
+/** No endpoint took the request: the decision's status and reason, or `connect_…` when none could be reached. */
+export function noEndpoint(status: number, reason: string): Refusal & { readonly source: ErrorSource } {
+  if (KEY_MISSING.includes(reason)) {
+    const message = 'This route asks for a session key (a header, cookie or parameter) that the request does not have';
+    return { status, code: 'key_required', message, source: 'client' };
+  }
+  const source = reason.startsWith('connect_') ? 'upstream' : 'internal';
+  const refusal = { status, code: reason, message: whyNone(status, reason), source } as const;
+  return status === 503 ? { ...refusal, extra: RETRY_SOON } : refusal;
+}
+
+function whyNone(status: number, reason: string): string {
+  if (status === 504) return 'No endpoint of the backend could be reached in time';
+  if (reason.startsWith('connect_')) return 'No endpoint of the backend could be reached';
+  if (reason === 'capacity') return 'The endpoints of the backend are at their limit of requests in flight';
+  return 'No endpoint of the backend is available to this session';
 }

@@ -2,7 +2,8 @@
  * Finds a request a connected endpoint: decides, dials, and after a failed connect waits for a kept session's own
  * endpoint or goes to the next one. Shared by the lanes that talk to endpoints.
  */
-import { REASON } from '../affinity/decision.ts';
+import { OUTCOME, REASON } from '../affinity/decision.ts';
+import type { LiveEndpoint } from '../model/live.ts';
 import type { DialFailure, UpstreamConnection, UpstreamHandler } from '../upstream/connection.ts';
 import type { LaneContext } from './context.ts';
 import type { Plan } from './plan.ts';
@@ -10,6 +11,8 @@ import type { Plan } from './plan.ts';
 /** Back-off of a kept session that waits for its own endpoint, ms. */
 const BACKOFF_FIRST = 25;
 const BACKOFF_LAST = 400;
+/** Endpoints at their limit that a request without a session passes over before it is refused. */
+const MAX_FULL = 16;
 /** A route without a policy is retried as one with a policy that says nothing of it. */
 const DEFAULT_RETRY = { attempts: 2, changeOnFailure: true };
 
@@ -27,6 +30,10 @@ export class Attempts {
   #wait = BACKOFF_FIRST;
   #failure: DialFailure = 'refused';
   #entered = -1;
+  /** Slot of the own endpoint that a session has waited for; -1 = none. */
+  #own = -1;
+  /** An endpoint was passed over because it is at its limit. */
+  #full = false;
   connection: UpstreamConnection | undefined;
 
   constructor(ctx: LaneContext, plan: Plan, owner: AttemptOwner) {
@@ -39,6 +46,8 @@ export class Attempts {
   start(fresh = false): void {
     this.#wait = BACKOFF_FIRST;
     this.#failure = 'refused';
+    this.#full = false;
+    this.#own = -1;
     this.#next(fresh);
   }
 
@@ -56,11 +65,13 @@ export class Attempts {
     this.#failure = failure;
     this.leave();
     if (failure === 'timeout') this.#ctx.counters.limit('connect_timeout');
+    if (failure === 'local') return this.#reject(REASON.capacity, 503);
     if (endpoint === undefined) return this.#giveUp();
-    if (decision.retryOwn && this.#withinGrace(endpoint.slot)) return this.#waitForOwn();
+    if (decision.retryOwn && this.#withinGrace(endpoint.slot)) return this.#waitForOwn(endpoint.slot);
     decision.tried.push(endpoint.slot);
     const { attempts, changeOnFailure } = affinity?.policy.retry ?? DEFAULT_RETRY;
-    if (!changeOnFailure || decision.tried.length > attempts) return this.#giveUp();
+    // Whoever has no session yet may go anywhere; `changeOnFailure` is about leaving an endpoint.
+    if ((!changeOnFailure && decision.retryOwn) || decision.tried.length > attempts) return this.#giveUp();
     this.#ctx.counters.retry();
     this.#next(true);
   }
@@ -83,10 +94,12 @@ export class Attempts {
   /** A container restarting in place or a full backlog shall not cost a session. */
   #withinGrace(slot: number): boolean {
     const since = this.#ctx.env.meters.failingSince(slot);
-    return this.#ctx.deadlines.exact() - since <= (this.#plan.affinity?.policy.lost.notReadyGrace ?? 0);
+    // 0: it has worked for somebody else meanwhile.
+    return since === 0 || this.#ctx.deadlines.exact() - since <= (this.#plan.affinity?.policy.lost.notReadyGrace ?? 0);
   }
 
-  #waitForOwn(): void {
+  #waitForOwn(slot: number): void {
+    this.#own = slot;
     this.#ctx.counters.retry();
     this.#timer = setTimeout(() => {
       this.#next(true);
@@ -98,28 +111,44 @@ export class Attempts {
   #next(fresh: boolean): void {
     this.#timer = undefined;
     const plan = this.#plan;
-    const { upstreams, counters, settings, env } = this.#ctx;
-    if (!plan.decide() || plan.endpoint === undefined) {
-      const { status, reasonName } = plan.decision;
-      if (status === 502 && reasonName === 'connect_failed') this.#giveUp();
-      else this.#owner.onNoEndpoint(status, reasonName);
-      return;
+    for (let full = 0; plan.decide() && plan.endpoint !== undefined; full++) {
+      if (!this.#isFull(plan.endpoint.slot)) return this.#connect(plan.endpoint, fresh);
+      // A session does not leave its endpoint for that; a request without one looks for room elsewhere.
+      const { decision } = plan;
+      if (full === MAX_FULL || (decision.outcome !== OUTCOME.new && decision.outcome !== OUTCOME.stateless)) {
+        return this.#reject(REASON.capacity, 503);
+      }
+      decision.tried.push(plan.endpoint.slot);
+      this.#full = true;
     }
-    const { slot } = plan.endpoint;
-    const limit = settings.maxInFlightPerEndpoint;
-    if (limit > 0 && env.meters.inFlight(slot) >= limit) {
-      counters.limit('endpoint_in_flight');
-      plan.decision.reject(REASON.capacity, 503);
-      this.#owner.onNoEndpoint(503, 'capacity');
-      return;
-    }
-    counters.gauge(slot, 'inFlight', 1);
-    this.#entered = slot;
-    const connection = fresh
-      ? upstreams.dial(plan.endpoint, this.#owner)
-      : upstreams.acquire(plan.endpoint, this.#owner);
+    const { status, reasonName } = plan.decision;
+    if (this.#full) this.#reject(REASON.capacity, 503);
+    else if (status === 502 && reasonName === 'connect_failed') this.#giveUp();
+    else this.#owner.onNoEndpoint(status, reasonName);
+  }
+
+  #isFull(slot: number): boolean {
+    const limit = this.#ctx.settings.maxInFlightPerEndpoint;
+    if (limit === 0 || this.#ctx.env.meters.inFlight(slot) < limit) return false;
+    this.#ctx.counters.limit('endpoint_in_flight');
+    return true;
+  }
+
+  #connect(endpoint: LiveEndpoint, fresh: boolean): void {
+    const { upstreams, counters } = this.#ctx;
+    const { tried } = this.#plan.decision;
+    // The endpoint that was waited for in vain counts as tried: `attempts` is about the others.
+    if (this.#own >= 0 && this.#own !== endpoint.slot && !tried.includes(this.#own)) tried.push(this.#own);
+    counters.gauge(endpoint.slot, 'inFlight', 1);
+    this.#entered = endpoint.slot;
+    const connection = fresh ? upstreams.dial(endpoint, this.#owner) : upstreams.acquire(endpoint, this.#owner);
     this.connection = connection;
     if (connection.connected) this.#owner.onUpstreamConnected();
+  }
+
+  #reject(reason: number, status: number): void {
+    this.#plan.decision.reject(reason, status);
+    this.#owner.onNoEndpoint(status, this.#plan.decision.reasonName);
   }
 
   /** The endpoints that may be tried are used up: the decision's outcome is that none was reached. */

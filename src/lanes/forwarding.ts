@@ -9,14 +9,15 @@ const REQUEST_ID = /^[A-Za-z0-9._:+/=-]{1,128}$/;
 
 export class Forwarding {
   readonly #ctx: LaneContext;
-  readonly #peer: string;
+  /** Text of the peer's address. */
+  readonly peer: string;
   readonly #trusted: boolean;
   /** Lines that are the same for every request of an untrusted peer, up to the host. */
   readonly #prefix: string;
 
   constructor(ctx: LaneContext, peer: { readonly text: string; readonly ip: Ip | undefined }) {
     this.#ctx = ctx;
-    this.#peer = peer.text;
+    this.peer = peer.text;
     this.#trusted = ctx.addresses.trusts(peer.ip);
     this.#prefix = headerLines(peer.text, peer.text, 'http', String(ctx.publicPort));
   }
@@ -28,17 +29,17 @@ export class Forwarding {
 
   /** An untrusted peer's own forwarding headers were dropped with the head's marked lines. */
   #direct(head: RequestHead, requestId: string): string {
-    head.clientAddress = this.#peer;
+    head.clientAddress = this.peer;
     head.scheme = 'http';
     const lines = `${this.#prefix}${head.authority}\r\nX-Request-Id: ${requestId}\r\n`;
     return this.#ctx.settings.forwardedHeader ? lines + this.#forwarded(head, '') : lines;
   }
 
   #behindProxy(head: RequestHead, requestId: string): string {
-    const client = this.#ctx.addresses.behind(this.#peer, head, 'http');
+    const client = this.#ctx.addresses.behind(this.peer, head, 'http');
     head.clientAddress = client.address;
     head.scheme = client.scheme;
-    const chain = client.chain === '' ? this.#peer : `${client.chain}, ${this.#peer}`;
+    const chain = client.chain === '' ? this.peer : `${client.chain}, ${this.peer}`;
     const port = head.header('x-forwarded-port') ?? (client.scheme === 'https' ? '443' : String(this.#ctx.publicPort));
     const host = head.header('x-forwarded-host') ?? head.authority;
     const lines = `${headerLines(chain, client.address, client.scheme, port)}${host}\r\nX-Request-Id: ${requestId}\r\n`;
@@ -46,7 +47,7 @@ export class Forwarding {
   }
 
   #forwarded(head: RequestHead, before: string): string {
-    const element = forwardedElement(this.#peer, head.authority, head.scheme);
+    const element = forwardedElement(this.peer, head.authority, head.scheme);
     return `Forwarded: ${before === '' ? element : `${before}, ${element}`}\r\n`;
   }
 }

@@ -78,8 +78,8 @@ export class Plan {
     at.cells[at.at + decisionField(decision.outcome, decision.reason)]!++;
     if (route.affinity === undefined) return;
     const { cells, at: policy } = route.affinity.policy;
-    if (decision.reason === REASON.invalid_token) cells[policy + INVALID_TOKEN.invalid_token]!++;
-    else if (decision.reason === REASON.unknown_key) cells[policy + INVALID_TOKEN.unknown_key]!++;
+    if (decision.tokenFault === REASON.invalid_token) cells[policy + INVALID_TOKEN.invalid_token]!++;
+    else if (decision.tokenFault === REASON.unknown_key) cells[policy + INVALID_TOKEN.unknown_key]!++;
   }
 
   /** Counts the request when it is over. `seconds` from the end of its head to the end of the response. */

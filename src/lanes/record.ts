@@ -1,6 +1,7 @@
 /** What is counted and logged about one request; settled once, whichever way it ends. */
 import type { RequestFacts } from '../model/facts.ts';
 import { OUTCOME } from '../affinity/decision.ts';
+import type { AccessRecord } from '../shared/messages.ts';
 import type { LaneContext } from './context.ts';
 import type { Plan } from './plan.ts';
 
@@ -16,6 +17,8 @@ export class Record {
   #startedAt = 0;
   #outBefore = 0;
   #settled = false;
+  #connect = -1;
+  #headSeconds = -1;
 
   constructor(ctx: LaneContext, plan: Plan) {
     this.#ctx = ctx;
@@ -29,39 +32,51 @@ export class Record {
     this.#outBefore = outBefore;
     this.#startedAt = performance.now();
     this.#settled = false;
+    this.#connect = this.#headSeconds = -1;
     this.status = 0;
     this.bytesIn = 0;
     this.#plan.route = undefined;
+    this.#plan.affinity = undefined;
     this.#plan.endpoint = undefined;
     this.#plan.pool = undefined;
   }
 
   /** The decision is final. `reached`: the request was sent to its endpoint and not known to have missed it. */
   settle(reached: boolean): void {
-    const { decision, endpoint, pool } = this.#plan;
+    const { endpoint, pool } = this.#plan;
     if (this.#settled || pool === undefined) return;
     this.#settled = true;
     this.#plan.countDecision();
-    if (!reached || endpoint === undefined) return;
-    const { counters } = this.#ctx;
-    counters.endpoint(endpoint.slot, 'requests', 1);
-    if (decision.outcome === OUTCOME.new) counters.endpoint(endpoint.slot, 'newSessions', 1);
-    this.#answered(endpoint.slot);
+    if (reached && endpoint !== undefined) this.#ctx.counters.endpoint(endpoint.slot, 'requests', 1);
   }
 
-  /** The response's head has come: how long the endpoint took. */
-  #answered(slot: number): void {
+  /** A connection to the endpoint is there. */
+  connected(): void {
+    this.#connect = this.#seconds();
+  }
+
+  /** The response's head has come. `issued`: it carries a new token, so a session has begun. */
+  answered(issued: boolean): void {
+    this.settle(true);
+    const { decision, endpoint } = this.#plan;
+    if (endpoint === undefined) return;
+    this.#headSeconds = this.#seconds();
     const { counters } = this.#ctx;
-    counters.endpoint(slot, 'responses', 1);
-    counters.endpoint(slot, 'responseSeconds', (performance.now() - this.#startedAt) / 1000);
+    counters.endpoint(endpoint.slot, 'responses', 1);
+    counters.endpoint(endpoint.slot, 'responseSeconds', this.#headSeconds);
+    if (issued && decision.outcome === OUTCOME.new) counters.endpoint(endpoint.slot, 'newSessions', 1);
   }
 
   end(outNow: number): void {
-    const seconds = (performance.now() - this.#startedAt) / 1000;
+    const seconds = this.#seconds();
     this.settle(false);
     this.#plan.countRequest(this.status, seconds);
     this.#ctx.counters.bytesOut(outNow - this.#outBefore);
     if (this.#ctx.wantsAccessRecord()) this.#log(seconds, outNow);
+  }
+
+  #seconds(): number {
+    return (performance.now() - this.#startedAt) / 1000;
   }
 
   #log(duration: number, outNow: number): void {
@@ -69,7 +84,7 @@ export class Record {
     const facts = this.#facts;
     if (facts === undefined) return;
     this.#ctx.access({
-      time: this.#ctx.deadlines.exact(),
+      at: this.#ctx.deadlines.exact(),
       client: facts.clientAddress,
       method: facts.method,
       host: facts.host,
@@ -78,6 +93,8 @@ export class Record {
       bytesIn: this.bytesIn,
       bytesOut: outNow - this.#outBefore,
       duration,
+      connect: this.#connect,
+      head: this.#headSeconds,
       namespace: route?.route.namespace ?? '-',
       ingress: route?.route.ingress ?? '-',
       service: route?.route.service ?? '-',
@@ -89,4 +106,39 @@ export class Record {
       requestId: this.#requestId,
     });
   }
+}
+
+/** The access record of a request that was refused before there was one: HAProxy's `<BADREQ>`. */
+export function refusedRecord(
+  ctx: LaneContext,
+  client: string,
+  status: number,
+  bytesOut: number,
+  requestId: string,
+): AccessRecord {
+  const none = {
+    host: '-',
+    path: '-',
+    namespace: '-',
+    ingress: '-',
+    service: '-',
+    policy: '-',
+    rule: '-',
+    outcome: '-',
+    reason: '-',
+    endpoint: '-',
+  };
+  return {
+    at: ctx.deadlines.exact(),
+    client,
+    method: '<BADREQ>',
+    status,
+    bytesIn: 0,
+    bytesOut,
+    duration: 0,
+    connect: -1,
+    head: -1,
+    requestId,
+    ...none,
+  };
 }

@@ -24,6 +24,9 @@ export class ResponseWriter {
     this.#dropSetCookie = (name) => this.#plan.affinity?.ownedSetCookies.includes(name) === true;
   }
 
+  /** The last head carried a new token. */
+  issued = false;
+
   /** Returns whether the connection can stay open after this response. */
   head(head: ResponseHead, request: RequestHead, keepAlive: boolean): boolean {
     const { affinity, decision, pool } = this.#plan;
@@ -32,9 +35,11 @@ export class ResponseWriter {
     this.#chunked = !head.bodyless && (framing === 'chunked' || (framing === 'same' && head.chunked));
     this.trailers = '';
     let extra = '';
+    this.issued = false;
     let cacheControl: string | undefined;
     if (affinity !== undefined && pool !== undefined && decision.issue >= 0) {
       const issued = issueToken(decision, affinity, pool, request, head, this.#ctx.env);
+      this.issued = issued.setCookie !== undefined;
       if (issued.setCookie !== undefined) extra = `Set-Cookie: ${issued.setCookie}\r\n`;
       if (issued.markPrivate) cacheControl = 'private';
     }

@@ -1,6 +1,7 @@
 /** Everything that is counted in this process: the blocks and who holds which slot. Main thread only. */
 import { createBlocks, createChunk } from './cells.ts';
 import type { Blocks, ChunkData } from './cells.ts';
+import { MARK } from './layout.ts';
 import { SlotTable } from './slots.ts';
 
 /** How long the series of a vanished object can still be scraped. */
@@ -40,6 +41,13 @@ export class Counted {
   /** Frees the slots of things that vanished a while ago. `busy`: an endpoint's slot still has requests in flight. */
   sweep(now: number, acknowledged: number, busy: (endpoint: number) => boolean): void {
     for (const table of this.#tables()) table.sweep(now, acknowledged, table === this.endpoints ? busy : () => false);
+  }
+
+  /** Clears the failing mark of the endpoint that holds the slot of `key`. */
+  forgetFailure(key: string): void {
+    const { mark } = this.blocks;
+    const slot = this.endpoints.acquire(key);
+    Atomics.store(mark.cells(slot) as Int32Array, mark.at(slot, 0) + MARK.failingSince, 0);
   }
 
   takeNewChunks(): ChunkData[] {

@@ -94,7 +94,8 @@ export type ToWorker =
 
 /** One line of the access log; `-` stands for what does not apply. */
 export interface AccessRecord {
-  readonly time: number;
+  /** Wall clock ms of the request's end. */
+  readonly at: number;
   readonly client: string;
   readonly method: string;
   readonly host: string;
@@ -104,6 +105,9 @@ export interface AccessRecord {
   readonly bytesOut: number;
   /** Seconds from the end of the request's head to the end of the response. */
   readonly duration: number;
+  /** Seconds until a connection to the endpoint was there, and until its answer's head; -1 = it never was. */
+  readonly connect: number;
+  readonly head: number;
   readonly namespace: string;
   readonly ingress: string;
   readonly service: string;

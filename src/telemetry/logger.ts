@@ -1,5 +1,6 @@
 /** The logger: pino JSON lines, or one readable line an event on a terminal. Other folders use the `Logger` type and never import pino. */
 import { pino } from 'pino';
+import type { LoggerOptions as LoggerOptionsOfPino } from 'pino';
 
 /** What a log line carries besides its message. Never put secrets, tokens or cookie values here. */
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -17,7 +18,9 @@ export interface Logger {
   readonly warn: LogMethod;
   readonly error: LogMethod;
   readonly fatal: LogMethod;
-  child(fields: LogFields): Logger;
+  child(fields: LogFields): Omit<Logger, 'dropped'>;
+  /** Lines thrown away because nobody took them; a log that is not read must not stop the process. */
+  dropped(): number;
 }
 
 export interface LoggerOptions {
@@ -41,10 +44,22 @@ export function createLogger(options: LoggerOptions): Logger {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (level: string) => ({ level }) },
   };
-  if (!pretty && options.write === undefined) return pino(format, pino.destination({ fd, sync: true }));
+  if (!pretty && options.write === undefined) return toDescriptor(format, fd);
   const write = options.write ?? ((line: string): void => void stream.write(line));
   const colours = options.write === undefined && process.env['NO_COLOR'] === undefined;
-  return pino(format, { write: pretty ? (line) => write(prettyLine(line, colours)) : write });
+  const logger = pino(format, { write: pretty ? (line) => write(prettyLine(line, colours)) : write });
+  return Object.assign(logger, { dropped: () => 0 });
+}
+
+/** Bytes that may wait for a slow reader. */
+const WAITING_LIMIT = 4 * 1024 * 1024;
+
+/** Written in the background: a reader that has stopped costs log lines, not the control plane. */
+function toDescriptor(format: LoggerOptionsOfPino, fd: number): Logger {
+  let dropped = 0;
+  const destination = pino.destination({ fd, sync: false, maxLength: WAITING_LIMIT });
+  destination.on('drop', () => dropped++);
+  return Object.assign(pino(format, destination), { dropped: () => dropped });
 }
 
 const COLOURS: Readonly<Record<string, number>> = { trace: 90, debug: 90, info: 32, warn: 33, error: 31, fatal: 35 };

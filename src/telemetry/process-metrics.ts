@@ -12,6 +12,7 @@ export function registerProcessMetrics(registry: Registry, source: MetricsSource
   registerRefusals(registry, source);
   registerConfiguration(registry, source);
   registerWorkers(registry, source);
+  registerLog(registry, source);
 }
 
 function registerTraffic(registry: Registry, { counted }: MetricsSource): void {
@@ -84,6 +85,18 @@ function registerRefusals(registry: Registry, { counted }: MetricsSource): void 
           if (value > 0) this.inc({ source: origin, code: String(code) }, value);
         }
       }
+    },
+  });
+}
+
+function registerLog(registry: Registry, source: MetricsSource): void {
+  new Counter({
+    name: 'holdfast_log_lines_dropped_total',
+    help: 'Log lines thrown away because nobody read them.',
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(source.logLinesDropped());
     },
   });
 }

@@ -15,6 +15,8 @@ export interface MetricsSource {
   objects(): ReadonlyMap<string, number>;
   /** Problems in force, by kind of object. */
   problems(): ReadonlyMap<string, number>;
+  /** Log lines thrown away so far. */
+  logLinesDropped(): number;
   /** Of the last full compile. */
   compileSeconds(): number;
   /** Wall clock ms of the last change that went live. */

@@ -7,8 +7,19 @@ import type { ReadHandler } from '../io/adopt.ts';
 import { Outbox } from '../io/outbox.ts';
 import type { UpstreamEndpoint, Upstreams } from './upstreams.ts';
 
-/** Why a connection could not be made. `timeout` becomes 504, the others 502. */
-export type DialFailure = 'refused' | 'timeout' | 'unreachable';
+/** Why a connection could not be made; `local`: for want of something of ours (descriptors, ports), not the endpoint's fault. */
+export type DialFailure = 'refused' | 'timeout' | 'unreachable' | 'local';
+
+const FAILURES: Readonly<Record<string, DialFailure>> = {
+  ECONNREFUSED: 'refused',
+  ECONNRESET: 'refused',
+  ETIMEDOUT: 'timeout',
+  EMFILE: 'local',
+  ENFILE: 'local',
+  ENOBUFS: 'local',
+  ENOMEM: 'local',
+  EADDRNOTAVAIL: 'local',
+};
 
 /** Who uses the connection at the moment. */
 export interface UpstreamHandler {
@@ -111,9 +122,7 @@ export class UpstreamConnection implements Timed {
 
   #onGone(code: string | undefined): void {
     if (!this.connected && this.handler !== null) {
-      this.#failDial(
-        code === 'ECONNREFUSED' || code === 'ECONNRESET' ? 'refused' : code === 'ETIMEDOUT' ? 'timeout' : 'unreachable',
-      );
+      this.#failDial(FAILURES[code ?? ''] ?? 'unreachable');
       return;
     }
     const handler = this.handler;
@@ -124,7 +133,7 @@ export class UpstreamConnection implements Timed {
   #failDial(failure: DialFailure): void {
     const handler = this.handler;
     this.destroy();
-    this.#upstreams.dialFailed(this.endpoint);
+    if (failure !== 'local') this.#upstreams.dialFailed(this.endpoint);
     handler?.onUpstreamDialFailed(failure);
   }
 }

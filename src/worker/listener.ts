@@ -5,10 +5,14 @@ import type { Http1Lane } from '../lanes/http1/client.ts';
 import { ClientConnection } from '../lanes/http1/client.ts';
 
 const BACKLOG = 4096;
+/** Turns of the event loop without a new connection after which the kernel's queue counts as empty, and how many at most. */
+const QUIET_TURNS = 3;
+const MAX_TURNS = 200;
 
 export class Listener {
   readonly #lane: Http1Lane;
   readonly #server: Server;
+  #accepted = 0;
 
   constructor(lane: Http1Lane) {
     this.#lane = lane;
@@ -16,6 +20,7 @@ export class Listener {
       { noDelay: true, pauseOnConnect: true, allowHalfOpen: true, highWaterMark: 64 * 1024 },
       (socket) => {
         const { ctx } = this.#lane;
+        this.#accepted++;
         // The limit is the process's; over it nothing is queued, so that waiting clients do not take each other's time.
         if (ctx.counters.connections() >= ctx.settings.maxConnections) {
           ctx.counters.limit('connections');
@@ -42,7 +47,11 @@ export class Listener {
 
   /** Accepts what is already in the kernel's queue, then closes: a closed `SO_REUSEPORT` socket resets its backlog. */
   async close(): Promise<void> {
-    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+    for (let turn = 0, quiet = 0; turn < MAX_TURNS && quiet < QUIET_TURNS; turn++) {
+      const before = this.#accepted;
+      await new Promise((resolve) => setImmediate(resolve));
+      quiet = this.#accepted === before ? quiet + 1 : 0;
+    }
     this.#server.close();
   }
 
@@ -51,6 +60,10 @@ export class Listener {
       this.#server.once('error', reject);
       this.#server.listen({ host, port, reusePort: true, backlog: BACKLOG }, () => {
         this.#server.off('error', reject);
+        // Running out of descriptors: the connection waits in the kernel's queue until there are some again.
+        this.#server.on('error', () => {
+          this.#lane.ctx.counters.limit('connections');
+        });
         resolve();
       });
     });

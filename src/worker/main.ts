@@ -13,6 +13,9 @@ import { shedIfOverloaded } from './shedder.ts';
 const WATCH_EVERY_MS = 1000;
 /** While shutting down, how often it is looked whether everything has ended. */
 const DRAIN_POLL_MS = 50;
+/** A connection without a request yet counts as idle after this. */
+const FRESH_MS = 1000;
+const LAST_TURNS = 20;
 
 if (parentPort === null) throw new Error('worker/main is started as a worker thread');
 const port = parentPort;
@@ -79,13 +82,16 @@ async function shutdown(grace: number): Promise<void> {
   await listener?.close();
   if (ctx !== undefined) ctx.draining = true;
   const open = lane?.connections ?? new Set();
-  for (const connection of open) if (connection.idle) connection.close();
+  const fresh = Date.now() + FRESH_MS;
   while (open.size > 0 && Date.now() < until) {
+    // One that has just been accepted may have a request on its way.
+    for (const connection of open)
+      if (connection.idle && (connection.requests > 0 || Date.now() > fresh)) connection.close();
     await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
-    if (upgrades !== undefined && open.size === upgrades.connections.size) break;
   }
   upgrades?.closeAll();
-  for (let turn = 0; turn < 3 && open.size > 0; turn++)
+  // A WebSocket in the middle of a frame ends behind it.
+  for (let turn = 0; turn < LAST_TURNS && open.size > 0; turn++)
     await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
   for (const connection of open) connection.destroy();
   ctx?.accessBuffer.flush();

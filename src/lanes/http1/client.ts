@@ -9,15 +9,19 @@ import type { Adopt, ReadHandler } from '../../io/adopt.ts';
 import type { Timed } from '../../io/deadlines.ts';
 import { Outbox } from '../../io/outbox.ts';
 import { LINGER_MS, ownAnswer } from '../answer.ts';
+import type { Refusal } from '../answer.ts';
 import { laneOf } from '../capabilities.ts';
 import { peerAddress } from '../client-address.ts';
 import type { LaneContext } from '../context.ts';
 import { Forwarding } from '../forwarding.ts';
+import { refusedRecord } from '../record.ts';
 import type { UpgradeRequest } from '../upgrade-request.ts';
 import { Exchange } from './exchange.ts';
 
 /** Bytes of following requests that may wait while one is answered; then reading pauses. */
 const HELD_LIMIT = 64 * 1024;
+/** Every method passes but CONNECT (RFC 9110 section 15.5.6 wants them named). */
+const ALLOW = 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n';
 /** After a FIN the client may be gone or only done sending; see `#probe`. Doubled with each probe. */
 const PROBE_AFTER_MS = 500;
 
@@ -50,6 +54,8 @@ export class ClientConnection implements RequestSink, Timed {
   #probeWait = PROBE_AFTER_MS;
   /** Within `execute`: what follows the end of an exchange has to wait until the parser has returned. */
   parsing = false;
+  /** The answers written so far have to be read first. */
+  #waitsForDrain = false;
   /** No further request is read; what arrives is thrown away. */
   #closing = false;
   #upgraded = false;
@@ -103,9 +109,10 @@ export class ClientConnection implements RequestSink, Timed {
   /** A malformed request: not one byte more of it reaches a backend. */
   onError(error: Http1Error): void {
     this.#countLimit(error);
-    const refusal = { status: error.status, code: error.code, message: sentence(error.reason) };
+    const extra = error.status === 405 ? ALLOW : '';
+    const refusal = { status: error.status, code: error.code, message: sentence(error.reason), extra };
     if (this.#exchange.busy) this.#exchange.refuse(refusal, 'client');
-    else this.#refuse(refusal.status, ownAnswer(this.#ctx, refusal, undefined, '', true));
+    else this.#refuse(refusal);
     this.close();
   }
 
@@ -157,7 +164,7 @@ export class ClientConnection implements RequestSink, Timed {
   #listen(): void {
     const { socket } = this;
     socket.on('drain', () => {
-      this.#exchange.onClientDrain();
+      this.#onDrain();
     });
     socket.on('end', () => {
       if (!this.#upgraded) this.#onFin();
@@ -183,7 +190,9 @@ export class ClientConnection implements RequestSink, Timed {
     let at = start;
     let writable = true;
     while (at < end && !this.#closing) {
-      if (this.#exchange.busy && this.#parser.done) return this.#hold(buffer, at, end) && writable;
+      if (this.#waitsForDrain || (this.#exchange.busy && this.#parser.done)) {
+        return this.#hold(buffer, at, end) && writable;
+      }
       const began = this.#parser.idle;
       this.parsing = true;
       at = this.#parser.execute(buffer, at, end);
@@ -202,19 +211,31 @@ export class ClientConnection implements RequestSink, Timed {
     return this.#held.length < HELD_LIMIT;
   }
 
+  #onDrain(): void {
+    this.#exchange.onClientDrain();
+    if (!this.#waitsForDrain) return;
+    this.#waitsForDrain = false;
+    this.#continue();
+  }
+
   /** The next request may come, or is there already. */
   #continue(): void {
     this.#readyForNext();
+    if (this.#waitsForDrain) return;
     const held = this.#held;
     this.#held = undefined;
     const more = held === undefined || this.#consume(held, 0, held.length);
-    if (this.#finSeen && this.idle) this.close();
+    // Of a response begun before the shutdown its head could not say that the connection ends.
+    if ((this.#finSeen || this.#ctx.draining) && this.idle) this.close();
     else if (more) this.resume();
   }
 
+  /** A client that sends requests without reading the answers has to read before its next one is served. */
   #readyForNext(): void {
-    this.#parser.reset();
-    this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.idleTimeout;
+    const { deadlines, settings } = this.#ctx;
+    this.#waitsForDrain = this.socket.writableNeedDrain;
+    this.#deadline = deadlines.now + (this.#waitsForDrain ? settings.bodyTimeout : settings.idleTimeout);
+    if (!this.#waitsForDrain) this.#parser.reset();
   }
 
   /** An upgrade has no body: whatever follows the head belongs to the new protocol. */
@@ -252,23 +273,30 @@ export class ClientConnection implements RequestSink, Timed {
   }
 
   #onDeadline(): void {
-    if (this.#closing) this.destroy();
+    if (this.#waitsForDrain) this.#ctx.counters.limit('body_timeout');
+    if (this.#closing || this.#waitsForDrain) this.destroy();
     else if (this.#parser.idle) {
       this.#ctx.counters.limit('idle_timeout');
       this.close();
     } else {
       this.#ctx.counters.limit('head_timeout');
       const refusal = { status: 408, code: 'head_timeout', message: 'The request head did not arrive in time' };
-      this.#refuse(408, ownAnswer(this.#ctx, refusal, undefined, '', true));
+      this.#refuse(refusal);
       this.close();
     }
   }
 
-  #refuse(status: number, text: string): void {
+  /** Refuses a request that never became an exchange. */
+  #refuse(refusal: Refusal): void {
+    const { status } = refusal;
+    const requestId = this.#ctx.newRequestId();
+    const text = ownAnswer(this.#ctx, refusal, this.#parser.head, requestId, true);
     this.#ctx.counters.error('client', status);
     this.out.text(text);
     this.out.flush();
     this.#ctx.counters.bytesOut(text.length);
+    if (!this.#ctx.wantsAccessRecord()) return;
+    this.#ctx.access(refusedRecord(this.#ctx, this.forwarding.peer, status, text.length, requestId));
   }
 
   #onClose(): void {

@@ -14,6 +14,7 @@ import { noEndpoint, ownAnswer, REFUSALS } from '../answer.ts';
 import type { Refusal } from '../answer.ts';
 import { Attempts } from '../attempts.ts';
 import type { AttemptOwner } from '../attempts.ts';
+import type { Outbox } from '../../io/outbox.ts';
 import type { LaneContext } from '../context.ts';
 import { requestIdOf } from '../forwarding.ts';
 import { Plan } from '../plan.ts';
@@ -55,6 +56,8 @@ export class Exchange implements AttemptOwner, ResponseSink {
   #answered = false;
   /** The response's head is on its way to the client. */
   #responded = false;
+  /** What is wrong with the response; acted upon when its parser has returned, since another exchange may follow at once. */
+  #fault: Refusal | undefined;
   /** Interim responses so far. */
   #interims = 0;
   #clientPaused = false;
@@ -97,6 +100,8 @@ export class Exchange implements AttemptOwner, ResponseSink {
     this.#sent = this.#bodySeen = this.#answered = this.#responded = false;
     this.#clientPaused = this.#upstreamPaused = false;
     this.#interims = 0;
+    this.#trailers = '';
+    this.#fault = undefined;
     this.#requestId = requestIdOf(head, this.#ctx);
     this.#keepAlive = head.keepAlive && !draining;
     if (this.#client.requests >= settings.maxRequestsPerConnection) {
@@ -108,7 +113,11 @@ export class Exchange implements AttemptOwner, ResponseSink {
     this.#responseDeadline = Infinity;
     const extra = this.#client.forwarding.lines(head, this.#requestId);
     const status = this.#plan.match(head, head.authority, head.target);
-    if (status !== 0) return this.refuse(status === 400 ? REFUSALS.badAuthority : REFUSALS.noRoute, 'client');
+    if (status === 400) {
+      this.#keepAlive = false;
+      return this.refuse(REFUSALS.badAuthority, 'client');
+    }
+    if (status === 404) return this.refuse(REFUSALS.noRoute, 'client');
     const route = this.#plan.route;
     if (route?.pool === undefined) return this.refuse(REFUSALS.noBackend, 'internal');
     const hides = route.affinity !== undefined && route.affinity.live.hiddenCookies.length > 0;
@@ -122,10 +131,11 @@ export class Exchange implements AttemptOwner, ResponseSink {
     this.#record.bytesIn += end - start;
     this.#requestDeadline = this.#ctx.deadlines.now + this.#ctx.settings.bodyTimeout;
     const out = this.#attempts.connection?.out;
-    if (!this.#sent || out === undefined) {
-      this.#waiting.push(Buffer.from(buffer.subarray(start, end)));
-      return;
-    }
+    if (this.#sent && out !== undefined) this.#sendBody(out, buffer, start, end);
+    else this.#waiting.push(Buffer.from(buffer.subarray(start, end)));
+  }
+
+  #sendBody(out: Outbox, buffer: Buffer, start: number, end: number): void {
     if (this.#head?.chunked !== true) return out.range(buffer, start, end);
     out.text(chunkHeader(end - start));
     out.range(buffer, start, end);
@@ -133,7 +143,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
   }
 
   onRequestTrailers(lines: string): void {
-    this.#trailers = lines;
+    if (this.busy) this.#trailers = lines;
   }
 
   onRequestEnd(): void {
@@ -146,7 +156,11 @@ export class Exchange implements AttemptOwner, ResponseSink {
   flushRequest(): boolean {
     if (!this.busy) return true;
     const connection = this.#attempts.connection;
-    const writable = this.#sent && connection !== undefined ? connection.out.flush() : this.#waiting.length === 0;
+    // A request that is complete waits in memory, while the socket is read on: its client may go away.
+    const writable =
+      this.#sent && connection !== undefined
+        ? connection.out.flush()
+        : this.#waiting.length === 0 || this.#client.requestDone;
     this.#clientPaused = !writable;
     return writable;
   }
@@ -162,9 +176,10 @@ export class Exchange implements AttemptOwner, ResponseSink {
     const { connection } = this.#attempts;
     if (connection === undefined || this.#head === undefined) return;
     this.#sent = true;
+    this.#record.connected();
     this.#response.reset(this.#head.method);
     connection.out.text(this.#text);
-    for (const bytes of this.#waiting) this.onRequestBody(bytes, 0, bytes.length);
+    for (const bytes of this.#waiting) this.#sendBody(connection.out, bytes, 0, bytes.length);
     this.#waiting = [];
     if (this.#client.requestDone) this.#endRequest();
     // While the request is being parsed its body may follow in the same write.
@@ -178,7 +193,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
 
   onNoEndpoint(status: number, code: string): void {
     const refusal = noEndpoint(status, code);
-    this.refuse(refusal, code.startsWith('connect_') ? 'upstream' : 'internal');
+    this.refuse(refusal, refusal.source);
   }
 
   onUpstreamDrain(): void {
@@ -191,7 +206,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
   onUpstreamData(buffer: Buffer, length: number): boolean {
     this.#answered = true;
     const at = this.#response.execute(buffer, 0, length);
-    if (!this.busy) return true;
+    if (this.#fault !== undefined) return this.#refuseFaulty(this.#fault);
     const writable = this.#client.out.flush();
     if (this.#response.done) {
       // More than was asked for would be the answer to somebody else's request: such a connection is not used again.
@@ -211,29 +226,46 @@ export class Exchange implements AttemptOwner, ResponseSink {
       return;
     }
     this.#response.finish();
-    if (!this.busy) return;
+    if (this.#fault !== undefined) {
+      this.#refuseFaulty(this.#fault);
+      return;
+    }
     this.#client.out.flush();
     this.#finish(false);
   }
 
+  /** The response cannot be used, and its parser is in the middle of it. */
+  #refuseFaulty(fault: Refusal): true {
+    this.#response = new ResponseParser(this, this.#limits);
+    this.refuse(fault, 'upstream');
+    return true;
+  }
+
   onUpstreamClosed(): void {
-    if (this.#answered) this.#cutOff(REFUSALS.closedEarly);
+    if (this.#answered) this.refuse(REFUSALS.closedEarly, 'upstream');
     else this.#onUnanswered(this.#attempts.connection?.reused === true);
   }
 
   onInterim(head: ResponseHead): void {
-    if (++this.#interims > MAX_INTERIMS) return this.#cutOff(REFUSALS.badResponse);
+    if (++this.#interims > MAX_INTERIMS) {
+      this.#fault = REFUSALS.badResponse;
+      this.#response.detach();
+      return;
+    }
     if (this.#head?.minor === 1) this.#client.out.text(interimText(head));
   }
 
   onHead(head: ResponseHead): void {
     if (this.#head === undefined) return;
-    if (head.status === 101) return this.#cutOff(REFUSALS.badResponse);
+    if (head.status === 101) {
+      this.#fault = REFUSALS.badResponse;
+      return;
+    }
     this.#responded = true;
-    this.#record.settle(true);
-    // An early answer: the rest of the request will not be waited for.
-    if (!this.#client.requestDone) this.#keepAlive = false;
+    // An early answer: the rest of the request will not be waited for. A shutdown that has begun since: the last answer.
+    if (!this.#client.requestDone || this.#ctx.draining) this.#keepAlive = false;
     this.#keepAlive = this.#writer.head(head, this.#head, this.#keepAlive);
+    this.#record.answered(this.#writer.issued);
     this.#record.status = head.status;
     this.#responseDeadline = this.#ctx.deadlines.now + this.#ctx.settings.responseBodyTimeout;
   }
@@ -251,29 +283,23 @@ export class Exchange implements AttemptOwner, ResponseSink {
   }
 
   onError(error: Http1Error): void {
-    this.#response = new ResponseParser(this, this.#limits);
-    this.#cutOff({
-      ...REFUSALS.badResponse,
-      code: error.code,
-      message: `The backend sent a malformed response: ${error.reason}`,
-    });
+    const message = `The backend sent a malformed response: ${error.reason}`;
+    this.#fault = { ...REFUSALS.badResponse, code: error.code, message };
   }
 
   /** Ends the exchange with an answer of our own, or by cutting the connection when the response has begun. */
   refuse(refusal: Refusal, source: ErrorSource): void {
     if (!this.busy) return;
-    this.#attempts.connection?.destroy();
     this.#record.settle(this.#sent);
+    this.#attempts.cancel();
     this.#ctx.counters.error(source, refusal.status);
     if (this.#responded) {
       this.#end();
       this.#client.destroy();
       return;
     }
-    const keepAlive =
-      this.#keepAlive && source !== 'client'
-        ? this.#client.requestDone
-        : this.#keepAlive && this.#head?.hasBody === false;
+    const complete = this.#client.requestDone || this.#head?.hasBody === false;
+    const keepAlive = this.#keepAlive && complete && !this.#ctx.draining;
     this.#client.out.text(ownAnswer(this.#ctx, refusal, this.#head, this.#requestId, !keepAlive));
     this.#client.out.flush();
     this.#record.status = refusal.status;
@@ -317,14 +343,10 @@ export class Exchange implements AttemptOwner, ResponseSink {
   #onUnanswered(reused: boolean): void {
     const method = this.#head?.method ?? '';
     if (!reused || this.#bodySeen || this.#head?.hasBody === true || !IDEMPOTENT.has(method)) {
-      return this.#cutOff(REFUSALS.closedEarly);
+      return this.refuse(REFUSALS.closedEarly, 'upstream');
     }
     this.#sent = false;
     this.#attempts.again();
-  }
-
-  #cutOff(refusal: Refusal): void {
-    this.refuse(refusal, 'upstream');
   }
 
   /** The response is complete. `clean`: the connection held nothing else. */

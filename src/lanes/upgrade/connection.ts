@@ -68,6 +68,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   #lingerUntil = Infinity;
   #leaving = false;
   #headWritten = false;
+  #recorded = false;
 
   constructor(ctx: LaneContext, limits: HeadLimits, request: UpgradeRequest, forward: Forward) {
     this.#ctx = ctx;
@@ -99,7 +100,9 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     this.client.on('error', () => request.socket.destroy());
     ctx.deadlines.add(this);
     // Read from the start, or a client that goes away would not be noticed; once the read that brought the head is over.
-    setImmediate(() => this.client.read(0));
+    setImmediate(() => {
+      this.client.read(0);
+    });
   }
 
   start(): void {
@@ -121,6 +124,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   onUpstreamConnected(): void {
     const { connection } = this.#attempts;
     if (connection === undefined) return;
+    this.#record.connected();
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.responseTimeout;
     const endpoint = new SocketStream(connection.socket, (chunk) => {
       if (this.#upgradedSlot >= 0) this.#toEndpoint.push(chunk);
@@ -130,12 +134,22 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     const { address, port } = connection.endpoint;
     const message = handshakeMessage(this.#request.head, this.#text, this.client);
     this.#forward(message, { target: { protocol: 'http:', host: address, port }, agent: new ConnectedAgent(endpoint) });
-    // The proxy's own handler would answer with headers that it did not check.
-    this.#outgoing?.removeAllListeners('response');
-    this.#outgoing?.on('response', (response: IncomingMessage) => {
+    if (this.#outgoing !== undefined) this.#takeAnswers(this.#outgoing);
+    connection.socket.resume();
+  }
+
+  /** The proxy's own handlers would answer with headers that nobody has checked: ours stand in front of them. */
+  #takeAnswers(outgoing: ClientRequest): void {
+    const switchOver = outgoing.listeners('upgrade');
+    outgoing.removeAllListeners('upgrade');
+    outgoing.on('upgrade', (response: IncomingMessage, ...rest: unknown[]) => {
+      if (!this.#onSwitching(response)) return;
+      for (const listener of switchOver) Reflect.apply(listener, outgoing, [response, ...rest]);
+    });
+    outgoing.removeAllListeners('response');
+    outgoing.on('response', (response: IncomingMessage) => {
       this.#onResponse(response);
     });
-    connection.socket.resume();
   }
 
   onUpstreamDialFailed(failure: DialFailure): void {
@@ -143,7 +157,8 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   }
 
   onNoEndpoint(status: number, code: string): void {
-    this.#refuse(noEndpoint(status, code), code.startsWith('connect_') ? 'upstream' : 'internal');
+    const refusal = noEndpoint(status, code);
+    this.#refuse(refusal, refusal.source);
   }
 
   onUpstreamData(buffer: Buffer, length: number): boolean {
@@ -168,9 +183,6 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     this.#outgoing = outgoing;
     // The client's own bytes: the proxy would have joined and cleaned the path.
     outgoing.path = this.#request.head.target;
-    outgoing.on('upgrade', (response: IncomingMessage) => {
-      this.#onSwitching(response);
-    });
   }
 
   onProxyError(): void {
@@ -182,18 +194,26 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     else if (!this.#answered && now >= this.#deadline) {
       this.#ctx.counters.limit('response_timeout');
       this.#refuse(REFUSALS.responseTimeout, 'upstream');
+    } else if (this.#answered && now >= this.#deadline) {
+      this.#ctx.counters.limit('response_body_timeout');
+      this.#request.socket.destroy();
     } else if (this.#upgradedSlot >= 0 && (this.#leaving || this.#drainOver(now))) this.goAway();
   }
 
   /** Ends the connection between two frames with 1001, so that the client reconnects; before the 101 it is just closed. */
   goAway(): void {
+    // A peer that stalls within a frame or does not read shall not hold the connection for ever.
+    if (!this.#leaving) this.#lingerUntil = Math.min(this.#lingerUntil, this.#ctx.deadlines.exact() + LINGER_MS);
     this.#leaving = true;
     if (this.#upgradedSlot < 0) {
       this.#request.socket.destroy();
       return;
     }
-    if (!this.#toClient.atBoundary || this.client.writableEnded) return;
-    if (this.#toEndpoint.atBoundary) this.#endpoint?.end(GOING_AWAY_MASKED);
+    // What still waits in the stream has not passed the tracker yet.
+    if (!this.#toClient.atBoundary || this.client.writableLength > 0 || this.client.writableEnded) return;
+    this.client.unpipe();
+    this.#endpoint?.unpipe();
+    if (this.#toEndpoint.atBoundary && this.#endpoint?.writableLength === 0) this.#endpoint.end(GOING_AWAY_MASKED);
     else this.#endpoint?.end();
     this.client.end(GOING_AWAY);
   }
@@ -206,8 +226,9 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     return endpoint?.state === DRAINING && now - endpoint.since >= limit;
   }
 
-  #onSwitching(response: IncomingMessage): void {
-    if (this.#answered) return;
+  /** Puts our headers into the 101; false = it is none that may pass, and the client has been told. */
+  #onSwitching(response: IncomingMessage): boolean {
+    if (this.#answered) return false;
     const { affinity, decision, pool } = this.#plan;
     const facts = { status: 101, cacheable: false };
     const issued =
@@ -220,17 +241,18 @@ export class UpgradedConnection implements AttemptOwner, Timed {
       server: this.#ctx.settings.serverHeader,
     });
     if (headers === undefined) {
-      this.#outgoing?.removeAllListeners('upgrade');
-      return this.#refuse(REFUSALS.badResponse, 'upstream');
+      this.#refuse(REFUSALS.badResponse, 'upstream');
+      return false;
     }
     response.headers = headers;
     this.#answered = true;
     this.#deadline = Infinity;
-    this.#record.settle(true);
+    this.#record.answered(issued?.setCookie !== undefined);
     this.#record.status = 101;
-    this.#record.end(0);
+    this.#endRecord(0);
     this.#upgradedSlot = this.#plan.endpoint?.slot ?? -1;
     this.#ctx.counters.gauge(this.#upgradedSlot, 'upgraded', 1);
+    return true;
   }
 
   /** The endpoint refuses the handshake: a plain answer, written as the raw lane would. */
@@ -241,12 +263,14 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     // A 101 that does not say to what it switches is no answer at all.
     if (fault !== undefined || head.status < 200) return this.#refuse(REFUSALS.badResponse, 'upstream');
     this.#answered = true;
-    this.#deadline = Infinity;
-    this.#record.settle(true);
+    this.#waitForBody();
     this.#record.status = head.status;
     const writer = new ResponseWriter(this.#ctx, this.#plan, this.#out);
     writer.head(head, this.#request.head, false);
+    this.#record.answered(writer.issued);
+    this.#out.flush();
     response.on('data', (chunk: Buffer) => {
+      this.#waitForBody();
       writer.body(chunk, 0, chunk.length);
       if (this.#out.flush()) return;
       response.pause();
@@ -257,6 +281,10 @@ export class UpgradedConnection implements AttemptOwner, Timed {
       this.#closeAfterAnswer();
     });
     response.on('error', () => this.#request.socket.destroy());
+  }
+
+  #waitForBody(): void {
+    this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.responseBodyTimeout;
   }
 
   #refuse(refusal: Refusal, source: ErrorSource): void {
@@ -271,11 +299,16 @@ export class UpgradedConnection implements AttemptOwner, Timed {
 
   #closeAfterAnswer(): void {
     this.#out.flush();
-    this.#record.end(this.#out.bytes);
+    this.#endRecord(this.#out.bytes);
     this.#attempts.cancel();
     this.#request.socket.end();
     this.#request.socket.resume();
     this.#deadline = Infinity;
+  }
+
+  #endRecord(bytesOut: number): void {
+    if (!this.#recorded) this.#record.end(bytesOut);
+    this.#recorded = true;
   }
 
   /** The first chunk is the 101 itself; frames follow. */
@@ -292,8 +325,8 @@ export class UpgradedConnection implements AttemptOwner, Timed {
       this.#record.settle(this.#endpoint !== undefined);
       this.#record.status = 499;
       this.#ctx.counters.error('client', 499);
-      this.#record.end(0);
     }
+    this.#endRecord(this.#out.bytes);
     if (this.#upgradedSlot >= 0) this.#ctx.counters.gauge(this.#upgradedSlot, 'upgraded', -1);
     this.#upgradedSlot = -1;
     this.#attempts.cancel();

@@ -52,7 +52,8 @@ export function handshakeFault(head: RequestHead): Refusal | undefined {
 export function handshakeMessage(head: RequestHead, text: string, stream: SocketStream): IncomingMessage {
   const message = new IncomingMessage(stream as unknown as Socket);
   message.method = head.method;
-  message.url = head.target;
+  // The proxy would parse it and throw at what `URL` refuses; the real target is set on the outgoing request.
+  message.url = '/';
   message.httpVersion = '1.1';
   message.httpVersionMajor = message.httpVersionMinor = 1;
   message.headers = { ...headersOf(text), connection: 'Upgrade', upgrade: 'websocket' };

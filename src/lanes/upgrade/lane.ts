@@ -30,9 +30,14 @@ export class UpgradeLane {
     const connection = new UpgradedConnection(this.#ctx, this.#limits, request, (message, options) => {
       this.#byMessage.set(message, connection);
       const socket = connection.client as unknown as Socket;
-      this.#proxy.ws(message, socket, request.first, options, () => {
+      try {
+        this.#proxy.ws(message, socket, request.first, options, () => {
+          connection.onProxyError();
+        });
+      } catch {
+        // Nothing that a client sends may stop the worker, whatever the library makes of it.
         connection.onProxyError();
-      });
+      }
     });
     this.connections.add(connection);
     request.socket.once('close', () => this.connections.delete(connection));

@@ -1,14 +1,13 @@
 /** The demo as a user runs it: a session keeps its pod, a drained pod keeps its sessions, a lost one loses them. */
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { Cli, ROOT } from './run-cli.ts';
+import { copyExamples } from '../../support/examples.ts';
+import { Cli } from './run-cli.ts';
 
 let dir: string;
 let manifests: string;
@@ -17,32 +16,12 @@ const running: Cli[] = [];
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'holdfast-demo-'));
   manifests = join(dir, 'manifests');
-  cpSync(join(ROOT, 'manifests', 'examples'), manifests, { recursive: true });
-  await useFreePorts();
+  await copyExamples(manifests);
 });
 afterEach(async () => {
   for (const cli of running.splice(0)) await cli.kill();
 });
 afterAll(() => rmSync(dir, { recursive: true }));
-
-/** The fixed ports of the examples may be taken by a demo that somebody has running. */
-async function useFreePorts(): Promise<void> {
-  const taken = [];
-  for (const file of readdirSync(manifests)) {
-    let text = readFileSync(join(manifests, file), 'utf8');
-    for (const [fixed] of text.matchAll(/\b180\d\d\b/g)) {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      taken.push(server);
-      text = text.replace(fixed, String((server.address() as AddressInfo).port));
-    }
-    writeFileSync(join(manifests, file), text);
-  }
-  for (const server of taken) {
-    server.close();
-    await once(server, 'close');
-  }
-}
 
 async function startDemo(): Promise<{ cli: Cli; port: number; admin: string }> {
   const args = ['--http-port', '0', '--admin-address', '127.0.0.1:0', '--manifests', manifests, '--workers', '1'];

@@ -21,6 +21,7 @@ function setUp(perEndpoint: MetricsSource['perEndpoint'] = 'auto', pools: PoolDa
     problems: () => new Map([['StickyPolicy', 1]]),
     compileSeconds: () => 0.25,
     lastSuccess: () => 5000,
+    logLinesDropped: () => 7,
   });
   return {
     counted,
@@ -48,6 +49,7 @@ test('counters are summed over the workers, under their labels', async () => {
   expect(text).toContain('holdfast_http_errors_total{source="upstream",code="502"} 4');
   expect(text).toContain('holdfast_worker_restarts_total{worker="1"} 3');
   expect(text).toContain('holdfast_config_objects{kind="Ingress"} 2');
+  expect(text).toContain('holdfast_log_lines_dropped_total 7');
   expect(text).toContain('holdfast_config_last_success_timestamp_seconds 5');
 });
 
