@@ -17,6 +17,7 @@ import { Forwarding } from '../forwarding.ts';
 import { refusedRecord } from '../record.ts';
 import type { UpgradeRequest } from '../upgrade-request.ts';
 import { Exchange } from './exchange.ts';
+import type { ExchangeClient } from './exchange.ts';
 
 /** Bytes of following requests that may wait while one is answered; then reading pauses. */
 const HELD_LIMIT = 64 * 1024;
@@ -34,7 +35,7 @@ export interface Http1Lane {
   readonly connections: Set<ClientConnection>;
 }
 
-export class ClientConnection implements RequestSink, Timed {
+export class ClientConnection implements RequestSink, ExchangeClient, Timed {
   readonly socket: Socket;
   readonly out: Outbox;
   readonly forwarding: Forwarding;
@@ -129,10 +130,6 @@ export class ClientConnection implements RequestSink, Timed {
     else if (this.parsing) return;
     else if (this.#parser.done) this.#continue();
     else this.close();
-  }
-
-  pause(): void {
-    this.socket.pause();
   }
 
   resume(): void {

@@ -17,9 +17,9 @@ import type { AttemptOwner } from '../attempts.ts';
 import type { Outbox } from '../../io/outbox.ts';
 import type { LaneContext } from '../context.ts';
 import { requestIdOf } from '../forwarding.ts';
+import type { Forwarding } from '../forwarding.ts';
 import { Plan } from '../plan.ts';
 import { Record } from '../record.ts';
-import type { ClientConnection } from './client.ts';
 import { ResponseWriter } from '../response-writer.ts';
 
 /** Methods that may be sent a second time (RFC 9110 section 9.2.2). */
@@ -28,13 +28,30 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 /** A backend that sends more 1xx than this never comes to the point. */
 const MAX_INTERIMS = 32;
 
+/** The client's connection, as far as an exchange uses it. */
+export interface ExchangeClient {
+  readonly out: Outbox;
+  readonly forwarding: Forwarding;
+  /** Requests begun on the connection. */
+  readonly requests: number;
+  /** The current request is complete. */
+  readonly requestDone: boolean;
+  /** Within its parser: what is read may bring more of the request at once. */
+  readonly parsing: boolean;
+  resume(): void;
+  /** Cuts the connection in the middle of a response. */
+  destroy(): void;
+  /** The exchange is over. `keepAlive`: another request may follow. */
+  exchangeDone(keepAlive: boolean): void;
+}
+
 /** One per client connection, reused for its requests. */
 export class Exchange implements AttemptOwner, ResponseSink {
   /** A request is under way. */
   busy = false;
   readonly #ctx: LaneContext;
   readonly #limits: HeadLimits;
-  readonly #client: ClientConnection;
+  readonly #client: ExchangeClient;
   readonly #plan: Plan;
   readonly #attempts: Attempts;
   readonly #record: Record;
@@ -66,7 +83,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
   #requestDeadline = Infinity;
   #responseDeadline = Infinity;
 
-  constructor(ctx: LaneContext, limits: HeadLimits, client: ClientConnection) {
+  constructor(ctx: LaneContext, limits: HeadLimits, client: ExchangeClient) {
     this.#ctx = ctx;
     this.#limits = limits;
     this.#client = client;
