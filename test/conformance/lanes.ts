@@ -1,0 +1,158 @@
+/**
+ * The lanes as the conformance cases see them: a small interface that every lane registers with. What a lane cannot do is
+ * read from the table that the dispatcher reads, so that no case is skipped without a reason that stands there.
+ */
+import { CANNOT, LANES } from '../../src/lanes/capabilities.ts';
+import type { Incapability, LaneName } from '../../src/lanes/capabilities.ts';
+import { acceptWebSocket, RawClient, webSocketKey } from '../support/wire.ts';
+import type { BackendExchange, Headers, Message } from '../support/wire.ts';
+
+export type Capability = Incapability['cannot'];
+
+/** A request as every lane can say it. */
+export interface Question {
+  /** Default: GET. */
+  readonly method?: string;
+  /** Default: `/`. */
+  readonly target?: string;
+  readonly host: string;
+  readonly headers?: Headers;
+  /** latin1; framed by its length unless `trailers` or `chunks` ask for more. */
+  readonly body?: string;
+  /** The body in parts, of unknown length. */
+  readonly chunks?: readonly string[];
+  readonly trailers?: Headers;
+  /** HTTP/1.0 instead of 1.1. */
+  readonly http10?: boolean;
+}
+
+export interface Answer extends Message {
+  readonly status: number;
+  readonly body: string;
+  readonly trailers: Headers;
+  readonly interim: readonly Message[];
+}
+
+/** One connection of a client. */
+export interface LaneClient {
+  ask(question: Question): void;
+  /** The answer to the next question not answered yet. */
+  answer(): Promise<Answer>;
+  /** Vanishes. */
+  reset(): void;
+  /** Waits until the connection is closed by the other side. */
+  closed(): Promise<'end' | 'reset'>;
+}
+
+export interface Lane {
+  readonly name: LaneName;
+  /** Status of the answer of a backend that takes the request. */
+  readonly success: number;
+  /** @param from a loopback address to come from */
+  connect(port: number, from?: string): Promise<LaneClient>;
+  /** The backend takes the request; `lines` are header lines, each ending in CR LF. */
+  accept(exchange: BackendExchange, lines?: string): void;
+  /** For lanes whose bytes are HTTP/1.x messages one after another: a connection as bytes. */
+  readonly wire?: (port: number, from?: string) => Promise<RawClient>;
+}
+
+/** HTTP/1.x on a connection of bytes. */
+class Http1Client implements LaneClient {
+  readonly wire: RawClient;
+  readonly #asked: string[] = [];
+
+  constructor(wire: RawClient) {
+    this.wire = wire;
+  }
+
+  ask(question: Question): void {
+    this.#asked.push(question.method ?? 'GET');
+    this.wire.send(requestBytes(question));
+  }
+
+  async answer(): Promise<Answer> {
+    return await this.wire.response(this.#asked.shift());
+  }
+
+  reset(): void {
+    this.wire.reset();
+  }
+
+  async closed(): Promise<'end' | 'reset'> {
+    return await this.wire.closed();
+  }
+}
+
+const HANDSHAKE: Headers = [
+  ['Connection', 'Upgrade'],
+  ['Upgrade', 'websocket'],
+  ['Sec-WebSocket-Version', '13'],
+];
+
+/** The question as a WebSocket handshake. */
+class UpgradeClient extends Http1Client {
+  override ask(question: Question): void {
+    const headers: Headers = [...HANDSHAKE, ['Sec-WebSocket-Key', webSocketKey()], ...(question.headers ?? [])];
+    super.ask({ ...question, headers });
+  }
+}
+
+async function rawClient(port: number, from?: string): Promise<RawClient> {
+  return await RawClient.connect(port, from === undefined ? {} : { from });
+}
+
+/** Every lane of the table, by name: one without an entry here does not compile. */
+const DRIVERS: { readonly [Name in LaneName]: Lane & { readonly name: Name } } = {
+  http1: {
+    name: 'http1',
+    success: 200,
+    connect: async (port, from) => new Http1Client(await rawClient(port, from)),
+    wire: rawClient,
+    accept: (exchange, lines = '') => {
+      exchange.answer(200, lines, 'ok');
+    },
+  },
+  upgrade: {
+    name: 'upgrade',
+    success: 101,
+    connect: async (port, from) => new UpgradeClient(await rawClient(port, from)),
+    accept: (exchange, lines = '') => {
+      acceptWebSocket(exchange, lines);
+    },
+  },
+};
+
+export const ALL_LANES: readonly Lane[] = LANES.map((name) => DRIVERS[name]);
+
+/** Why a lane cannot do one of these; undefined = it can do them all. */
+export function reasonToSkip(lane: Lane, needs: readonly Capability[]): string | undefined {
+  return CANNOT.find((entry) => entry.lane === lane.name && needs.includes(entry.cannot))?.because;
+}
+
+export interface WireLane {
+  readonly name: LaneName;
+  readonly connect: (port: number, from?: string) => Promise<RawClient>;
+}
+
+/** Lanes that read HTTP/1.x messages one after another: the cases about syntax and framing are theirs. */
+export const WIRE_LANES: readonly WireLane[] = ALL_LANES.filter(
+  (lane) => reasonToSkip(lane, ['http10', 'pipelining']) === undefined,
+).map(({ name, wire }) => {
+  if (wire === undefined) throw new Error(`lane ${name} speaks HTTP/1.x and gives no connection of bytes`);
+  return { name, connect: wire };
+});
+
+/** A request in HTTP/1.x. */
+export function requestBytes(question: Question): string {
+  const { method = 'GET', target = '/', host, headers = [], body, chunks, trailers, http10 } = question;
+  let text = `${method} ${target} HTTP/1.${http10 === true ? 0 : 1}\r\nHost: ${host}\r\n`;
+  for (const [name, value] of headers) text += `${name}: ${value}\r\n`;
+  if (chunks === undefined && trailers === undefined) {
+    return body === undefined ? `${text}\r\n` : `${text}Content-Length: ${body.length}\r\n\r\n${body}`;
+  }
+  text += 'Transfer-Encoding: chunked\r\n\r\n';
+  for (const part of chunks ?? [body ?? '']) text += part === '' ? '' : `${part.length.toString(16)}\r\n${part}\r\n`;
+  text += '0\r\n';
+  for (const [name, value] of trailers ?? []) text += `${name}: ${value}\r\n`;
+  return `${text}\r\n`;
+}
