@@ -34,10 +34,11 @@ function meta(name: string, i: number, annotations: Record<string, string> = {})
 
 function makeIngress(i: number): Ingress {
   const annotations = i % 3 === 0 ? { 'holdfast.dev/affinity': 'cookie', 'holdfast.dev/idle-timeout': '30m' } : {};
-  const paths = ['/', '/api', '/cart'].map((path) => ({
+  const paths = ['/', '/api', '/cart'].map((path, index) => ({
     path,
     pathType: 'Prefix' as const,
     backend: { service: `s${i}`, port: 80 },
+    index,
   }));
   return {
     kind: 'Ingress',
@@ -46,7 +47,7 @@ function makeIngress(i: number): Ingress {
     defaultBackend: undefined,
     hasDefaultBackend: false,
     hasRules: true,
-    rules: [{ host: `h${i}.example`, paths }],
+    rules: [{ host: `h${i}.example`, paths, index: 0 }],
     tls: [],
   };
 }
@@ -57,6 +58,7 @@ function makeService(i: number): Service {
     type: 'ClusterIP',
     externalName: undefined,
     publishNotReadyAddresses: false,
+    clientIPAffinity: false,
     ipFamilies: ['IPv4'],
   } as const;
   return { kind: 'Service', meta: meta(`s${i}`, i), ports, ...shape };
@@ -70,8 +72,9 @@ function makeSlice(i: number): EndpointSlice {
     serving: true,
     terminating: false,
     targetRef: { kind: 'Pod', namespace, name: `s${i}-${pod}`, uid: `pod-${i}-${pod}` },
+    index: pod,
   }));
-  const ports = [{ name: 'http', port: 8080, protocol: 'TCP' }];
+  const ports = [{ name: 'http', port: 8080, protocol: 'TCP', index: 0 }];
   return { kind: 'EndpointSlice', meta: meta(`s${i}-x`, i), service: `s${i}`, addressType: 'IPv4', ports, endpoints };
 }
 
