@@ -44,6 +44,7 @@ export function buildAffinity(policy: CompiledPolicy, affinity: CompiledAffinity
     ...policy.rules.flatMap(({ key }) =>
       key.kind === 'cookie' && key.mode === 'Hash' && key.hideFromBackend ? [key.name] : [],
     ),
+    ...affinity.siblingCookies,
   ];
   return {
     policy,

@@ -3,7 +3,7 @@
 export const OUTCOMES = ['new', 'kept', 'moved', 'rejected', 'stateless'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
-/** sessions.md, "Every decision is counted"; reasons of capabilities that do not exist yet are not listed. */
+/** Why; only reasons of capabilities that exist are listed. */
 export const REASONS = [
   '-',
   'no_token',

@@ -98,6 +98,8 @@ export interface CompiledAffinity {
   readonly groupPools: readonly PoolKey[];
   /** Per rule of the policy, in order; undefined for rules that are not token cookies. */
   readonly cookieNames: readonly (CookieNames | undefined)[];
+  /** Token cookies of the policy's (or group's) other Services that backends shall not see either: a token is as good as the session. */
+  readonly siblingCookies: readonly string[];
 }
 
 export interface CookieNames {
@@ -105,6 +107,11 @@ export interface CookieNames {
   readonly issue: string;
   /** All spellings read, `issue` first. */
   readonly read: readonly string[];
+  /**
+   * Names that the cookie had before its policy was edited, latest first: tokens are still found there, but the cookies
+   * are no longer ours to hide or to overwrite.
+   */
+  readonly former?: readonly string[];
   /** Name for a Service of a group that makes its own choice (`NAME-xxxxxxxx` of ownScope); undefined without a group. */
   readonly own: string | undefined;
 }

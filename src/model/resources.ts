@@ -1,6 +1,7 @@
 /** Kubernetes objects as Holdfast sees them: projected to the fields it uses, immutable, free of client-library types. */
+import type { FieldLines } from './lines.ts';
 import type { Location } from './problem.ts';
-import type { StickyPolicySpec } from './sticky-policy.ts';
+import type { StickyPolicySpec, TargetRef } from './sticky-policy.ts';
 
 export interface Meta {
   readonly namespace: string;
@@ -13,6 +14,8 @@ export interface Meta {
   readonly labels: Readonly<Record<string, string>>;
   /** Set for objects read from files. */
   readonly location?: Location;
+  /** Beside `location`: where the fields stand. */
+  readonly lines?: FieldLines;
 }
 
 export interface ServiceBackend {
@@ -30,12 +33,16 @@ export interface IngressPath {
   readonly path: string;
   readonly pathType: PathType;
   readonly backend: BackendRef;
+  /** Position among the rule's paths as written: those that cannot be read are left out here. */
+  readonly index: number;
 }
 
 export interface IngressRule {
   /** As written; empty = the rule has no host. */
   readonly host: string;
   readonly paths: readonly IngressPath[];
+  /** Position among the Ingress's rules as written: those that cannot be read are left out here. */
+  readonly index: number;
 }
 
 export interface Ingress {
@@ -71,6 +78,8 @@ export interface Service {
   readonly externalName: string | undefined;
   readonly publishNotReadyAddresses: boolean;
   readonly ports: readonly ServicePort[];
+  /** True = `sessionAffinity: ClientIP`, which is not applied. */
+  readonly clientIPAffinity: boolean;
   readonly ipFamilies: readonly ('IPv4' | 'IPv6')[];
 }
 
@@ -82,6 +91,16 @@ export interface SliceEndpoint {
   readonly terminating: boolean | undefined;
   readonly targetRef:
     { readonly kind: string; readonly namespace: string; readonly name: string; readonly uid: string } | undefined;
+  /** Position among the slice's endpoints as written: those that cannot be read are left out here. */
+  readonly index: number;
+}
+
+export interface SlicePort {
+  readonly name: string;
+  readonly port: number | undefined;
+  readonly protocol: string;
+  /** Position among the slice's ports as written. */
+  readonly index: number;
 }
 
 export interface EndpointSlice {
@@ -90,7 +109,7 @@ export interface EndpointSlice {
   /** Name of the owning Service (label `kubernetes.io/service-name`); empty = none, the slice is ignored. */
   readonly service: string;
   readonly addressType: 'IPv4' | 'IPv6' | 'FQDN';
-  readonly ports: readonly { readonly name: string; readonly port: number | undefined; readonly protocol: string }[];
+  readonly ports: readonly SlicePort[];
   readonly endpoints: readonly SliceEndpoint[];
 }
 
@@ -108,7 +127,16 @@ export interface StickyPolicy {
   readonly spec: StickyPolicySpec;
 }
 
-export type Resource = Ingress | IngressClass | Service | EndpointSlice | Secret | StickyPolicy;
+/** A StickyPolicy that cannot be accepted: what it targets stays without stickiness instead of falling to another policy. */
+export interface RefusedPolicy {
+  readonly kind: 'StickyPolicy';
+  readonly meta: Meta;
+  readonly refused: true;
+  /** Those that could be read. */
+  readonly targetRefs: readonly TargetRef[];
+}
+
+export type Resource = Ingress | IngressClass | Service | EndpointSlice | Secret | StickyPolicy | RefusedPolicy;
 export type ResourceKind = Resource['kind'];
 
 export const RESOURCE_KINDS = [

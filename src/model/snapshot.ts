@@ -1,7 +1,16 @@
 /** The immutable view of all watched objects that the compiler reads, and the sink that sources feed. */
 import type { ObjectKey, ObjectRef } from './ids.ts';
 import type { Problem } from './problem.ts';
-import type { EndpointSlice, Ingress, IngressClass, Resource, Secret, Service, StickyPolicy } from './resources.ts';
+import type {
+  EndpointSlice,
+  Ingress,
+  IngressClass,
+  RefusedPolicy,
+  Resource,
+  Secret,
+  Service,
+  StickyPolicy,
+} from './resources.ts';
 
 export interface Snapshot {
   readonly ingresses: ReadonlyMap<ObjectKey, Ingress>;
@@ -9,11 +18,13 @@ export interface Snapshot {
   readonly services: ReadonlyMap<ObjectKey, Service>;
   readonly secrets: ReadonlyMap<ObjectKey, Secret>;
   readonly policies: ReadonlyMap<ObjectKey, StickyPolicy>;
+  /** Refused policies that have no accepted generation. */
+  readonly refusedPolicies: ReadonlyMap<ObjectKey, RefusedPolicy>;
   /** Slices by the key of their Service, then by their own name. */
   readonly slicesByService: ReadonlyMap<ObjectKey, ReadonlyMap<string, EndpointSlice>>;
 }
 
-/** What a source tells the store. Sources project raw objects first; a refused object comes as `problems` without `resource`. */
+/** What a source tells the store. Sources project raw objects first; a refused object comes as `problems` without `resource`, a refused StickyPolicy as a RefusedPolicy. */
 export type SourceEvent =
   | {
       readonly type: 'apply';

@@ -135,7 +135,7 @@ describe('samplePods', () => {
       meta,
       service,
       addressType: 'IPv4',
-      ports: [{ name: 'http', port, protocol: 'TCP' }],
+      ports: [{ name: 'http', port, protocol: 'TCP', index: 0 }],
       endpoints: [
         {
           addresses: [address],
@@ -143,6 +143,7 @@ describe('samplePods', () => {
           serving: undefined,
           terminating: undefined,
           targetRef: { kind: 'Pod', namespace: 'shop', name: 'web-0', uid: 'u' },
+          index: 0,
         },
       ],
     };

@@ -7,15 +7,6 @@ import { RequestParser } from '../../../src/http1/request-parser.ts';
 import type { ResponseHead } from '../../../src/http1/response-head.ts';
 import { ResponseParser } from '../../../src/http1/response-parser.ts';
 
-export interface Message<Head> {
-  /** A copy of the head's state at the time of `onHead`. */
-  head: string;
-  live: Head;
-  body: string;
-  trailers: string;
-  ended: boolean;
-}
-
 class Log {
   readonly events: string[] = [];
   private body = false;
@@ -35,7 +26,7 @@ class Log {
 }
 
 /** All that is to be known of a head, as text. */
-export function snapshot(head: RequestHead | ResponseHead): string {
+function snapshot(head: RequestHead | ResponseHead): string {
   const plain: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(head)) if (key !== 'marks' && key !== 'cookies') plain[key] = value;
   return JSON.stringify({ ...plain, marks: head.marks.cells.slice(0, head.marks.size) });

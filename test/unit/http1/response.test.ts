@@ -127,6 +127,26 @@ describe('responseText', () => {
     expect(delivered(['Content-Length: 0'], { connection: 'close' }).at(-1)).toBe('Connection: close');
   });
 
+  test.each([
+    [['Cache-Control: public, max-age=60'], ['Cache-Control: max-age=60, private']],
+    [['cache-control:PUBLIC , S-MaxAge = 5,no-transform'], ['Cache-Control: no-transform, private']],
+    [
+      ['Cache-Control: public', 'X: 1', 'Cache-Control: max-age=60'],
+      ['Cache-Control: max-age=60, private', 'X: 1'],
+    ],
+    [['Cache-Control: private="a, public", public'], ['Cache-Control: private="a, public", private']],
+    [['Cache-Control: x="a\\", public", private'], ['Cache-Control: x="a\\", public", private']],
+    [['Cache-Control: x="a\\'], ['Cache-Control: x="a\\, private']],
+    [['Cache-Control:'], ['Cache-Control: private']],
+    [['X-Cache-Control: public'], ['X-Cache-Control: public', 'Cache-Control: private']],
+  ])('T56 %j is marked private in one line', (lines, expected) => {
+    const around = ['Content-Length: 0', 'x-ODD:\tpublic '];
+    const text = delivered([around[0] ?? '', ...lines, around[1] ?? ''], { cacheControl: 'private' });
+    const last = expected.length > lines.length ? expected.slice(lines.length) : [];
+    const inPlace = expected.slice(0, expected.length - last.length);
+    expect(text).toEqual(['HTTP/1.1 200 OK', around[0], ...inPlace, around[1], ...last]);
+  });
+
   test("T19 T20 the backend's cookie of our name goes, the others stay as they are", () => {
     const lines = [
       'Set-Cookie: a=1; Path=/',
