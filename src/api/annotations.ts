@@ -26,21 +26,27 @@ export interface AnnotationsRead {
   readonly closes: boolean;
 }
 
+export interface AnnotationOptions {
+  /** Restrictions that cannot be honoured are reported and do not close the Ingress. */
+  readonly allowUnsupportedAnnotations?: boolean;
+}
+
 const BY_NAME: ReadonlyMap<string, SettingName> = new Map(
   SETTING_NAMES.map((setting) => [PREFIX + ANNOTATIONS[setting].name, setting]),
 );
 const VALID_NAMES = [...BY_NAME.keys()];
 
 /** A malformed value is a Problem and its default holds; so are unknown names of ours and those that would have no effect. */
-export function readAnnotations(meta: Meta, ref: ObjectRef): AnnotationsRead {
-  const report = new Report(ref, meta.location);
+export function readAnnotations(meta: Meta, ref: ObjectRef, options: AnnotationOptions = {}): AnnotationsRead {
+  const report = new Report(ref, meta.location, meta.lines);
+  const open = options.allowUnsupportedAnnotations ?? false;
   const settings: AnnotationSettings = {};
   let closes = false;
   for (const [name, value] of Object.entries(meta.annotations)) {
     if (!name.startsWith(PREFIX) && !name.startsWith(NGINX_PREFIX)) continue;
     const setting = BY_NAME.get(name);
     if (setting !== undefined) readSetting(settings, setting, value, report);
-    else if (isForeign(name)) closes = reportForeign(name, value, fieldOf(name), report) || closes;
+    else if (isForeign(name)) closes = reportForeign(name, value, fieldOf(name), report, open) || closes;
     else reportUnknown(name, report);
   }
   dropIneffective(settings, report);

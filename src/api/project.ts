@@ -1,5 +1,6 @@
 /** Turns raw Kubernetes objects (parsed YAML or JSON, as yet untrusted) into the model, with a Problem for every bad field. */
 import type { ObjectRef } from '../model/ids.ts';
+import type { FieldLines } from '../model/lines.ts';
 import type { Location, Problem } from '../model/problem.ts';
 import type { Resource, ResourceKind } from '../model/resources.ts';
 import { isRecord, Report, type ObjectFields, objectFields } from './project/fields.ts';
@@ -14,7 +15,7 @@ import type { Projector } from './project/projector.ts';
 
 export interface Projection {
   readonly ref: ObjectRef;
-  /** undefined = the object is refused as a whole; `problems` says why. */
+  /** undefined = the object is refused as a whole; `problems` says why. A StickyPolicy that can be told by its name is a RefusedPolicy then. */
   readonly resource: Resource | undefined;
   readonly problems: readonly Problem[];
 }
@@ -42,9 +43,9 @@ function isForeignGroup(apiVersion: string, known: KnownKind): boolean {
 
 /**
  * Projects one object of any kind. undefined = a kind that is not watched (a Deployment, say), which is no problem.
- * Never throws, whatever `raw` is; one bad part of an object leaves the rest of it in place where that makes sense.
+ * `lines` says where the fields stand in the file of `location`. Never throws, whatever `raw` is; one bad part of an object leaves the rest of it in place where that makes sense.
  */
-export function project(raw: unknown, location?: Location): Projection | undefined {
+export function project(raw: unknown, location?: Location, lines?: FieldLines): Projection | undefined {
   if (!isRecord(raw)) return refuseShape(raw, location);
   const kind = raw['kind'];
   if (typeof kind !== 'string' || kind === '') return refuseShape(raw, location);
@@ -53,13 +54,16 @@ export function project(raw: unknown, location?: Location): Projection | undefin
   const apiVersion = raw['apiVersion'];
   if (typeof apiVersion === 'string' && isForeignGroup(apiVersion, known)) return undefined;
 
-  const report = new Report(refOf(raw, kind), location);
+  const report = new Report(refOf(raw, kind), location, lines);
   if (apiVersion !== known.apiVersion) {
-    report.error('apiVersion', `${saidVersion(apiVersion)}; write \`apiVersion: ${known.apiVersion}\` for a ${kind}`);
+    report.error(
+      'apiVersion',
+      `${saidVersion(apiVersion)}; write \`apiVersion: ${known.apiVersion}\` for ${/^[AEIOU]/.test(kind) ? 'an' : 'a'} ${kind}`,
+    );
     return { ref: report.ref, resource: undefined, problems: report.problems };
   }
   const object: ObjectFields = objectFields(raw, '', report);
-  const meta = readMeta(object, kind as ResourceKind, report, location);
+  const meta = readMeta(object, kind as ResourceKind, report, location, lines);
   const resource = meta === undefined ? undefined : known.project(object, meta, report);
   return { ref: report.ref, resource, problems: report.problems };
 }

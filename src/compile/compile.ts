@@ -1,5 +1,5 @@
 /** Compiles a snapshot into the routing table: pure, and the same whatever order the snapshot's maps have. */
-import type { PoolKey } from '../model/ids.ts';
+import type { ObjectKey, PoolKey } from '../model/ids.ts';
 import type { Ingress } from '../model/resources.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Snapshot } from '../model/snapshot.ts';
@@ -26,7 +26,7 @@ export interface Compiled {
 export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
   const report = new ProblemReport();
   const ingresses = selectIngresses(snapshot, options, report);
-  const { wishes, closed } = readWishes(ingresses, report);
+  const { wishes, closed } = readWishes(ingresses, options, report);
 
   const backends = new Backends(snapshot.services, options.inCluster);
   const hosts = new Hosts(backends, closed, report);
@@ -34,23 +34,26 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
   const drafts = hosts.finish(options);
 
   const namespaces = watched(options);
-  const attachment = new Attachment(snapshot.policies, new PolicyTargets(snapshot, namespaces, report), wishes);
+  const attachment = new Attachment(snapshot, new PolicyTargets(snapshot, namespaces, report), wishes);
   attachment.reportLoose(report, namespaces);
 
   const table = { ...attach(drafts, attachment, report), pools: poolsOf(drafts) };
   reportUnseenReadiness(table, snapshot, report);
+  reportClientIPAffinity(table, snapshot, report);
+  reportPlainHosts(ingresses, report);
   return { table, problems: report.sorted() };
 }
 
 /** What the annotations ask for, and which Ingresses they close: one that restricts access and cannot be honoured must not let anybody in. */
 function readWishes(
   ingresses: readonly Ingress[],
+  options: CompileOptions,
   report: ProblemReport,
 ): { wishes: Map<Ingress, IngressWishes>; closed: Set<Ingress> } {
   const wishes = new Map<Ingress, IngressWishes>();
   const closed = new Set<Ingress>();
   for (const ingress of ingresses) {
-    const { settings, problems, closes } = readAnnotations(ingress.meta, refOf(ingress));
+    const { settings, problems, closes } = readAnnotations(ingress.meta, refOf(ingress), options);
     report.addAll(problems);
     wishes.set(ingress, { policyName: settings.stickyPolicy, spec: policyFromAnnotations(settings) });
     if (closes) closed.add(ingress);
@@ -113,5 +116,38 @@ function reportUnseenReadiness(table: Table, snapshot: Snapshot, report: Problem
     const message =
       'With publishNotReadyAddresses every pod counts as ready, so sessions stay with pods that are not; remove it, or use another Service for HTTP traffic.';
     report.warning(object, 'spec.publishNotReadyAddresses', message);
+  }
+}
+
+/** What a Service asks for by itself is not applied: said where no policy and no annotation took its place. */
+function reportClientIPAffinity(table: Table, snapshot: Snapshot, report: ProblemReport): void {
+  const unstuck = new Set<ObjectKey>();
+  for (const { pool, affinity } of routesOf(table)) {
+    const spec = pool === undefined || affinity !== undefined ? undefined : table.pools.get(pool);
+    if (spec !== undefined) unstuck.add(spec.serviceKey);
+  }
+  for (const key of unstuck) {
+    const service = snapshot.services.get(key);
+    if (service?.clientIPAffinity !== true) continue;
+    const message =
+      'sessionAffinity: ClientIP is not applied yet, so requests are balanced without stickiness; write a StickyPolicy that targets this Service, with the rule `sourceIP: {mode: Hash}`.';
+    report.warning(service, 'spec.sessionAffinity', message);
+  }
+}
+
+function* routesOf({ hosts, fallback }: Table): Generator<Route> {
+  for (const host of hosts.values()) {
+    yield* host.routes;
+    if (host.fallback !== undefined) yield host.fallback;
+  }
+  if (fallback !== undefined) yield fallback;
+}
+
+function reportPlainHosts(ingresses: readonly Ingress[], report: ProblemReport): void {
+  for (const ingress of ingresses) {
+    if (ingress.tls.length === 0) continue;
+    const message =
+      'TLS is not terminated yet, so the hosts of this Ingress are served over plain HTTP; terminate TLS in front of Holdfast, or remove `tls`.';
+    report.warning(ingress, 'spec.tls', message);
   }
 }

@@ -63,22 +63,21 @@ function readSlice(spec: PoolSpec, slice: EndpointSlice, problems: Problem[]): C
     );
     return [];
   }
-  const index = slice.ports.findIndex((port) => port.name === spec.portName && port.protocol === 'TCP');
-  const port = slice.ports[index];
+  const port = slice.ports.find(({ name, protocol }) => name === spec.portName && protocol === 'TCP');
   if (port === undefined) return [];
   if (port.port === undefined) {
     problems.push(
       problemOf(
         'error',
         slice,
-        `ports[${index}].port`,
+        `ports[${port.index}].port`,
         'The port has no number, so there is nothing to dial; write one.',
       ),
     );
     return [];
   }
   const candidates: Candidate[] = [];
-  for (const [position, endpoint] of slice.endpoints.entries()) {
+  for (const endpoint of slice.endpoints) {
     const state = endpointState(endpoint);
     // The API: "consumers should only use the first address"; further ones are of the same pod.
     const text = endpoint.addresses[0];
@@ -87,7 +86,7 @@ function readSlice(spec: PoolSpec, slice: EndpointSlice, problems: Problem[]): C
     const fault = ip === undefined ? 'is no IP address' : spec.refuseLocal === true ? localFault(ip) : undefined;
     if (ip === undefined || fault !== undefined) {
       const message = `${JSON.stringify(text)} ${fault}, so it is not dialled; write the address of a pod or a host.`;
-      problems.push(problemOf('error', slice, `endpoints[${position}].addresses[0]`, message));
+      problems.push(problemOf('error', slice, `endpoints[${endpoint.index}].addresses[0]`, message));
       continue;
     }
     candidates.push(makeCandidate(spec, slice, endpoint, ip, port.port, state));

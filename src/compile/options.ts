@@ -19,6 +19,8 @@ export interface CompileOptions {
   readonly watchNamespaces: readonly string[];
   /** Serves what nothing else takes. */
   readonly defaultBackend: ServicePortOption | undefined;
+  /** Ingresses whose access annotations are not supported are served all the same, open to everybody. */
+  readonly allowUnsupportedAnnotations?: boolean;
   /** In a cluster, endpoints at loopback, link-local and unspecified addresses are refused. */
   readonly inCluster: boolean;
 }

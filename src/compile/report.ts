@@ -1,5 +1,6 @@
 /** Collects the Problems of one compilation. */
 import type { ObjectRef } from '../model/ids.ts';
+import { placeOf } from '../model/lines.ts';
 import type { Problem, Severity } from '../model/problem.ts';
 import type { Meta } from '../model/resources.ts';
 
@@ -45,6 +46,7 @@ export class ProblemReport {
 }
 
 export function problemOf(severity: Severity, object: Described, field: string, message: string): Problem {
-  const { location } = object.meta;
-  return { severity, object: refOf(object), field, message, ...(location === undefined ? {} : { location }) };
+  const { location, lines } = object.meta;
+  const place = location === undefined ? {} : { location: placeOf(location, lines, field) };
+  return { severity, object: refOf(object), field, message, ...place };
 }

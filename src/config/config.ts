@@ -42,6 +42,8 @@ export interface Config {
   /** Empty = all namespaces. */
   readonly watchNamespaces: readonly string[];
   readonly defaultBackend: ServicePortRef | undefined;
+  /** Serve Ingresses whose access annotations are not supported, open to everybody. */
+  readonly allowUnsupportedAnnotations: boolean;
 
   // Client address
   /** CIDRs (a bare address counts as one). */

@@ -125,6 +125,13 @@ export const settingsSchema = z.strictObject({
     value: 'NS/NAME:PORT',
     meaning: 'Service for requests that no Ingress claims; without it they are answered 404',
   }),
+  allowUnsupportedAnnotations: setting(values.flag(), {
+    section: 'Objects',
+    value: '',
+    default: 'false',
+    meaning:
+      'serve Ingresses whose annotations restrict access in a way not supported, open to everybody; without it their routes answer 503',
+  }),
 
   trustedProxies: setting(values.cidrs(), {
     section: 'Client address',

@@ -96,7 +96,7 @@ export class Configuration {
       ['Service', snapshot.services.size],
       ['EndpointSlice', slices],
       ['Secret', snapshot.secrets.size],
-      ['StickyPolicy', snapshot.policies.size],
+      ['StickyPolicy', snapshot.policies.size + snapshot.refusedPolicies.size],
     ]);
   }
 

@@ -1,5 +1,5 @@
 /** Heads on their way out: untouched lines pass as ranges of the text that came in. All results are latin1 text. */
-import { valueOf } from './fields.ts';
+import { nameIsExactly, valueOf } from './fields.ts';
 import { COOKIE } from './marks.ts';
 import type { Marks } from './marks.ts';
 import type { RequestHead } from './request-head.ts';
@@ -25,7 +25,7 @@ export interface ResponseEdits {
   readonly framing: Framing;
   /** Value of Server when the backend sends none; empty = none. */
   readonly serverHeader: string;
-  /** A further Cache-Control value, `private` for instance; empty = none. */
+  /** `private`: what the backend says to shared caches goes, and this is added; empty = none. */
   readonly cacheControl?: string | undefined;
 }
 
@@ -96,10 +96,54 @@ export function responseText(head: ResponseHead, edits: ResponseEdits): string {
   if (edits.framing === 'chunked' || (edits.framing === 'same' && head.chunked))
     out += 'Transfer-Encoding: chunked\r\n';
   if (!head.hasServer && edits.serverHeader !== '') out += `Server: ${edits.serverHeader}\r\n`;
-  if (edits.cacheControl !== undefined && edits.cacheControl !== '') out += `Cache-Control: ${edits.cacheControl}\r\n`;
+  if (edits.cacheControl !== undefined && edits.cacheControl !== '') out = withoutSharing(out, edits.cacheControl);
   if (edits.framing === 'close' || edits.connection === 'close') out += 'Connection: close\r\n';
   else if (edits.connection === 'keep-alive') out += 'Connection: keep-alive\r\n';
   return `${out}${edits.extra}\r\n`;
+}
+
+const CACHE_CONTROL = 'cache-control';
+/** `private="set-cookie"` is weaker than `private` and stays (RFC 9111, 5.2.2.7). */
+const SHARED_ONLY = /^(?:public|private|s-maxage(?:[ \t]*=.*)?)$/i;
+
+/** All Cache-Control lines as one, where the first stood: nothing that invites shared caches, and the directive. */
+function withoutSharing(head: string, directive: string): string {
+  let out = '';
+  let from = 0;
+  let place = -1;
+  const kept: string[] = [];
+  for (let at = head.indexOf('\r\n') + 2; at < head.length;) {
+    const colon = head.indexOf(':', at);
+    const end = head.indexOf('\r', colon);
+    if (colon - at === CACHE_CONTROL.length && nameIsExactly(head, at, CACHE_CONTROL)) {
+      kept.push(...directivesOf(valueOf(head, colon, end)));
+      out += head.slice(from, at);
+      if (place < 0) place = out.length;
+      from = end + 2;
+    }
+    at = end + 2;
+  }
+  out += head.slice(from);
+  const line = `Cache-Control: ${[...kept, directive].join(', ')}\r\n`;
+  return place < 0 ? out + line : out.slice(0, place) + line + out.slice(place);
+}
+
+/** The directives that stay; commas in quotes belong to theirs (RFC 9110, 5.6.4). */
+function directivesOf(value: string): string[] {
+  const items: string[] = [];
+  let from = 0;
+  let quoted = false;
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if (code === 34) quoted = !quoted;
+    else if (quoted && code === 92) i++;
+    else if (!quoted && code === 44) {
+      items.push(valueOf(value, from - 1, i));
+      from = i + 1;
+    }
+  }
+  items.push(valueOf(value, from - 1, value.length));
+  return items.filter((item) => item !== '' && !SHARED_ONLY.test(item));
 }
 
 /** A 100, 102 or 103 without its hop-by-hop lines; Set-Cookie does not belong in it. Never for HTTP/1.0 clients. */

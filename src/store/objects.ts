@@ -5,6 +5,7 @@ import type {
   EndpointSlice,
   Ingress,
   IngressClass,
+  RefusedPolicy,
   Resource,
   Secret,
   Service,
@@ -28,6 +29,7 @@ export class Objects {
   readonly #services = new SnapshotMap<Service>();
   readonly #secrets = new SnapshotMap<Secret>();
   readonly #policies = new SnapshotMap<StickyPolicy>();
+  readonly #refused = new SnapshotMap<RefusedPolicy>();
   readonly #slices = new Map<ObjectKey, EndpointSlice>();
   readonly #slicesByService = new SnapshotMap<ReadonlyMap<string, EndpointSlice>>();
   #last: Snapshot | undefined;
@@ -44,7 +46,7 @@ export class Objects {
       case 'Secret':
         return this.#set(this.#secrets, key, resource);
       case 'StickyPolicy':
-        return this.#set(this.#policies, key, resource);
+        return 'refused' in resource ? this.#refuse(key, resource) : this.#accept(key, resource);
       case 'EndpointSlice':
         return this.#setSlice(key, resource);
     }
@@ -62,7 +64,7 @@ export class Objects {
       case 'Secret':
         return this.#delete(this.#secrets, key);
       case 'StickyPolicy':
-        return this.#delete(this.#policies, key);
+        return merged(this.#delete(this.#policies, key), this.#delete(this.#refused, key));
       case 'EndpointSlice':
         return this.#deleteSlice(key);
       default:
@@ -77,6 +79,7 @@ export class Objects {
       services: this.#services.freeze(),
       secrets: this.#secrets.freeze(),
       policies: this.#policies.freeze(),
+      refusedPolicies: this.#refused.freeze(),
       slicesByService: this.#slicesByService.freeze(),
     };
     return this.#last;
@@ -88,6 +91,15 @@ export class Objects {
     map.set(key, resource);
     this.#last = undefined;
     return ROUTES;
+  }
+
+  /** A refused policy leaves its last accepted generation in force. */
+  #refuse(key: ObjectKey, policy: RefusedPolicy): Effect {
+    return this.#policies.get(key) === undefined ? this.#set(this.#refused, key, policy) : NOTHING;
+  }
+
+  #accept(key: ObjectKey, policy: StickyPolicy): Effect {
+    return merged(this.#delete(this.#refused, key), this.#set(this.#policies, key, policy));
   }
 
   #delete<T>(map: SnapshotMap<T>, key: ObjectKey): Effect {
@@ -121,6 +133,10 @@ export class Objects {
     this.#last = undefined;
     return { routes: false, services: [service] };
   }
+}
+
+function merged(a: Effect, b: Effect): Effect {
+  return a.routes || b.routes ? ROUTES : NOTHING;
 }
 
 /** undefined = the slice names no Service and is ignored. */

@@ -89,6 +89,7 @@ function reverse(snapshot: Snapshot): Snapshot {
     services: reversed(snapshot.services),
     secrets: reversed(snapshot.secrets),
     policies: reversed(snapshot.policies),
+    refusedPolicies: reversed(snapshot.refusedPolicies),
     slicesByService: reversed(snapshot.slicesByService),
   };
 }

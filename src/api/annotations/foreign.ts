@@ -20,12 +20,19 @@ function restricts(name: string, value: string): boolean {
   return RESTRICTIVE.test(name);
 }
 
-/** Reports a foreign annotation; true = it restricts access, so the Ingress's routes must not be served. */
-export function reportForeign(name: string, value: string, field: string, report: Report): boolean {
+/** Reports a foreign annotation (`open`: restrictions close nothing); true = it restricts access, so the Ingress's routes must not be served. */
+export function reportForeign(name: string, value: string, field: string, report: Report, open: boolean): boolean {
   if (restricts(name.slice(name.indexOf('/') + 1), value)) {
+    if (open) {
+      report.warning(
+        field,
+        'this restricts access and is not supported yet; --allow-unsupported-annotations is set, so the routes of this Ingress are open to everybody',
+      );
+      return false;
+    }
     report.error(
       field,
-      'this restricts access and is not supported yet, so the routes of this Ingress are closed and answer 503; remove it to open them',
+      'this restricts access and is not supported yet, so the routes of this Ingress are closed and answer 503; remove it, or set --allow-unsupported-annotations, to open them',
     );
     return true;
   }

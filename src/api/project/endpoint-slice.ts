@@ -20,6 +20,7 @@ export function projectEndpointSlice(object: ObjectFields, meta: Meta, report: R
       name: port.string('name') ?? '',
       port: port.integer('port', 1, 65535),
       protocol: port.string('protocol') ?? 'TCP',
+      index: port.index,
     })),
     endpoints: object.objects('endpoints').flatMap((endpoint) => readEndpoint(endpoint, meta, report) ?? []),
   };
@@ -38,6 +39,7 @@ function readEndpoint(endpoint: ObjectFields, meta: Meta, report: Report): Slice
     serving: conditions?.boolean('serving'),
     terminating: conditions?.boolean('terminating'),
     targetRef: readTarget(endpoint.object('targetRef'), meta),
+    index: endpoint.index,
   };
 }
 

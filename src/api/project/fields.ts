@@ -1,5 +1,6 @@
 /** Reads untrusted JSON field by field: each getter gives a value of the wanted type or reports the field's path and what to write instead. */
 import type { ObjectRef } from '../../model/ids.ts';
+import { placeOf, type FieldLines } from '../../model/lines.ts';
 import type { Location, Problem } from '../../model/problem.ts';
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
@@ -17,10 +18,12 @@ export class Report {
   readonly ref: ObjectRef;
   readonly problems: Problem[] = [];
   readonly #location: Location | undefined;
+  readonly #lines: FieldLines | undefined;
 
-  constructor(ref: ObjectRef, location?: Location) {
+  constructor(ref: ObjectRef, location?: Location, lines?: FieldLines) {
     this.ref = ref;
     this.#location = location;
+    this.#lines = lines;
   }
 
   error(field: string, message: string): void {
@@ -32,13 +35,16 @@ export class Report {
   }
 
   add(problem: Problem): void {
-    this.problems.push(this.#location === undefined ? problem : { ...problem, location: this.#location });
+    const location = this.#location && placeOf(this.#location, this.#lines, problem.field);
+    this.problems.push(location === undefined ? problem : { ...problem, location });
   }
 }
 
 /** One JSON object being read, with its path. Absent and null are the same thing, as in the Kubernetes API. */
 export interface ObjectFields {
   readonly path: string;
+  /** Position in the list that it is a member of; 0 outside lists. */
+  readonly index: number;
   readonly raw: Readonly<Record<string, unknown>>;
   at(key: string): string;
   has(key: string): boolean;
@@ -67,12 +73,14 @@ function shown(value: unknown): string {
 
 class Fields implements ObjectFields {
   readonly path: string;
+  readonly index: number;
   readonly raw: Readonly<Record<string, unknown>>;
   readonly #report: Report;
 
-  constructor(raw: Readonly<Record<string, unknown>>, path: string, report: Report) {
+  constructor(raw: Readonly<Record<string, unknown>>, path: string, report: Report, index = 0) {
     this.raw = raw;
     this.path = path;
+    this.index = index;
     this.#report = report;
   }
 
@@ -154,7 +162,7 @@ class Fields implements ObjectFields {
     const members: ObjectFields[] = [];
     for (const [index, value] of this.#list(key).entries()) {
       const path = `${this.at(key)}[${String(index)}]`;
-      if (isRecord(value)) members.push(new Fields(value, path, this.#report));
+      if (isRecord(value)) members.push(new Fields(value, path, this.#report, index));
       else this.#report.error(path, `this is ${shown(value)}; write a mapping`);
     }
     return members;

@@ -33,9 +33,10 @@ function readRule(rule: ObjectFields, report: Report): IngressRule | undefined {
   const http = rule.object('http');
   if (http === undefined) {
     // Legal in the API: a rule without http sends its host to the default backend.
-    return rule.has('http') ? undefined : { host: host ?? '', paths: [] };
+    return rule.has('http') ? undefined : { host: host ?? '', paths: [], index: rule.index };
   }
-  return { host: host ?? '', paths: http.objects('paths').flatMap((path) => readPath(path, report) ?? []) };
+  const paths = http.objects('paths').flatMap((path) => readPath(path, report) ?? []);
+  return { host: host ?? '', paths, index: rule.index };
 }
 
 function readPath(entry: ObjectFields, report: Report): IngressPath | undefined {
@@ -57,7 +58,7 @@ function readPath(entry: ObjectFields, report: Report): IngressPath | undefined 
     if (!entry.has('backend')) report.error(entry.at('backend'), MISSING_BACKEND);
     return undefined;
   }
-  return { path: text, pathType, backend: readBackend(backend, report) };
+  return { path: text, pathType, backend: readBackend(backend, report), index: entry.index };
 }
 
 const MISSING_BACKEND = 'this is missing; write `{service: {name: NAME, port: {number: 80}}}`';

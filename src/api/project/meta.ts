@@ -1,4 +1,5 @@
 /** Projects `metadata`, common to all kinds. */
+import type { FieldLines } from '../../model/lines.ts';
 import type { Location } from '../../model/problem.ts';
 import type { Meta, ResourceKind } from '../../model/resources.ts';
 import type { ObjectFields, Report } from './fields.ts';
@@ -16,6 +17,7 @@ export function readMeta(
   kind: ResourceKind,
   report: Report,
   location: Location | undefined,
+  lines: FieldLines | undefined,
 ): Meta | undefined {
   const metadata = object.object('metadata');
   if (metadata === undefined) {
@@ -45,6 +47,7 @@ export function readMeta(
     annotations: metadata.stringMap('annotations'),
     labels: metadata.stringMap('labels'),
     ...(location === undefined ? {} : { location }),
+    ...(lines === undefined ? {} : { lines }),
   };
 }
 

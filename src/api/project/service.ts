@@ -21,6 +21,7 @@ export function projectService(object: ObjectFields, meta: Meta, report: Report)
     externalName: spec.string('externalName'),
     publishNotReadyAddresses: spec.boolean('publishNotReadyAddresses') ?? false,
     ports: readPorts(spec, report),
+    clientIPAffinity: spec.string('sessionAffinity') === 'ClientIP',
     ipFamilies: readFamilies(spec, report),
   };
 }

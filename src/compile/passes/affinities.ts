@@ -15,6 +15,7 @@ import { defaultCookieName, scopeText, shortHash } from '../scopes.ts';
 import type { ProblemReport } from '../report.ts';
 import { writtenBy, type AppliedPolicy } from './attachment.ts';
 import { cookiePlaces } from './cookie-places.ts';
+import { reportSplitGroups, withSiblings, type Accepted } from './families.ts';
 
 /** A policy at one Service, with every host and pool it is used for. */
 interface Use {
@@ -66,7 +67,9 @@ export class Affinities {
       policies.set(applied.policy.id, applied.policy);
       accepted.push(...affinities);
     }
-    return { affinities: withGroups(accepted), policies };
+    const grouped = withGroups(accepted);
+    reportSplitGroups(grouped, report);
+    return { affinities: new Map(withSiblings(grouped).map((affinity) => [affinity.id, affinity])), policies };
   }
 
   #oldestFirst(): Use[][] {
@@ -112,6 +115,7 @@ function makeAffinity(use: Use, users: PlaceUsers): CompiledAffinity {
     scope,
     ownScope,
     groupPools: [],
+    siblingCookies: [],
     cookieNames: policy.rules.map(({ key }, rule) => {
       if (!isInsert(key)) return undefined;
       const shared = cookiePlaces(key, use.hosts).some((place) => (users[rule]?.get(place) ?? 0) > 1);
@@ -168,7 +172,7 @@ function reportCollision(
 }
 
 /** Fills in the pools of the other Services of each group. */
-function withGroups(accepted: readonly { use: Use; affinity: CompiledAffinity }[]): Map<string, CompiledAffinity> {
+function withGroups(accepted: readonly { use: Use; affinity: CompiledAffinity }[]): Accepted[] {
   const groups = new Map<string, Map<PoolKey, string>>();
   for (const { use, affinity } of accepted) {
     if (use.applied.policy.group === undefined) continue;
@@ -176,11 +180,9 @@ function withGroups(accepted: readonly { use: Use; affinity: CompiledAffinity }[
     groups.set(affinity.scope, pools);
     for (const pool of use.pools) pools.set(pool, use.service);
   }
-  return new Map(
-    accepted.map(({ use, affinity }) => {
-      const pools = use.applied.policy.group === undefined ? undefined : groups.get(affinity.scope);
-      const others = [...(pools ?? [])].filter(([, service]) => service !== use.service).map(([pool]) => pool);
-      return [affinity.id, { ...affinity, groupPools: others.sort(compareText) }];
-    }),
-  );
+  return accepted.map(({ use, affinity }) => {
+    const pools = use.applied.policy.group === undefined ? undefined : groups.get(affinity.scope);
+    const others = [...(pools ?? [])].filter(([, service]) => service !== use.service).map(([pool]) => pool);
+    return { applied: use.applied, affinity: { ...affinity, groupPools: others.sort(compareText) } };
+  });
 }

@@ -8,7 +8,7 @@ import type { DraftRoute } from '../draft.ts';
 import { nameOf, type Described, type ProblemReport } from '../report.ts';
 import { nearest } from '../../model/nearest.ts';
 import { compilePolicy } from './policies.ts';
-import type { PolicyTargets } from './targets.ts';
+import type { PolicyTargets, TargetOwner } from './targets.ts';
 
 /** What an Ingress says about stickiness in its annotations. */
 export interface IngressWishes {
@@ -29,15 +29,24 @@ export interface AppliedPolicy {
 const MAX_HINT_NAMES = 100;
 const NAME_FIELD = 'metadata.annotations[holdfast.dev/sticky-policy]';
 
+/** A refused policy owns the route: no stickiness, and no less specific policy either. */
+const NONE = 'none';
+
 export class Attachment {
   readonly #applied = new Map<PolicyId, AppliedPolicy>();
   readonly #named = new Set<StickyPolicy>();
   readonly #policies: Snapshot['policies'];
+  readonly #refused: Snapshot['refusedPolicies'];
   readonly #targets: PolicyTargets;
   readonly #wishes: ReadonlyMap<Ingress, IngressWishes>;
 
-  constructor(policies: Snapshot['policies'], targets: PolicyTargets, wishes: ReadonlyMap<Ingress, IngressWishes>) {
+  constructor(
+    { policies, refusedPolicies }: Snapshot,
+    targets: PolicyTargets,
+    wishes: ReadonlyMap<Ingress, IngressWishes>,
+  ) {
     this.#policies = policies;
+    this.#refused = refusedPolicies;
     this.#targets = targets;
     this.#wishes = wishes;
     for (const [ingress, { policyName }] of wishes) {
@@ -47,11 +56,16 @@ export class Attachment {
   }
 
   policyOf(route: DraftRoute): AppliedPolicy | undefined {
+    const found = this.#find(route);
+    return found === NONE ? undefined : found;
+  }
+
+  #find(route: DraftRoute): AppliedPolicy | typeof NONE | undefined {
     const { ingress } = route;
     if (ingress === undefined) return this.#ofService(route);
     const { namespace, name } = ingress.meta;
     const onHost = this.#targets.ofIngress(namespace, name, route.section);
-    if (onHost !== undefined) return this.#compiled(onHost);
+    if (onHost !== undefined) return this.#owned(onHost);
     const wishes = this.#wishes.get(ingress);
     if (wishes?.policyName !== undefined) {
       // A name that leads nowhere (or to a refused policy) leaves the route without stickiness rather than with another policy's.
@@ -59,7 +73,7 @@ export class Attachment {
       return named === undefined ? undefined : this.#compiled(named);
     }
     const onIngress = this.#targets.ofIngress(namespace, name, undefined);
-    if (onIngress !== undefined) return this.#compiled(onIngress);
+    if (onIngress !== undefined) return this.#owned(onIngress);
     return this.#ofService(route) ?? this.#ofAnnotations(ingress, wishes?.spec);
   }
 
@@ -67,9 +81,15 @@ export class Attachment {
   reportLoose(report: ProblemReport, watched: (namespace: string) => boolean): void {
     for (const [ingress, { policyName }] of this.#wishes) {
       if (policyName === undefined || this.#byName(ingress, policyName) !== undefined) continue;
-      const near = nearest(policyName, this.#namesIn(ingress.meta.namespace));
+      const { namespace } = ingress.meta;
+      if (this.#refused.has(objectKey(namespace, policyName))) {
+        const refused = `StickyPolicy ${namespace}/${policyName} is refused, so this Ingress is balanced without stickiness until the policy is corrected.`;
+        report.error(ingress, NAME_FIELD, refused);
+        continue;
+      }
+      const near = nearest(policyName, this.#namesIn(namespace));
       const hint = near === undefined ? 'create it there or remove the annotation' : `did you mean "${near}"?`;
-      const message = `There is no accepted StickyPolicy ${ingress.meta.namespace}/${policyName}, so this Ingress is balanced without stickiness; ${hint}`;
+      const message = `There is no StickyPolicy ${namespace}/${policyName}, so this Ingress is balanced without stickiness; ${hint}`;
       report.error(ingress, NAME_FIELD, hint.endsWith('?') ? message : `${message}.`);
     }
     for (const policy of this.#policies.values()) {
@@ -80,7 +100,7 @@ export class Attachment {
     }
   }
 
-  #ofService(route: DraftRoute): AppliedPolicy | undefined {
+  #ofService(route: DraftRoute): AppliedPolicy | typeof NONE | undefined {
     const { pool } = route;
     if (pool === undefined) return undefined;
     const { namespace, service, port, portName } = pool;
@@ -88,7 +108,11 @@ export class Attachment {
       (portName === '' ? undefined : this.#targets.ofService(namespace, service, portName)) ??
       this.#targets.ofService(namespace, service, `${port}`) ??
       this.#targets.ofService(namespace, service, undefined);
-    return policy === undefined ? undefined : this.#compiled(policy);
+    return policy === undefined ? undefined : this.#owned(policy);
+  }
+
+  #owned(owner: TargetOwner): AppliedPolicy | typeof NONE {
+    return 'refused' in owner ? NONE : this.#compiled(owner);
   }
 
   #ofAnnotations(ingress: Ingress, spec: StickyPolicySpec | undefined): AppliedPolicy | undefined {

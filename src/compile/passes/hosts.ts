@@ -36,11 +36,11 @@ export class Hosts {
   /** To be called oldest first. */
   add(ingress: Ingress): void {
     const hosts = new Set<DraftHost>();
-    for (const [index, rule] of ingress.rules.entries()) {
-      const host = this.#hostOf(ingress, rule, index);
+    for (const rule of ingress.rules) {
+      const host = this.#hostOf(ingress, rule);
       if (host === undefined) continue;
       hosts.add(host);
-      this.#addPaths(ingress, rule, index, host);
+      this.#addPaths(ingress, rule, host);
     }
     if (ingress.hasDefaultBackend) this.#addDefault(ingress, hosts);
   }
@@ -49,13 +49,13 @@ export class Hosts {
     return { hosts: this.#hosts, fallback: this.#fallback ?? this.#flagBackend(options) };
   }
 
-  #hostOf(ingress: Ingress, rule: IngressRule, index: number): DraftHost | undefined {
+  #hostOf(ingress: Ingress, rule: IngressRule): DraftHost | undefined {
     const host = normalizeRuleHost(rule.host);
     const fault = host === '' ? undefined : hostFault(host);
     if (fault !== undefined) {
       this.#report.error(
         ingress,
-        `spec.rules[${index}].host`,
+        `spec.rules[${rule.index}].host`,
         `The rule for ${JSON.stringify(rule.host)} is left out: ${fault}`,
       );
       return undefined;
@@ -67,9 +67,9 @@ export class Hosts {
     return made;
   }
 
-  #addPaths(ingress: Ingress, rule: IngressRule, ruleIndex: number, { host, routes }: DraftHost): void {
-    for (const [index, { path, pathType, backend }] of rule.paths.entries()) {
-      const field = `spec.rules[${ruleIndex}].http.paths[${index}]`;
+  #addPaths(ingress: Ingress, rule: IngressRule, { host, routes }: DraftHost): void {
+    for (const { path, pathType, backend, index } of rule.paths) {
+      const field = `spec.rules[${rule.index}].http.paths[${index}]`;
       const claim = `${host}\0${pathType}\0${pathKey(path, pathType)}`;
       const owner = this.#owners.get(claim);
       if (owner !== undefined) {

@@ -1,7 +1,7 @@
 /** Pass 5: what each StickyPolicy is attached to by its `targetRefs`; of two on one target the older wins. */
 import type { Snapshot } from '../../model/snapshot.ts';
 import { objectKey } from '../../model/ids.ts';
-import type { Ingress, Service, StickyPolicy } from '../../model/resources.ts';
+import type { Ingress, RefusedPolicy, Service, StickyPolicy } from '../../model/resources.ts';
 import type { TargetRef } from '../../model/sticky-policy.ts';
 import { HOSTLESS_SECTION } from '../draft.ts';
 import { oldestFirst } from '../order.ts';
@@ -11,8 +11,11 @@ import { normalizeRuleHost } from './hosts.ts';
 /** Kinds that can be targeted, by API group. */
 const GROUPS: Readonly<Record<string, string>> = { Ingress: 'networking.k8s.io', Service: '' };
 
+/** What owns a target; one that is refused leaves it without stickiness. */
+export type TargetOwner = StickyPolicy | RefusedPolicy;
+
 export class PolicyTargets {
-  readonly #owners = new Map<string, StickyPolicy>();
+  readonly #owners = new Map<string, TargetOwner>();
   readonly #snapshot: Snapshot;
   readonly #report: ProblemReport;
 
@@ -22,15 +25,19 @@ export class PolicyTargets {
     for (const policy of oldestFirst(snapshot.policies.values())) {
       if (watched(policy.meta.namespace)) this.#attach(policy);
     }
+    // Last: what is refused takes no target away from a policy that is accepted.
+    for (const policy of oldestFirst(snapshot.refusedPolicies.values())) {
+      if (watched(policy.meta.namespace)) this.#reserve(policy);
+    }
   }
 
   /** `section`: a host or `*`; undefined = the whole Ingress. */
-  ofIngress(namespace: string, name: string, section: string | undefined): StickyPolicy | undefined {
+  ofIngress(namespace: string, name: string, section: string | undefined): TargetOwner | undefined {
     return this.#owners.get(targetKey('Ingress', namespace, name, section));
   }
 
   /** `section`: a port's name, or its number as text; undefined = the whole Service. */
-  ofService(namespace: string, name: string, section: string | undefined): StickyPolicy | undefined {
+  ofService(namespace: string, name: string, section: string | undefined): TargetOwner | undefined {
     return this.#owners.get(targetKey('Service', namespace, name, section));
   }
 
@@ -49,8 +56,16 @@ export class PolicyTargets {
     }
   }
 
-  #fault(policy: StickyPolicy, ref: TargetRef): { part: string; message: string } | undefined {
+  /** Nothing is reported: the projection has said what is wrong with the policy. */
+  #reserve(policy: RefusedPolicy): void {
     const { namespace } = policy.meta;
+    for (const ref of policy.targetRefs) {
+      const key = targetKey(ref.kind, namespace, ref.name, sectionOf(ref));
+      if (!this.#owners.has(key)) this.#owners.set(key, policy);
+    }
+  }
+
+  #fault({ meta: { namespace } }: StickyPolicy, ref: TargetRef): { part: string; message: string } | undefined {
     if (GROUPS[ref.kind] !== ref.group) {
       return {
         part: 'kind',
@@ -72,7 +87,7 @@ export class PolicyTargets {
     return { part: 'sectionName', message: `${ref.kind} ${key} has no ${what} ${JSON.stringify(section)}; ${known}.` };
   }
 
-  #reportConflict(policy: StickyPolicy, owner: StickyPolicy, ref: TargetRef, field: string): void {
+  #reportConflict(policy: StickyPolicy, owner: TargetOwner, ref: TargetRef, field: string): void {
     const section = ref.sectionName === undefined ? '' : ` (${ref.sectionName})`;
     const target = `${ref.kind} ${ref.name}${section}`;
     const message =

@@ -55,11 +55,12 @@ export class Catalog {
 
   /** The file is there but cannot be read; what it last held stays. */
   fail(file: string, signature: string, failure: string): void {
-    const fault = this.#fault(`The file cannot be read: ${failure}; ${KEPT}`, {
+    const objects = this.#files.get(file)?.objects ?? [];
+    const fault = this.#fault(`The file cannot be read: ${failure}; ${inForce(objects)}`, {
       file: join(this.#root, file),
       line: 1,
     });
-    this.#files.set(file, { signature, hash: '', objects: this.#files.get(file)?.objects ?? [], fault });
+    this.#files.set(file, { signature, hash: '', objects, fault });
   }
 
   remove(file: string): void {
@@ -101,10 +102,11 @@ export class Catalog {
     if ('fault' in parsed) {
       const { message, location } = parsed.fault;
       const what = message.endsWith('.') ? message.slice(0, -1) : message;
-      return { objects: last, fault: this.#fault(`The file cannot be read as YAML: ${what}; ${KEPT}`, location) };
+      const problem = `The file cannot be read as YAML: ${what}; ${inForce(last)} Correct it at this line.`;
+      return { objects: last, fault: this.#fault(problem, location) };
     }
-    const objects = parsed.objects.flatMap(({ raw, location }) => {
-      const object = project(raw, location);
+    const objects = parsed.objects.flatMap(({ raw, location, lines }) => {
+      const object = project(raw, location, lines);
       if (object === undefined) return [];
       this.#locations.set(object, location);
       return [object];
@@ -136,7 +138,10 @@ export class Catalog {
   }
 }
 
-const KEPT = 'what it last held stays in force. Correct it at this line.';
+/** What becomes of a file's objects while it cannot be read; `last`: those it held before. */
+function inForce(last: readonly Projection[]): string {
+  return last.length > 0 ? 'what it last held stays in force.' : 'nothing of it is in force.';
+}
 
 function placeText(location: Location | undefined): string {
   return location === undefined ? 'another place' : `${location.file}:${location.line}`;

@@ -1,10 +1,13 @@
-/** Splits a manifest file into the raw objects it holds, each with its line. */
+/** Splits a manifest file into the raw objects it holds, each with its line and those of its fields. */
 import { isNode, isSeq, LineCounter, parseAllDocuments, type Document, type Node } from 'yaml';
+import type { FieldLines } from '../../model/lines.ts';
 import type { Location } from '../../model/problem.ts';
+import { fieldLines } from './field-lines.ts';
 
 export interface RawObject {
   readonly raw: unknown;
   readonly location: Location;
+  readonly lines: FieldLines;
 }
 
 /** What is wrong with a file as a whole. */
@@ -65,7 +68,7 @@ function flatten(
 ): void {
   const list = depth < MAX_LIST_DEPTH ? asList(raw) : undefined;
   if (list === undefined) {
-    objects.push({ raw, location });
+    objects.push({ raw, location, lines: fieldLines(node, lineAt) });
     return;
   }
   const itemNodes = itemsNode(node);

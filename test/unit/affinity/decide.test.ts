@@ -191,7 +191,7 @@ describe('states', () => {
       { id: 'a', state: 'Draining' },
       { id: 'b', state: 'NotReady' },
     ]);
-    expect(ask(live, target, facts())).toMatchObject({ pod: 'a', verdict: 'new no_token' });
+    expect(ask(live, target, facts())).toMatchObject({ pod: 'a', verdict: 'new drain' });
     expect(ask(live, target, facts({ cookie: sessionOn(live, 'a') }))).toMatchObject({ pod: 'a', verdict: 'kept -' });
     const moving = affinity([COOKIE], { drain: { action: 'Move', maxDuration: 0 } });
     expect(ask(moving, target, facts({ cookie: sessionOn(moving, 'a') }))).toMatchObject({
@@ -437,6 +437,19 @@ describe('hashed keys', () => {
       Array.from({ length: 200 }, (_, i) => ask(byNet, pool(ABC), facts({ clientAddress: `192.0.2.${i}` })).pod),
     );
     expect(pods.size).toBe(1);
+  });
+
+  test('T42 an address needs no entry that somebody else could keep alive or let run out', () => {
+    const byAddress = affinity([{ name: 'rest', sourceIP: { mode: 'Hash' } }]);
+    const client = facts({ clientAddress: '192.0.2.7' });
+    const first = ask(byAddress, pool(ABC), client);
+    // Health checks of other addresses in between, a day later, on a replica that has seen no request at all.
+    const shared = env();
+    for (let i = 0; i < 100; i++) ask(byAddress, pool(ABC), facts({ clientAddress: `198.51.100.${i}` }), shared);
+    const later = ask(byAddress, pool(ABC), client, { ...shared, now: NOW + 24 * HOUR });
+    const elsewhere = ask(byAddress, pool(ABC), client, env({ now: NOW + 24 * HOUR, random: seeded(99) }));
+    expect([later.pod, elsewhere.pod]).toEqual([first.pod, first.pod]);
+    expect([first, later, elsewhere].map(({ setCookie }) => setCookie)).toEqual([undefined, undefined, undefined]);
   });
 
   test('force takes the first of all, whatever its state', () => {

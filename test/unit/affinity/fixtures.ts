@@ -125,7 +125,9 @@ export function affinity(
         }
       : undefined,
   );
-  const text = { id: 'a', policy: compiled.id, service: 'web', scope, ownScope: scope, groupPools: [], cookieNames };
+  const siblingCookies: readonly string[] = [];
+  const ids = { id: 'a', policy: compiled.id, service: 'web', scope, ownScope: scope };
+  const text = { ...ids, groupPools: [], cookieNames, siblingCookies };
   return buildAffinity(compiled, { ...text, ...own }, compileRe2);
 }
 

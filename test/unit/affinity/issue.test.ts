@@ -128,6 +128,12 @@ describe('what it says', () => {
     expect(live.hiddenCookies).toEqual(['HF-11111111', 'HF']);
   });
 
+  test('the tokens of other Services of the policy are hidden from the backend, and left to their Services', () => {
+    const live = affinity([COOKIE], {}, { siblingCookies: ['HF-22222222'] });
+    expect(live.hiddenCookies).toEqual(['HF', 'HF-22222222']);
+    expect(live.ownedSetCookies).toEqual(['HF']);
+  });
+
   test('T5 two pods, two unrelated tokens, no name in them', () => {
     const text = ask(insert(), pool(['very-special-pod']), facts()).setCookie ?? '';
     const decoded = Buffer.from(pair(text).slice(3), 'base64url').toString('latin1');

@@ -221,5 +221,6 @@ test.each([
   expect(closes).toBe(true);
   expect(problems).toMatchObject([{ severity: 'error', field: field(name) }]);
   expect(problems[0]?.message).toContain('503');
+  expect(problems[0]?.message).toContain('--allow-unsupported-annotations');
   expect(settings).toEqual({ affinity: 'cookie' });
 });

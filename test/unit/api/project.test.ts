@@ -55,7 +55,7 @@ describe('kinds', () => {
     expect(projection?.resource).toBeUndefined();
     expect(projection?.ref).toEqual({ kind, namespace: 'b', name: 'a' });
     expect(projection?.problems).toMatchObject([{ field: 'apiVersion', severity: 'error' }]);
-    expect(projection?.problems[0]?.message).toContain(wanted);
+    expect(projection?.problems[0]?.message).toContain(`${wanted}\` for ${/^[IE]/.test(kind) ? 'an' : 'a'} ${kind}`);
   });
 
   test.each([undefined, null, 3, 'text', [], {}, { kind: 3 }, { kind: '' }])('%j is refused as no object', (raw) => {
@@ -231,13 +231,14 @@ spec:
     );
     if (projection.resource?.kind !== 'Ingress') throw new Error('no Ingress');
     const paths = projection.resource.rules[0]?.paths.map(({ path, backend }) => [path, backend?.service]);
+    expect(projection.resource.rules[0]?.paths.map(({ index }) => index)).toEqual([5, 6, 7, 8, 9, 10, 11]);
     expect(paths).toEqual([...['/e', '/f', '/g', '/h', '/i', '/j'].map((path) => [path, undefined]), ['/ok', 'a']]);
   });
 
   test('a rule whose host is no text is left out, instead of catching every host', () => {
     const projection = read(`${head('Ingress')}spec: {rules: [{host: 3, http: {paths: []}}, {host: a.example}]}`);
     expect(fieldsOf(projection)).toEqual(['spec.rules[0].host']);
-    expect(projection.resource).toMatchObject({ rules: [{ host: 'a.example' }] });
+    expect(projection.resource).toMatchObject({ rules: [{ host: 'a.example', index: 1 }] });
   });
 
   test('without a spec it is refused', () => {
@@ -316,13 +317,18 @@ endpoints:
   test('bad endpoints and conditions are reported, the others stay', () => {
     const projection = read(`${head('EndpointSlice')}
 addressType: IPv4
-endpoints: [{addresses: []}, {addresses: [10.0.0.1], conditions: {ready: "yes"}}, x]`);
+endpoints: [{addresses: []}, {addresses: [10.0.0.1], conditions: {ready: "yes"}}, x]
+ports: [x, {name: http, port: 80}]`);
     expect(fieldsOf(projection).toSorted()).toEqual([
       'endpoints[0].addresses',
       'endpoints[1].conditions.ready',
       'endpoints[2]',
+      'ports[0]',
     ]);
-    expect(projection.resource).toMatchObject({ endpoints: [{ addresses: ['10.0.0.1'] }] });
+    expect(projection.resource).toMatchObject({
+      endpoints: [{ addresses: ['10.0.0.1'], index: 1 }],
+      ports: [{ name: 'http', index: 1 }],
+    });
   });
 
   test('an unknown address type is refused', () => {
@@ -357,23 +363,46 @@ describe('StickyPolicy', () => {
       `${head('StickyPolicy')}spec: {rules: [{name: a, none: {}}]}\nstatus: {anything: 1}`,
       'StickyPolicy',
     );
-    expect(policy.spec).toEqual({ rules: [{ name: 'a', none: {} }] });
+    expect('spec' in policy && policy.spec).toEqual({ rules: [{ name: 'a', none: {} }] });
+  });
+
+  test('a refused one keeps the targets that can be read, and nothing else', () => {
+    const projection = read(
+      `${head('StickyPolicy')}spec:
+  targetRefs:
+  - {group: networking.k8s.io, kind: Ingress, name: a, sectionName: a.example}
+  - {group: wrong, kind: Service, name: b}
+  - {group: '', kind: Gateway, name: c}
+  - {group: '', kind: Service}
+  - {group: '', kind: Service, name: d, sectionName: 80}
+  - 7
+  retries: 1`,
+    );
+    expect(projection.resource).toMatchObject({ kind: 'StickyPolicy', meta: { name: 'shop' }, refused: true });
+    expect(projection.resource).toHaveProperty('targetRefs', [
+      { group: 'networking.k8s.io', kind: 'Ingress', name: 'a', sectionName: 'a.example' },
+      { group: '', kind: 'Service', name: 'b' },
+    ]);
+    expect(projection.resource).not.toHaveProperty('spec');
   });
 
   test('is refused as a whole, with a path below spec', () => {
     const projection = read(
       `${head('StickyPolicy')}spec: {rules: [{name: a, cookie: {path: /a;b}}], retry: {attempts: 1}}`,
     );
-    expect(projection.resource).toBeUndefined();
+    expect(projection.resource).toMatchObject({ refused: true, targetRefs: [] });
     expect(fieldsOf(projection)).toEqual(['spec.rules[0].cookie.path']);
   });
 
   test('an unknown field beside spec is refused', () => {
     const projection = read(`${head('StickyPolicy')}spec: {}\nrules: []`);
-    expect(projection).toMatchObject({ resource: undefined, problems: [{ field: 'rules' }] });
+    expect(projection).toMatchObject({ resource: { refused: true }, problems: [{ field: 'rules' }] });
   });
 
   test('without a spec it is refused', () => {
-    expect(read(head('StickyPolicy'))).toMatchObject({ resource: undefined, problems: [{ field: 'spec' }] });
+    expect(read(head('StickyPolicy'))).toMatchObject({
+      resource: { refused: true },
+      problems: [{ field: 'spec' }],
+    });
   });
 });

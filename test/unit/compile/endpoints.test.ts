@@ -26,6 +26,7 @@ function pod(name: string, address: string, conditions: Conditions = {}): SliceE
     serving: undefined,
     terminating: undefined,
     targetRef,
+    index: 0,
     ...conditions,
   };
 }
@@ -44,8 +45,9 @@ function slice(name: string, endpoints: readonly SliceEndpoint[], change: Partia
     annotations: {},
     labels: {},
   };
-  const ports = [{ name: 'http', port: 8080, protocol: 'TCP' }];
-  return { kind: 'EndpointSlice', meta, service: 'web', addressType: 'IPv4', ports, endpoints, ...change };
+  const ports = [{ name: 'http', port: 8080, protocol: 'TCP', index: 0 }];
+  const indexed = endpoints.map((endpoint, index) => ({ ...endpoint, index }));
+  return { kind: 'EndpointSlice', meta, service: 'web', addressType: 'IPv4', ports, endpoints: indexed, ...change };
 }
 
 function build(
@@ -203,8 +205,8 @@ describe('buildPool', () => {
   it('takes the port by its name, whatever its number in each slice', () => {
     const other = {
       ports: [
-        { name: 'admin', port: 1, protocol: 'TCP' },
-        { name: 'http', port: 9090, protocol: 'TCP' },
+        { name: 'admin', port: 1, protocol: 'TCP', index: 0 },
+        { name: 'http', port: 9090, protocol: 'TCP', index: 1 },
       ],
     };
     const pool = build([slice('a', [pod('a', '10.0.0.1')]), slice('b', [pod('b', '10.0.0.2')], other)]);
@@ -243,8 +245,11 @@ describe('buildPool', () => {
   it.each([
     [slice('s', [bare('db.example')], { addressType: 'FQDN' }), 'addressType'],
     [slice('s', [bare('10.0.0')]), 'endpoints[0].addresses[0]'],
-    [slice('s', [bare('10.0.0.1')], { ports: [{ name: 'http', port: undefined, protocol: 'TCP' }] }), 'ports[0].port'],
-    [slice('s', [bare('10.0.0.1')], { ports: [{ name: 'web', port: 80, protocol: 'TCP' }] }), 'ports'],
+    [
+      slice('s', [bare('10.0.0.1')], { ports: [{ name: 'http', port: undefined, protocol: 'TCP', index: 0 }] }),
+      'ports[0].port',
+    ],
+    [slice('s', [bare('10.0.0.1')], { ports: [{ name: 'web', port: 80, protocol: 'TCP', index: 0 }] }), 'ports'],
   ])('reports what cannot be dialled (%#)', (bad, field) => {
     const { pool, problems } = buildPool(SPEC, [bad], undefined, 0);
     expect(pool.endpoints).toEqual([]);

@@ -69,6 +69,8 @@ describe('values', () => {
     [['--admin-address', 'localhost:9'], { adminAddress: { host: '127.0.0.1', port: 9 } }],
     [['--bind-address', '[::1]'], { bindAddress: '::1' }],
     [['--watch-ingress-without-class'], { watchIngressWithoutClass: true }],
+    [['--allow-unsupported-annotations'], { allowUnsupportedAnnotations: true }],
+    [[], { allowUnsupportedAnnotations: false }],
     [['--no-forwarded-header'], { forwardedHeader: false }],
     [['--forwarded-header=true'], { forwardedHeader: true }],
     [['--watch-namespaces', 'a, b'], { watchNamespaces: ['a', 'b'] }],

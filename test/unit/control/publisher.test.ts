@@ -123,6 +123,7 @@ function tableOf(draft: Draft): { table: Table; pools: ReadonlyMap<string, Pool>
           scope,
           ownScope: scope,
           groupPools: [],
+          siblingCookies: [],
           cookieNames: [undefined],
         },
       ];

@@ -1,7 +1,15 @@
 /** Events to snapshots, and when a change is told. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Problem } from '../../../src/model/problem.ts';
-import type { EndpointSlice, Ingress, Meta, Resource, Service } from '../../../src/model/resources.ts';
+import type {
+  EndpointSlice,
+  Ingress,
+  Meta,
+  RefusedPolicy,
+  Resource,
+  Service,
+  StickyPolicy,
+} from '../../../src/model/resources.ts';
 import { Store, type Clock, type StoreChange } from '../../../src/store/store.ts';
 
 /** Time that only moves when told to. */
@@ -51,6 +59,7 @@ function service(name: string, generation = 1): Service {
     externalName: undefined,
     publishNotReadyAddresses: false,
     ports: [],
+    clientIPAffinity: false,
     ipFamilies: [],
   } as const;
   return { kind: 'Service', meta: meta(name, generation), ...shape };
@@ -258,6 +267,40 @@ describe('problems', () => {
     expect(changes.map(({ routesChanged }) => routesChanged)).toEqual([false]);
     expect(changes[0]?.snapshot.services.get('ns/a')?.meta.generation).toBe(1);
     expect(store.problems().map(({ message }) => message)).toEqual(['bad']);
+  });
+
+  it('a refused policy counts where none was accepted, and never in place of one that was', () => {
+    const policy = (generation: number): StickyPolicy => ({
+      kind: 'StickyPolicy',
+      meta: meta('p', generation),
+      spec: {},
+    });
+    const refused = (generation: number): RefusedPolicy => ({
+      kind: 'StickyPolicy',
+      meta: meta('p', generation),
+      refused: true,
+      targetRefs: [],
+    });
+    const generations = (): unknown[] => {
+      const { policies, refusedPolicies } = store.snapshot();
+      return [policies, refusedPolicies].map((map) => map.get('ns/p')?.meta.generation);
+    };
+    apply(refused(1));
+    expect(generations()).toEqual([undefined, 1]);
+    apply(refused(2));
+    expect(generations()).toEqual([undefined, 2]);
+    apply(policy(3));
+    expect(generations()).toEqual([3, undefined]);
+    settle();
+    apply(refused(4));
+    clock.advance(1000);
+    expect(generations()).toEqual([3, undefined]);
+    expect(changes).toHaveLength(0);
+    remove('StickyPolicy', 'p');
+    apply(refused(5));
+    expect(generations()).toEqual([undefined, 5]);
+    remove('StickyPolicy', 'p');
+    expect(generations()).toEqual([undefined, undefined]);
   });
 
   it('an accepted object replaces its Problems, a deleted one takes them along', () => {

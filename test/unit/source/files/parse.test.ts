@@ -1,5 +1,6 @@
 /** Manifest files to raw objects with their lines. */
 import { describe, expect, it } from 'vitest';
+import { placeOf } from '../../../../src/model/lines.ts';
 import { parseManifest } from '../../../../src/source/files/parse.ts';
 
 function placesOf(text: string): unknown {
@@ -53,5 +54,45 @@ describe('parseManifest', () => {
       bomb.push(`${name}: &${name} [${Array.from({ length: 10 }, () => `*${of}`).join(', ')}]`);
     }
     expect(placesOf(bomb.join('\n'))).toBe('fault at line 1');
+  });
+
+  it('knows the line of every field, or of the nearest one around it', () => {
+    const text = `# comment
+kind: Ingress
+metadata:
+  annotations:
+    a.b/c-d: x
+spec:
+  rules:
+  - host: a.example
+    http: {paths: [{path: /},
+      {path: /b}]}
+  -
+    host: b.example
+  twice: [1]
+`;
+    const parsed = parseManifest(`---\na: 1\n---\n${text}`, 'f.yaml');
+    const object = 'objects' in parsed ? parsed.objects[1] : undefined;
+    if (object === undefined) throw new Error('no object');
+    const line = (field: string): number => placeOf(object.location, object.lines, field).line - 3;
+    expect(line('')).toBe(2);
+    expect(line('kind')).toBe(2);
+    expect(line('status.missing')).toBe(2);
+    expect(line('metadata.annotations[a.b/c-d]')).toBe(5);
+    expect(line('metadata.annotations[a.b/missing]')).toBe(4);
+    expect(line('spec.rules[0].host')).toBe(8);
+    expect(line('spec.rules[0].http.paths[0].path')).toBe(9);
+    expect(line('spec.rules[0].http.paths[1].backend.service.name')).toBe(10);
+    expect(line('spec.rules[1]')).toBe(12);
+    expect(line('spec.rules[7].host')).toBe(7);
+    expect(line('spec.twice[0]')).toBe(13);
+  });
+
+  it('an alias stands where it is written; items of a List have their own lines', () => {
+    const parsed = parseManifest('kind: List\nitems:\n- a: &x\n    b: 1\n- c:\n    d: *x\n', 'f.yaml');
+    const second = 'objects' in parsed ? parsed.objects[1] : undefined;
+    if (second === undefined) throw new Error('no object');
+    expect(placeOf(second.location, second.lines, 'c.d.b')).toEqual({ file: 'f.yaml', line: 6 });
+    expect(placeOf(second.location, second.lines, 'c')).toEqual({ file: 'f.yaml', line: 5 });
   });
 });
