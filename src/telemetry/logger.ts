@@ -1,6 +1,5 @@
 /** The logger: pino JSON lines, or one readable line an event on a terminal. Other folders use the `Logger` type and never import pino. */
 import { pino } from 'pino';
-import type { LoggerOptions as LoggerOptionsOfPino } from 'pino';
 
 /** What a log line carries besides its message. Never put secrets, tokens or cookie values here. */
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -34,32 +33,34 @@ export interface LoggerOptions {
   readonly write?: (line: string) => void;
 }
 
+/** Bytes that may wait for a slow reader. */
+const WAITING_LIMIT = 4 * 1024 * 1024;
+
 export function createLogger(options: LoggerOptions): Logger {
-  const fd = options.fd ?? 1;
-  const stream = fd === 1 ? process.stdout : process.stderr;
-  const pretty = options.pretty ?? (options.write === undefined && stream.isTTY);
   const format = {
     level: options.level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (level: string) => ({ level }) },
   };
-  if (!pretty && options.write === undefined) return toDescriptor(format, fd);
-  const write = options.write ?? ((line: string): void => void stream.write(line));
-  const colours = options.write === undefined && process.env['NO_COLOR'] === undefined;
-  const logger = pino(format, { write: pretty ? (line) => write(prettyLine(line, colours)) : write });
-  return Object.assign(logger, { dropped: () => 0 });
-}
-
-/** Bytes that may wait for a slow reader. */
-const WAITING_LIMIT = 4 * 1024 * 1024;
-
-/** Written in the background: a reader that has stopped costs log lines, not the control plane. */
-function toDescriptor(format: LoggerOptionsOfPino, fd: number): Logger {
+  if (options.write !== undefined) {
+    const { write } = options;
+    const shown = options.pretty === true ? (line: string) => write(prettyLine(line, false)) : write;
+    return Object.assign(pino(format, { write: shown }), { dropped: () => 0 });
+  }
+  const stream = options.fd === 2 ? process.stderr : process.stdout;
+  const colours = process.env['NO_COLOR'] === undefined;
+  const pretty = options.pretty ?? stream.isTTY;
   let dropped = 0;
-  const destination = pino.destination({ fd, sync: false, maxLength: WAITING_LIMIT });
-  destination.on('drop', () => dropped++);
-  return Object.assign(pino(format, destination), { dropped: () => dropped });
+  // A reader that is gone takes no more lines; that is no reason to stop serving.
+  stream.on('error', () => dropped++);
+  // The stream writes at once while its reader keeps up and queues in the background when not: a log that nobody reads
+  // costs lines, not the control plane.
+  const write = (line: string) => {
+    if (stream.writableLength > WAITING_LIMIT || stream.destroyed) dropped++;
+    else stream.write(pretty ? prettyLine(line, colours) : line);
+  };
+  return Object.assign(pino(format, { write }), { dropped: () => dropped });
 }
 
 const COLOURS: Readonly<Record<string, number>> = { trace: 90, debug: 90, info: 32, warn: 33, error: 31, fatal: 35 };
