@@ -66,6 +66,8 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   #deadline = Infinity;
   /** Wall clock ms: everything is said and our side closed; the client shall close its own. */
   #lingerUntil = Infinity;
+  /** The client has finished sending after the 101. */
+  #clientEnded = false;
   #leaving = false;
   #headWritten = false;
   #recorded = false;
@@ -88,8 +90,10 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     });
     request.socket.on('end', () => {
       // Nobody can use a WebSocket connection without sending: a client that has finished before the 101 is gone.
-      if (this.#answered) this.client.feedEnd();
-      else request.socket.destroy();
+      if (!this.#answered) return void request.socket.destroy();
+      this.client.feedEnd();
+      this.#clientEnded = true;
+      this.#awaitEnd();
     });
     request.socket.once('finish', () => {
       this.#lingerUntil = ctx.deadlines.exact() + LINGER_MS;
@@ -127,7 +131,9 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     this.#record.connected();
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.responseTimeout;
     const endpoint = new SocketStream(connection.socket, (chunk) => {
-      if (this.#upgradedSlot >= 0) this.#toEndpoint.push(chunk);
+      if (this.#upgradedSlot < 0) return;
+      this.#toEndpoint.push(chunk);
+      this.#awaitEnd();
     });
     this.#endpoint = endpoint;
     endpoint.on('error', () => connection.socket.destroy());
@@ -316,6 +322,13 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     this.#ctx.counters.bytesOut(chunk.length);
     if (this.#headWritten) this.#toClient.push(chunk);
     this.#headWritten = true;
+    this.#awaitEnd();
+  }
+
+  /** A client that has finished is most likely gone: an endpoint that neither ends nor sends shall not hold the connection. */
+  #awaitEnd(): void {
+    if (!this.#clientEnded || this.#upgradedSlot < 0 || this.#leaving) return;
+    this.#lingerUntil = this.#ctx.deadlines.exact() + LINGER_MS;
   }
 
   #onClientGone(): void {
