@@ -40,6 +40,7 @@ const PACKAGES = {
   'prom-client': '^src/telemetry/',
   pino: '^src/telemetry/',
   'http-proxy-3': '^src/lanes/upgrade/',
+  '@kubernetes/client-node': '^src/(source/kubernetes|control)/',
   yaml: '^src/(source/files|config|cli)/',
   re2js: '^src/rules/',
 };

@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // These need a cluster: `npm run test:e2e`.
+    exclude: ['test/e2e/**'],
     pool: 'forks',
     // Workers overwrite their shared read buffers after each use: bytes kept without copying show.
     env: { HF_TEST_POISON_READS: '1' },

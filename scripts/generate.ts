@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import { stickyPolicyCrd } from '../src/api/crd.ts';
 import { annotationsReference, stickyPolicyReference } from '../src/api/reference.ts';
+import { chartCrd } from './chart-crd.ts';
 import { settingsReference } from './settings-reference.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -15,6 +16,7 @@ function generated(): ReadonlyMap<string, string> {
       'manifests/crds/holdfast.dev_stickypolicies.yaml',
       `# Written by \`npm run generate\`; change the schema instead.\n${crd}`,
     ],
+    ['charts/holdfast/templates/crd.yaml', chartCrd()],
     ['docs/reference/stickypolicy.md', stickyPolicyReference()],
     ['docs/reference/annotations.md', annotationsReference()],
     ['docs/reference/settings.md', settingsReference()],

@@ -1,7 +1,7 @@
 /** What the admin server answers, path by path: plain data, no sockets. */
 import type { Problem } from '../model/problem.ts';
 import { OPENAPI } from './openapi.ts';
-import type { ActiveProblem, AdminOptions, Readiness } from './types.ts';
+import type { ActiveProblem, AdminOptions, Caller, Readiness } from './types.ts';
 
 export interface Answer {
   readonly status: number;
@@ -9,7 +9,7 @@ export interface Answer {
   readonly body: string;
 }
 
-type Endpoint = (options: AdminOptions, query: URLSearchParams) => Answer | Promise<Answer>;
+type Endpoint = (options: AdminOptions, query: URLSearchParams, caller: Caller) => Answer | Promise<Answer>;
 
 /** Those under `/api` are answered to local Hosts only, except the drain. */
 export const ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
@@ -18,7 +18,7 @@ export const ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint
   ['/metrics', async ({ metrics }) => ({ status: 200, ...(await metrics()) })],
   ['/api/v1/version', ({ version }) => json(200, versionJson(version()))],
   ['/api/v1/problems', ({ problems }) => json(200, problems().map(problemJson))],
-  ['/api/v1/drain', ({ drain }, query) => drainAnswer(drain, query)],
+  ['/api/v1/drain', drainAnswer],
   ['/api/v1/openapi.json', () => json(200, OPENAPI)],
 ]);
 
@@ -68,9 +68,9 @@ function problemJson({
 /** RFC 1123 subdomain, which is what a namespace or pod may be named. */
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 
-function drainAnswer(drain: AdminOptions['drain'], query: URLSearchParams): Answer {
+/** `local=1` asks this process alone, without it all replicas are asked. */
+async function drainAnswer(options: AdminOptions, query: URLSearchParams, caller: Caller): Promise<Answer> {
   const usage = 'write ?pod=NAMESPACE/NAME, such as ?pod=shop/web-0';
-  // `local=1` asks this replica alone, which is all that there is so far.
   const unknown = [...query.keys()].find((key) => key !== 'pod' && key !== 'local');
   if (unknown !== undefined)
     return errorAnswer(400, `unknown query parameter ${JSON.stringify(unknown.slice(0, 64))}: ${usage}`);
@@ -82,5 +82,12 @@ function drainAnswer(drain: AdminOptions['drain'], query: URLSearchParams): Answ
   if (rest.length > 0 || !NAME.test(namespace) || !NAME.test(name)) {
     return errorAnswer(400, `${JSON.stringify(pod.slice(0, 64))} does not name a pod: ${usage}`);
   }
-  return json(200, drain(namespace, name));
+  const local = query.get('local');
+  if (local !== null && local !== '1')
+    return errorAnswer(400, `write local=1, or leave it out to ask all replicas; ${usage}`);
+  if (local === null) return json(200, await options.drain(namespace, name));
+  const progress = await options.drainHere(namespace, name, caller);
+  return progress === undefined
+    ? errorAnswer(401, 'local=1 is for the other replicas and for this machine; leave it out to ask all replicas')
+    : json(200, progress);
 }

@@ -40,7 +40,13 @@ const version = {
 
 const drain = {
   type: 'object',
-  properties: { inFlight: count, upgraded: count, done: { type: 'boolean' } },
+  properties: {
+    inFlight: count,
+    upgraded: count,
+    done: { type: 'boolean', description: 'false while a replica does not answer' },
+    instance: { ...text, description: 'with local=1: which process answers' },
+    replicas: { type: 'object', properties: { asked: count, answered: count }, required: ['asked', 'answered'] },
+  },
   required: ['inFlight', 'upgraded', 'done'],
 };
 
@@ -70,10 +76,20 @@ export const OPENAPI: unknown = {
     '/api/v1/drain': {
       get: {
         summary: 'work that a pod still has',
-        parameters: [{ name: 'pod', in: 'query', required: true, schema: text, example: 'shop/web-0' }],
+        parameters: [
+          { name: 'pod', in: 'query', required: true, schema: text, example: 'shop/web-0' },
+          {
+            name: 'local',
+            in: 'query',
+            required: false,
+            schema: { type: 'string', enum: ['1'] },
+            description: 'ask this process alone, not all replicas; for the replicas themselves and from this machine',
+          },
+        ],
         responses: {
           200: jsonResponse('ok', drain),
           400: jsonResponse('bad query', error),
+          401: jsonResponse('local=1 by somebody else', error),
           403: jsonResponse('foreign Host', error),
         },
       },

@@ -4,7 +4,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Logger } from '../telemetry/logger.ts';
 import { ENDPOINTS, errorAnswer } from './answers.ts';
 import type { Answer } from './answers.ts';
-import { isLocalHost } from './host-check.ts';
+import { isLocalHost, isLoopback } from './host-check.ts';
 import type { AdminOptions, AdminServer } from './types.ts';
 
 const METHODS = 'GET, HEAD';
@@ -58,7 +58,11 @@ async function answer(options: AdminOptions, request: IncomingMessage): Promise<
   }
   if (endpoint === undefined) return errorAnswer(404, `no such path; there are ${[...ENDPOINTS.keys()].join(', ')}`);
   if (request.method !== 'GET' && request.method !== 'HEAD') return errorAnswer(405, `use ${METHODS}`);
-  return endpoint(options, new URLSearchParams(queryOf(request)));
+  return endpoint(options, new URLSearchParams(queryOf(request)), {
+    target: request.url ?? '/',
+    authorization: request.headers.authorization,
+    loopback: isLoopback(request.socket.remoteAddress ?? ''),
+  });
 }
 
 function write(

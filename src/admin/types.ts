@@ -33,11 +33,24 @@ export interface VersionInfo {
 
 /** Work that a pod still has. A pod that no pool knows has none, and is done. */
 export interface DrainProgress {
+  /** Which process answers, when one alone was asked. */
+  readonly instance?: string;
+  /** How many replicas were asked and how many answered, when all were. */
+  readonly replicas?: { readonly asked: number; readonly answered: number };
   /** Requests being answered, over all workers and pools. */
   readonly inFlight: number;
   /** Upgraded connections (WebSocket). */
   readonly upgraded: number;
   readonly done: boolean;
+}
+
+/** Who asks. */
+export interface Caller {
+  /** Path and query as they came. */
+  readonly target: string;
+  readonly authorization: string | undefined;
+  /** Whether the connection comes from this machine. */
+  readonly loopback: boolean;
 }
 
 export interface AdminOptions {
@@ -46,7 +59,10 @@ export interface AdminOptions {
   readonly readiness: () => Readiness;
   readonly problems: () => readonly ActiveProblem[];
   readonly version: () => VersionInfo;
-  readonly drain: (namespace: string, pod: string) => DrainProgress;
+  /** Over all replicas. */
+  readonly drain: (namespace: string, pod: string) => Promise<DrainProgress>;
+  /** Of this process alone; undefined = the caller may not ask. */
+  readonly drainHere: (namespace: string, pod: string, caller: Caller) => Promise<DrainProgress | undefined>;
 }
 
 export interface AdminServer {

@@ -41,6 +41,9 @@ const condition: JsonSchema = {
   },
 };
 
+/** GEP-713's bound. */
+export const MAX_ANCESTORS = 16;
+
 export const STATUS_SCHEMA: JsonSchema = {
   description: 'What the controllers that serve the targets say about the policy.',
   type: 'object',
@@ -48,7 +51,7 @@ export const STATUS_SCHEMA: JsonSchema = {
     ancestors: {
       description: 'One entry per target and controller; each controller writes its own.',
       type: 'array',
-      maxItems: 16,
+      maxItems: MAX_ANCESTORS,
       'x-kubernetes-list-type': 'atomic',
       items: {
         type: 'object',

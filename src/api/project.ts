@@ -20,6 +20,13 @@ export interface Projection {
   readonly problems: readonly Problem[];
 }
 
+/**
+ * Who wrote the object. A file's unknown fields are its author's mistakes, and the object is refused; the API server
+ * has refused mistakes already, so there an unknown field comes from a newer version's schema, and dropping it beats
+ * taking a policy down when that version is rolled back.
+ */
+export type Origin = 'file' | 'apiServer';
+
 interface KnownKind {
   readonly apiVersion: string;
   readonly project: Projector;
@@ -45,7 +52,12 @@ function isForeignGroup(apiVersion: string, known: KnownKind): boolean {
  * Projects one object of any kind. undefined = a kind that is not watched (a Deployment, say), which is no problem.
  * `lines` says where the fields stand in the file of `location`. Never throws, whatever `raw` is; one bad part of an object leaves the rest of it in place where that makes sense.
  */
-export function project(raw: unknown, location?: Location, lines?: FieldLines): Projection | undefined {
+export function project(
+  raw: unknown,
+  location?: Location,
+  lines?: FieldLines,
+  origin: Origin = 'file',
+): Projection | undefined {
   if (!isRecord(raw)) return refuseShape(raw, location);
   const kind = raw['kind'];
   if (typeof kind !== 'string' || kind === '') return refuseShape(raw, location);
@@ -64,7 +76,7 @@ export function project(raw: unknown, location?: Location, lines?: FieldLines): 
   }
   const object: ObjectFields = objectFields(raw, '', report);
   const meta = readMeta(object, kind as ResourceKind, report, location, lines);
-  const resource = meta === undefined ? undefined : known.project(object, meta, report);
+  const resource = meta === undefined ? undefined : known.project(object, meta, report, origin);
   return { ref: report.ref, resource, problems: report.problems };
 }
 

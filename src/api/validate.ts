@@ -1,5 +1,6 @@
 /** Checks a StickyPolicy spec against the schema and says what is wrong in the words a user needs. */
 import { z } from 'zod';
+import { KEY_NAMES } from '../rules/schemas.ts';
 import { nearest } from '../model/nearest.ts';
 import type { StickyPolicySpec } from '../model/sticky-policy.ts';
 import { childPath } from './project/fields.ts';
@@ -20,6 +21,55 @@ export function validateSpec(raw: unknown): Validated {
   const result = specSchema.safeParse(withoutNulls(raw, 0), { reportInput: true });
   if (result.success) return { spec: result.data };
   return { findings: result.error.issues.flatMap(toFindings) };
+}
+
+type Path = Finding['path'];
+
+/** Removing a field can uncover others below it at most so often: nothing is nested deeper. */
+const MAX_ROUNDS = 8;
+
+/** A spec without the fields that the schema does not know, and their paths; rules of kinds it does not know go as a whole. */
+export function dropUnknown(raw: unknown): { readonly known: unknown; readonly dropped: readonly Path[] } {
+  const known = withoutNulls(raw, 0);
+  const dropped: Path[] = [];
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const result = specSchema.safeParse(known);
+    const unknown = (result.error?.issues ?? []).filter((issue) => issue.code === 'unrecognized_keys');
+    if (unknown.length === 0) break;
+    for (const { path, keys } of unknown) {
+      const parent = at(known, path);
+      for (const key of keys) {
+        if (parent === undefined || !Reflect.deleteProperty(parent, key)) continue;
+        dropped.push([...path.filter((step) => typeof step !== 'symbol'), key]);
+      }
+    }
+  }
+  dropEmptyRules(known, dropped);
+  return { known, dropped };
+}
+
+/** The object or list at a path. */
+function at(value: unknown, path: readonly PropertyKey[]): object | undefined {
+  let here: unknown = value;
+  for (const step of path) here = isObject(here) ? (here as Record<PropertyKey, unknown>)[step] : undefined;
+  return isObject(here) ? here : undefined;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+/** A rule whose only key was not known has none left. */
+function dropEmptyRules(spec: unknown, dropped: readonly Path[]): void {
+  const rules = isObject(spec) && 'rules' in spec ? spec.rules : undefined;
+  if (!Array.isArray(rules)) return;
+  const cut = new Set(dropped.filter(([first, , third]) => first === 'rules' && third !== undefined).map(([, i]) => i));
+  const left = rules.filter((rule: unknown, i) => !cut.has(i) || hasKey(rule));
+  if (left.length > 0) rules.splice(0, rules.length, ...(left as unknown[]));
+}
+
+function hasKey(rule: unknown): boolean {
+  return isObject(rule) && KEY_NAMES.some((name) => name in rule);
 }
 
 /** `spec.rules[0].cookie.path` from a finding's path. */

@@ -3,7 +3,9 @@ import { settingsHelp } from '../config/help.ts';
 import { nearest } from '../model/nearest.ts';
 import { check } from './check.ts';
 import { demo, DEMO_DEFAULTS } from './demo.ts';
+import { drain } from './drain.ts';
 import type { CliIo, Command } from './io.ts';
+import { keys } from './keys.ts';
 import { run } from './run.ts';
 import { version } from './version.ts';
 
@@ -20,7 +22,7 @@ const help: Command = {
   },
 };
 
-const COMMANDS: readonly Command[] = [run, demo, check, version, help];
+const COMMANDS: readonly Command[] = [run, demo, check, drain, keys, version, help];
 
 /** Exit codes: 0 done, 1 it failed, 2 the command line is wrong. */
 export async function cli(args: readonly string[], io: CliIo): Promise<number> {

@@ -7,8 +7,9 @@ import { readSettings } from './settings.ts';
 
 export const run: Command = {
   name: 'run',
-  usage: '--manifests DIR [FLAGS]',
-  summary: 'run the controller; --manifests DIR serves the objects of YAML files, without a cluster',
+  usage: '[FLAGS]',
+  summary:
+    'run the controller on the cluster it is in, or one named; --manifests DIR serves YAML files without a cluster',
   takesSettings: true,
   run: async (args, io) => {
     const settings = readSettings(args, io);

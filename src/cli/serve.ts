@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { startController } from '../control/controller.ts';
 import type { Controller } from '../control/controller.ts';
+import { clusterIsNamed } from '../source/kubernetes/credentials.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { CliIo, StopSignal } from './io.ts';
 import { portProblems } from './ports.ts';
@@ -59,8 +60,13 @@ async function start(config: Config, io: CliIo, logger: Logger, hooks: ServeHook
   }
 }
 
-function manifestsProblem({ manifests }: Config): string[] {
-  if (manifests === undefined) return ['--manifests is missing: write --manifests DIR, a folder of YAML files'];
+function manifestsProblem({ manifests, kubeconfig }: Config): string[] {
+  if (manifests === undefined) {
+    if (clusterIsNamed(kubeconfig)) return [];
+    return [
+      '--manifests is missing: write --manifests DIR, a folder of YAML files, or --kubeconfig FILE to serve a cluster',
+    ];
+  }
   try {
     if (statSync(manifests).isDirectory()) return [];
     return [`--manifests: ${JSON.stringify(manifests)} is not a folder; write the folder that holds the YAML files`];

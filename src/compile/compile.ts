@@ -3,6 +3,7 @@ import type { ObjectKey, PoolKey } from '../model/ids.ts';
 import type { Ingress } from '../model/resources.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Snapshot } from '../model/snapshot.ts';
+import type { CompiledStatus } from '../model/status.ts';
 import type { PoolSpec, Route, Table, VirtualHost } from '../model/table.ts';
 import { policyFromAnnotations, readAnnotations } from '../api/annotations.ts';
 import type { DraftRoute, Drafts } from './draft.ts';
@@ -12,6 +13,7 @@ import { Attachment, type IngressWishes } from './passes/attachment.ts';
 import { Backends } from './passes/backends.ts';
 import { selectIngresses, watched } from './passes/classes.ts';
 import { Hosts } from './passes/hosts.ts';
+import { compileStatus } from './passes/status.ts';
 import { PolicyTargets } from './passes/targets.ts';
 import { ProblemReport, refOf } from './report.ts';
 
@@ -21,6 +23,8 @@ export interface Compiled {
   readonly table: Table;
   /** Of the compilation alone; the sources and the projection report theirs to the store. */
   readonly problems: Problem[];
+  /** What the objects' own status shall say once the table is live. */
+  readonly status: CompiledStatus;
 }
 
 export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
@@ -34,14 +38,18 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
   const drafts = hosts.finish(options);
 
   const namespaces = watched(options);
-  const attachment = new Attachment(snapshot, new PolicyTargets(snapshot, namespaces, report), wishes);
+  const targets = new PolicyTargets(snapshot, namespaces, report);
+  const attachment = new Attachment(snapshot, targets, wishes);
   attachment.reportLoose(report, namespaces);
 
-  const table = { ...attach(drafts, attachment, report), pools: poolsOf(drafts) };
+  const { collisions, ...attached } = attach(drafts, attachment, report);
+  const table = { ...attached, pools: poolsOf(drafts) };
   reportUnseenReadiness(table, snapshot, report);
   reportClientIPAffinity(table, snapshot, report);
   reportPlainHosts(ingresses, report);
-  return { table, problems: report.sorted() };
+  const routes = allDrafts(drafts);
+  const status = compileStatus({ snapshot, watched: namespaces, ingresses, routes, wishes, targets, collisions });
+  return { table, problems: report.sorted(), status };
 }
 
 /** What the annotations ask for, and which Ingresses they close: one that restricts access and cannot be honoured must not let anybody in. */
@@ -62,14 +70,18 @@ function readWishes(
 }
 
 /** Gives every route its affinity; those of policies that turn out to collide stay without. */
-function attach(drafts: Drafts, attachment: Attachment, report: ProblemReport): Omit<Table, 'pools'> {
+function attach(
+  drafts: Drafts,
+  attachment: Attachment,
+  report: ProblemReport,
+): Omit<Table, 'pools'> & { collisions: ReadonlyMap<string, string> } {
   const uses = new Affinities();
   const wanted = new Map<DraftRoute, string>();
   for (const draft of allDrafts(drafts)) {
     const applied = draft.pool === undefined ? undefined : attachment.policyOf(draft);
     if (applied !== undefined && draft.pool !== undefined) wanted.set(draft, uses.use(applied, draft, draft.pool.key));
   }
-  const { affinities, policies } = uses.finish(report);
+  const { affinities, policies, collisions } = uses.finish(report);
 
   const route = (draft: DraftRoute): Route => {
     const affinity = wanted.get(draft);
@@ -87,7 +99,7 @@ function attach(drafts: Drafts, attachment: Attachment, report: ProblemReport): 
   for (const { host, routes, fallback } of drafts.hosts.values()) {
     hosts.set(host, { host, routes: routes.map(route), fallback: fallback && route(fallback) });
   }
-  return { hosts, fallback: drafts.fallback && route(drafts.fallback), policies, affinities };
+  return { hosts, fallback: drafts.fallback && route(drafts.fallback), policies, affinities, collisions };
 }
 
 /** Only pools that some route leads to are built and sent to the workers. */

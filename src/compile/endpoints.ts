@@ -1,9 +1,9 @@
 /** Builds a pool from the EndpointSlices of its Service: one endpoint a pod, whatever slices, families or ports it stands in. */
-import type { IdentityKind } from '../model/ids.ts';
+import { objectKey, type IdentityKind, type ObjectKey } from '../model/ids.ts';
 import { formatIp, parseIp, type Ip } from '../model/ip.ts';
 import type { Endpoint, EndpointState, Pool } from '../model/pool.ts';
 import type { Problem } from '../model/problem.ts';
-import type { EndpointSlice, SliceEndpoint } from '../model/resources.ts';
+import type { EndpointSlice, Pod, SliceEndpoint } from '../model/resources.ts';
 import type { PoolSpec } from '../model/table.ts';
 import { compareText } from './order.ts';
 import { problemOf } from './report.ts';
@@ -13,12 +13,16 @@ interface Candidate {
   readonly address: string;
   readonly port: number;
   readonly state: EndpointState;
+  /** When draining began as the pod's metadata says; undefined = it does not say, or the endpoint does not drain. */
+  readonly drainStart: number | undefined;
   readonly pod: string;
   readonly hasPod: boolean;
   readonly identities: Readonly<Record<IdentityKind, string>>;
   /** Of the family the Service prefers. */
   readonly preferred: boolean;
 }
+
+const NO_PODS: ReadonlyMap<ObjectKey, Pod> = new Map();
 
 /** Higher is better: of several entries of one pod the best state counts. */
 const RANK: Readonly<Record<EndpointState, number>> = { Ready: 2, Draining: 1, NotReady: 0 };
@@ -27,22 +31,28 @@ const RANK: Readonly<Record<EndpointState, number>> = { Ready: 2, Draining: 1, N
  * @param slices of the pool's Service, in any order
  * @param previous the pool as it was: an endpoint of the same identity and state keeps its `since`
  * @param now wall clock, ms since the epoch
+ * @param pods marked ones, by key: a ready endpoint of a pod drained by hand is Draining
  */
 export function buildPool(
   spec: PoolSpec,
   slices: Iterable<EndpointSlice>,
   previous: Pool | undefined,
   now: number,
+  pods: ReadonlyMap<ObjectKey, Pod> = NO_PODS,
 ): { pool: Pool; problems: Problem[] } {
   const problems: Problem[] = [];
   const ordered = [...slices].sort((a, b) => compareText(a.meta.name, b.meta.name));
-  const candidates = ordered.flatMap((slice) => readSlice(spec, slice, problems));
+  const candidates = ordered.flatMap((slice) => readSlice(spec, slice, pods, problems));
   if (candidates.length === 0) reportMissingPort(spec, ordered, problems);
 
   const before = new Map(previous?.endpoints.map((endpoint) => [endpoint.identities.PodUID, endpoint]));
-  const endpoints = mergeAddresses(mergePods(candidates)).map(({ address, port, state, pod, identities }): Endpoint => {
+  const endpoints = mergeAddresses(mergePods(candidates)).map((candidate): Endpoint => {
+    const { address, port, state, drainStart, pod, identities } = candidate;
     const known = before.get(identities.PodUID);
-    return { address, port, state, since: known?.state === state ? known.since : now, pod, identities };
+    const seen = known?.state === state ? known.since : now;
+    // A clock ahead of ours must not put the start into the future.
+    const since = state === 'Draining' && drainStart !== undefined ? Math.min(drainStart, now) : seen;
+    return { address, port, state, since, pod, identities };
   });
   endpoints.sort((a, b) => compareText(a.identities.Address, b.identities.Address));
   const { key, namespace, service, port } = spec;
@@ -56,7 +66,12 @@ export function endpointState({ ready, serving, terminating }: SliceEndpoint): E
   return isReady ? 'Ready' : 'NotReady';
 }
 
-function readSlice(spec: PoolSpec, slice: EndpointSlice, problems: Problem[]): Candidate[] {
+function readSlice(
+  spec: PoolSpec,
+  slice: EndpointSlice,
+  pods: ReadonlyMap<ObjectKey, Pod>,
+  problems: Problem[],
+): Candidate[] {
   if (slice.addressType === 'FQDN') {
     problems.push(
       problemOf('error', slice, 'addressType', 'FQDN slices are not served; write IPv4 or IPv6 addresses.'),
@@ -89,9 +104,29 @@ function readSlice(spec: PoolSpec, slice: EndpointSlice, problems: Problem[]): C
       problems.push(problemOf('error', slice, `endpoints[${endpoint.index}].addresses[0]`, message));
       continue;
     }
-    candidates.push(makeCandidate(spec, slice, endpoint, ip, port.port, state));
+    candidates.push(makeCandidate(spec, slice, endpoint, ip, port.port, drainOf(slice, endpoint, state, pods)));
   }
   return candidates;
+}
+
+type Drain = Pick<Candidate, 'state' | 'drainStart'>;
+
+/** What the marks on its pod make of an endpoint's state: one drained by hand goes on as long as it is ready. */
+function drainOf(
+  { meta }: EndpointSlice,
+  { targetRef }: SliceEndpoint,
+  state: EndpointState,
+  pods: ReadonlyMap<ObjectKey, Pod>,
+): Drain {
+  const pod =
+    targetRef?.kind === 'Pod' ? pods.get(objectKey(targetRef.namespace || meta.namespace, targetRef.name)) : undefined;
+  // The mark of a pod that is gone is not that of its namesake (a StatefulSet's pods keep their names).
+  if (pod === undefined || state === 'NotReady' || (targetRef?.uid !== '' && pod.uid !== targetRef?.uid)) {
+    return { state, drainStart: undefined };
+  }
+  const marked = pod.drainedSince !== undefined;
+  const since = pod.drainedSince || (state === 'Draining' ? pod.deletedSince : undefined);
+  return { state: marked ? 'Draining' : state, drainStart: since };
 }
 
 function makeCandidate(
@@ -100,7 +135,7 @@ function makeCandidate(
   { targetRef }: SliceEndpoint,
   ip: Ip,
   port: number,
-  state: EndpointState,
+  { state, drainStart }: Drain,
 ): Candidate {
   const address = formatIp(ip);
   const hostPort = ip.version === 6 ? `[${address}]:${port}` : `${address}:${port}`;
@@ -112,6 +147,7 @@ function makeCandidate(
     address,
     port,
     state,
+    drainStart,
     pod: name === '' ? hostPort : name,
     hasPod: uid !== '' || name !== '',
     identities: {
@@ -134,7 +170,8 @@ function mergePods(candidates: readonly Candidate[]): Candidate[] {
     if (known === undefined) byPod.set(key, candidate);
     else {
       const dialled = isBetterAddress(candidate, known) ? candidate : known;
-      byPod.set(key, { ...dialled, state: betterState(known.state, candidate.state) });
+      const drainStart = known.drainStart ?? candidate.drainStart;
+      byPod.set(key, { ...dialled, drainStart, state: betterState(known.state, candidate.state) });
     }
   }
   return [...byPod.values()];

@@ -10,6 +10,12 @@ export interface ServicePortRef {
   readonly port: number | string;
 }
 
+/** An object by `NS/NAME`. */
+export interface ObjectName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
 /** An address to listen on, `HOST:PORT` taken apart; an IPv6 host has no brackets. */
 export interface HostPort {
   readonly host: string;
@@ -23,6 +29,8 @@ export interface Config {
   readonly config: string | undefined;
   /** Folder of manifests (standalone); undefined = none given. */
   readonly manifests: string | undefined;
+  /** Names the cluster when there are no manifests; undefined = the pod's own account, else `KUBECONFIG`. */
+  readonly kubeconfig: string | undefined;
 
   // Listening
   readonly bindAddress: string;
@@ -41,6 +49,8 @@ export interface Config {
   readonly watchIngressWithoutClass: boolean;
   /** Empty = all namespaces. */
   readonly watchNamespaces: readonly string[];
+  /** In a cluster: see drain marks on pods. */
+  readonly podWatch: boolean;
   readonly defaultBackend: ServicePortRef | undefined;
   /** Serve Ingresses whose access annotations are not supported, open to everybody. */
   readonly allowUnsupportedAnnotations: boolean;
@@ -55,6 +65,20 @@ export interface Config {
   readonly stateDir: string;
   /** Resolved: `STATE_DIR/session-keys.json` unless set. Created (mode 0600) on the first start when it does not exist. */
   readonly sessionKeysFile: string;
+  /** In a cluster: the Secret with the session keys; undefined = not given (the default depends on where we run). */
+  readonly sessionKeysSecret: ObjectName | undefined;
+  /** Whether the user named the key file: it then goes before the default Secret. */
+  readonly sessionKeysFileGiven: boolean;
+
+  // In a cluster: status and replicas
+  /** The Service whose addresses the status of Ingresses shows. */
+  readonly publishService: ObjectName | undefined;
+  /** Addresses that the status of Ingresses shows; go before those of `publishService`. Empty = none given. */
+  readonly publishAddress: readonly string[];
+  /** The Lease that the writing replica holds; undefined = not given (the default depends on where we run). */
+  readonly leaderLease: ObjectName | undefined;
+  /** The headless Service of the controller's replicas; undefined = this process is the only one. */
+  readonly replicasService: ObjectName | undefined;
 
   // Shutdown
   readonly shutdownDelay: number;

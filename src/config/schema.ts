@@ -11,6 +11,7 @@ export const SECTIONS = [
   'Objects',
   'Client address',
   'Sessions',
+  'Cluster',
   'Shutdown',
   'Logs and metrics',
   'Limits and timeouts',
@@ -41,6 +42,12 @@ export const settingsSchema = z.strictObject({
     section: 'Source',
     value: 'DIR',
     meaning: 'standalone: serve the objects of the YAML files in DIR, watched for changes; no cluster is needed',
+  }),
+  kubeconfig: setting(values.path().optional(), {
+    section: 'Source',
+    value: 'FILE',
+    defaultText: 'the pod’s service account, else KUBECONFIG',
+    meaning: 'the cluster whose objects are served, unless --manifests is given',
   }),
   config: setting(values.path().optional(), {
     section: 'Source',
@@ -120,6 +127,12 @@ export const settingsSchema = z.strictObject({
     defaultText: 'all',
     meaning: 'namespaces whose objects are served',
   }),
+  podWatch: setting(values.flag(), {
+    section: 'Objects',
+    value: '',
+    default: 'true',
+    meaning: 'in a cluster, watch the metadata of pods; --no-pod-watch: drain marks on pods are not seen',
+  }),
   defaultBackend: setting(values.servicePort().optional(), {
     section: 'Objects',
     value: 'NS/NAME:PORT',
@@ -158,6 +171,37 @@ export const settingsSchema = z.strictObject({
     value: 'FILE',
     defaultText: 'STATE-DIR/session-keys.json',
     meaning: 'keys that sign session tokens, made on the first start; every replica needs the same ones',
+  }),
+
+  sessionKeysSecret: setting(values.objectName('holdfast/holdfast-session-keys').optional(), {
+    section: 'Sessions',
+    value: 'NS/NAME',
+    defaultText: 'in a cluster, holdfast-session-keys beside the controller',
+    meaning: 'in a cluster, the Secret with the session keys; it must exist and may be empty: the leader fills it',
+  }),
+
+  publishService: setting(values.objectName('holdfast/holdfast').optional(), {
+    section: 'Cluster',
+    value: 'NS/NAME',
+    meaning: 'Service whose addresses stand in the status of our Ingresses',
+  }),
+  publishAddress: setting(values.publicAddresses(), {
+    section: 'Cluster',
+    value: 'ADDRESS,…',
+    default: '',
+    defaultText: 'those of --publish-service',
+    meaning: 'IP addresses or host names that stand in the status of our Ingresses',
+  }),
+  leaderLease: setting(values.objectName('holdfast/holdfast-leader').optional(), {
+    section: 'Cluster',
+    value: 'NS/NAME',
+    defaultText: 'holdfast-leader beside the controller',
+    meaning: 'Lease whose holder writes status, events and new session keys; every replica serves',
+  }),
+  replicasService: setting(values.objectName('holdfast/holdfast-replicas').optional(), {
+    section: 'Cluster',
+    value: 'NS/NAME',
+    meaning: 'headless Service of the replicas’ admin ports, asked about draining pods; without it this process alone',
   }),
 
   shutdownDelay: setting(values.duration(0), {
@@ -305,9 +349,15 @@ export function toConfig(settled: SettingValues): Config {
   return {
     ...settled,
     manifests: settled.manifests,
+    kubeconfig: settled.kubeconfig,
     config: settled.config,
     publicHttpPort: settled.publicHttpPort,
     defaultBackend: settled.defaultBackend,
+    sessionKeysSecret: settled.sessionKeysSecret,
+    sessionKeysFileGiven: settled.sessionKeysFile !== undefined,
+    publishService: settled.publishService,
+    leaderLease: settled.leaderLease,
+    replicasService: settled.replicasService,
     sessionKeysFile: settled.sessionKeysFile ?? join(settled.stateDir, 'session-keys.json'),
   };
 }

@@ -3,10 +3,11 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseDuration } from '../model/duration.ts';
 import { parseCidr } from '../model/ip.ts';
-import type { HostPort, ServicePortRef } from './config.ts';
+import type { HostPort, ObjectName, ServicePortRef } from './config.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 
 /** A schema that parses text, refusing it with one message when `parse` gives undefined. */
 function parsed<T>(allowed: string, parse: (text: string) => T | undefined): z.ZodType<T, string> {
@@ -71,6 +72,21 @@ export function servicePort(): z.ZodType<ServicePortRef, string> {
     if (number !== undefined) return { namespace, service, port: number };
     return /^[a-z0-9-]{1,15}$/.test(port) && /[a-z]/.test(port) ? { namespace, service, port } : undefined;
   });
+}
+
+/** `NS/NAME`. */
+export function objectName(example: string): z.ZodType<ObjectName, string> {
+  return parsed(`write NAMESPACE/NAME such as ${example}`, (value) => {
+    const [namespace = '', name = '', ...rest] = value.split('/');
+    return rest.length === 0 && DNS_LABEL.test(namespace) && DNS_SUBDOMAIN.test(name) ? { namespace, name } : undefined;
+  });
+}
+
+/** IP addresses or host names separated by commas. */
+export function publicAddresses(): z.ZodType<readonly string[], string> {
+  return parsed('write IP addresses or host names separated by commas, such as 203.0.113.7,lb.example', (value) =>
+    list(value, (one) => (isIP(one) !== 0 || (DNS_SUBDOMAIN.test(one) && /[a-z]/.test(one)) ? one : undefined)),
+  );
 }
 
 /** CIDRs separated by commas; a bare address stands for itself alone. */

@@ -7,6 +7,7 @@ import type { CompileOptions } from '../compile/options.ts';
 import type { PoolKey } from '../model/ids.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Snapshot } from '../model/snapshot.ts';
+import type { CompiledStatus } from '../model/status.ts';
 import type { Table } from '../model/table.ts';
 import type { Counted } from '../shared/counted.ts';
 import type { PoolData, TableDelta } from '../shared/messages.ts';
@@ -33,6 +34,8 @@ export class Configuration {
   #compileProblems: readonly Problem[] = [];
   #snapshot: Snapshot | undefined;
   table: Table | undefined;
+  /** What the objects' own status shall say; of the same compilation as `table`. */
+  status: CompiledStatus | undefined;
   /** Seconds that the last full compile took. */
   compileSeconds = 0;
   /** Wall clock ms of the last table that was published. */
@@ -115,11 +118,12 @@ export class Configuration {
 
   #retable(snapshot: Snapshot, now: number): void {
     const started = performance.now();
-    const { table: compiled, problems } = compile(snapshot, this.#options.compile);
+    const { table: compiled, problems, status } = compile(snapshot, this.#options.compile);
     const table = withFormerNames(compiled, this.table);
     this.compileSeconds = (performance.now() - started) / 1000;
     this.#compileProblems = problems;
     this.table = table;
+    this.status = status;
     this.pools.retable(table, snapshot, now);
     this.#options.send(this.#publisher.publishTable(table, this.pools.all));
   }

@@ -2,24 +2,27 @@
 import { unwatchFile, watchFile } from 'node:fs';
 import { startAdmin } from '../admin/server.ts';
 import type { ActiveProblem, AdminServer, Readiness, VersionInfo } from '../admin/types.ts';
-import { KeyRing } from '../affinity/keyring.ts';
-import type { SessionKey } from '../affinity/keyring.ts';
+import { KeyRing, type SessionKey } from '../affinity/keyring.ts';
 import type { Config, HostPort } from '../config/config.ts';
 import { RESOURCE_KINDS } from '../model/resources.ts';
-import { startFilesSource } from '../source/files/files.ts';
 import { Counted } from '../shared/counted.ts';
 import { GAUGE } from '../shared/layout.ts';
 import { HealthMarks } from '../shared/meters.ts';
 import type { AccessRecord } from '../shared/messages.ts';
+import type { KubeClient } from '../source/kubernetes/client.ts';
 import { Store } from '../store/store.ts';
-import type { StoreChange } from '../store/store.ts';
+import type { Clock, StoreChange } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { packageVersion } from '../package.ts';
+import { Cluster, keysSecretOf } from './cluster.ts';
 import { Configuration } from './configuration.ts';
 import { drainProgress } from './drain.ts';
 import { Prober } from './prober.ts';
+import { ownIdentity, ownNamespace } from './place.ts';
+import { Replicas, slicesOf } from './replicas.ts';
 import { loadSessionKeys, reloadSessionKeys } from './session-keys.ts';
+import { connectToCluster, startSource, type Source } from './source.ts';
 import { Workers } from './workers.ts';
 
 export interface Controller {
@@ -35,10 +38,8 @@ const KEY_FILE_POLL_MS = 1000;
 
 /** @throws Error with a message for the user: unreadable keys or manifests, ports that cannot be had */
 export async function startController(config: Config, logger: Logger): Promise<Controller> {
-  if (config.manifests === undefined)
-    throw new Error('--manifests is missing: write --manifests DIR, a folder of YAML files');
   const controller = new RunningController(config, logger);
-  await controller.start(config.manifests);
+  await controller.start();
   return controller;
 }
 
@@ -56,8 +57,20 @@ class RunningController implements Controller {
   readonly #metrics: Metrics;
   readonly #first = Promise.withResolvers<undefined>();
   readonly #closers: (() => void | Promise<void>)[] = [];
+  #source: Source | undefined;
   #admin: AdminServer | undefined;
-  #hasKeys = false;
+  #api: KubeClient | undefined;
+  #cluster: Cluster | undefined;
+  readonly #identity = ownIdentity(process.env);
+  readonly #timers: Clock = {
+    now: this.#clock,
+    setTimeout,
+    clearTimeout: (handle: unknown) => clearTimeout(handle as NodeJS.Timeout),
+  };
+  readonly #replicas: Replicas;
+  /** Empty = there are none yet. */
+  #keys: readonly SessionKey[] = [];
+  readonly #firstKeys = Promise.withResolvers<undefined>();
   #shuttingDown = false;
 
   constructor(config: Config, logger: Logger) {
@@ -66,7 +79,7 @@ class RunningController implements Controller {
     this.#counted = new Counted(config.workers);
     this.#configuration = new Configuration({
       counted: this.#counted,
-      compile: { ...config, inCluster: false },
+      compile: { ...config, inCluster: config.manifests === undefined },
       logger,
       clock: this.#clock,
       send: (delta) => {
@@ -85,12 +98,17 @@ class RunningController implements Controller {
         this.#logAccess(records);
       },
     });
-    const clock = {
-      now: this.#clock,
-      setTimeout,
-      clearTimeout: (handle: unknown) => clearTimeout(handle as NodeJS.Timeout),
-    };
-    this.#store = new Store({ onChange: (change) => this.#onChange(change), clock });
+    this.#store = new Store({ onChange: (change) => this.#onChange(change), clock: this.#timers });
+    const { replicasService } = config;
+    this.#replicas = new Replicas({
+      service: replicasService,
+      instance: this.#identity,
+      local: (namespace, pod) => drainProgress(this.#counted, namespace, pod),
+      slices: async () =>
+        replicasService === undefined ? [] : await slicesOf(this.#store.snapshot(), this.#api, replicasService),
+      keys: () => this.#keys,
+      clock: this.#clock,
+    });
     this.#metrics = new Metrics({
       counted: this.#counted,
       perEndpoint: config.metricsPerEndpoint,
@@ -99,20 +117,26 @@ class RunningController implements Controller {
       policiesByPool: () => this.#configuration.policiesByPool(),
       objects: () => this.#configuration.objectCounts(),
       problems: () => this.#configuration.problemCounts(),
+      leading: () => this.#cluster?.leading,
+      watches: () => this.#source?.watches() ?? [],
       compileSeconds: () => this.#configuration.compileSeconds,
       logLinesDropped: () => logger.dropped(),
       lastSuccess: () => this.#configuration.lastSuccess,
     });
   }
 
-  async start(manifests: string): Promise<void> {
+  async start(): Promise<void> {
     try {
-      await this.#loadKeys();
-      const source = await startFilesSource(manifests, this.#store.sink, this.#logger);
-      this.#closers.push(() => source.close());
-      await this.#first.promise;
-      this.httpAddress = await this.#workers.start(this.#config.httpPort);
+      const cluster = await connectToCluster(this.#config);
+      if (cluster !== undefined) this.#closers.push(() => cluster.close());
+      await this.#startKeys(cluster);
+      // Before the first sync: while a cluster does not answer, /readyz says what is being waited for.
       await this.#startAdmin();
+      const source = await startSource(this.#config, cluster, this.#store.sink, this.#logger);
+      this.#source = source;
+      this.#closers.push(() => source.close());
+      await Promise.all([this.#first.promise, this.#firstKeys.promise]);
+      this.httpAddress = await this.#workers.start(this.#config.httpPort);
       this.#startBackground();
     } catch (error) {
       await this.#close(0);
@@ -149,11 +173,44 @@ class RunningController implements Controller {
       this.#first.resolve(undefined);
     }
     const { version } = this.#configuration;
-    if (version === before) return;
-    if (this.#workers.up === 0) return;
+    const changed = version !== before && this.#workers.up > 0;
     this.#workers.onApplied(version, () => {
-      this.#metrics.propagated((performance.now() - started) / 1000);
+      if (changed) this.#metrics.propagated((performance.now() - started) / 1000);
+      this.#tellCluster();
     });
+  }
+
+  #tellCluster(): void {
+    const { status } = this.#configuration;
+    if (status === undefined) return;
+    this.#cluster?.applied({ status, found: this.#store.problems(), problems: this.problems() });
+  }
+
+  /** In a cluster they are in a Secret, unless a file was named. */
+  async #startKeys(api: KubeClient | undefined): Promise<void> {
+    this.#api = api;
+    const namespace = ownNamespace(process.env);
+    if (api !== undefined) {
+      this.#cluster = new Cluster({
+        api,
+        config: this.#config,
+        namespace,
+        identity: this.#identity,
+        clock: this.#timers,
+        logger: this.#logger,
+        onKeys: (keys) => this.#setKeys(keys),
+      });
+    }
+    if (api === undefined || keysSecretOf(this.#config, namespace) === undefined) await this.#loadKeys();
+    const cluster = this.#cluster;
+    cluster?.start();
+    if (cluster !== undefined) this.#closers.push(() => cluster.close());
+  }
+
+  #setKeys(keys: readonly SessionKey[]): void {
+    this.#configuration.setKeys(keys, KeyRing.from(keys));
+    this.#keys = keys;
+    this.#firstKeys.resolve(undefined);
   }
 
   /** Reads the key file now and whenever it changes; a bad one leaves the keys in memory in force. */
@@ -162,8 +219,7 @@ class RunningController implements Controller {
     let inForce = await loadSessionKeys(file, this.#clock());
     const use = (keys: SessionKey[]) => {
       inForce = keys;
-      this.#configuration.setKeys(keys, KeyRing.from(keys));
-      this.#hasKeys = true;
+      this.#setKeys(keys);
     };
     use(inForce);
     const onChanged = () => {
@@ -188,7 +244,8 @@ class RunningController implements Controller {
       readiness: () => this.#readiness(),
       problems: this.problems,
       version: () => this.#version(),
-      drain: (namespace, pod) => drainProgress(this.#counted, namespace, pod),
+      drain: (namespace, pod) => this.#replicas.all(namespace, pod),
+      drainHere: (namespace, pod, caller) => this.#replicas.local(namespace, pod, caller),
     });
     this.adminAddress = this.#admin.address;
   }
@@ -219,8 +276,8 @@ class RunningController implements Controller {
 
   #readiness(): Readiness {
     return {
-      unsynced: this.#store.synced ? [] : RESOURCE_KINDS,
-      keys: this.#hasKeys,
+      unsynced: this.#store.synced ? [] : (this.#source?.unsynced() ?? RESOURCE_KINDS),
+      keys: this.#keys.length > 0,
       workers: { up: this.#workers.up, wanted: this.#config.workers },
       shuttingDown: this.#shuttingDown,
     };

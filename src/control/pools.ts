@@ -52,7 +52,7 @@ export class Pools {
   #build(spec: PoolSpec, snapshot: Snapshot, now: number): Pool {
     const slices = snapshot.slicesByService.get(spec.serviceKey)?.values() ?? [];
     const before = this.#pools.get(spec.key);
-    const { pool, problems } = buildPool(spec, slices, before, now);
+    const { pool, problems } = buildPool(spec, slices, before, now, snapshot.pods);
     this.#problems.set(spec.key, problems);
     if (before !== undefined && samePool(before, pool)) return before;
     this.#pools.set(spec.key, pool);

@@ -136,6 +136,17 @@ export interface RefusedPolicy {
   readonly targetRefs: readonly TargetRef[];
 }
 
+/** What a pod's metadata says about draining it. */
+export interface Pod {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  /** Drained by hand: since when, wall clock ms; undefined = not drained, 0 = drained, it does not say since when. */
+  readonly drainedSince: number | undefined;
+  /** When its deletion was asked for: wall clock ms; undefined = it is not being deleted. */
+  readonly deletedSince: number | undefined;
+}
+
 export type Resource = Ingress | IngressClass | Service | EndpointSlice | Secret | StickyPolicy | RefusedPolicy;
 export type ResourceKind = Resource['kind'];
 

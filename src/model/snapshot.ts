@@ -5,6 +5,7 @@ import type {
   EndpointSlice,
   Ingress,
   IngressClass,
+  Pod,
   RefusedPolicy,
   Resource,
   Secret,
@@ -22,6 +23,8 @@ export interface Snapshot {
   readonly refusedPolicies: ReadonlyMap<ObjectKey, RefusedPolicy>;
   /** Slices by the key of their Service, then by their own name. */
   readonly slicesByService: ReadonlyMap<ObjectKey, ReadonlyMap<string, EndpointSlice>>;
+  /** Only pods that are marked: drained by hand, or being deleted. */
+  readonly pods: ReadonlyMap<ObjectKey, Pod>;
 }
 
 /** What a source tells the store. Sources project raw objects first; a refused object comes as `problems` without `resource`, a refused StickyPolicy as a RefusedPolicy. */
@@ -33,6 +36,8 @@ export type SourceEvent =
       readonly problems: readonly Problem[];
     }
   | { readonly type: 'delete'; readonly ref: ObjectRef }
+  /** A pod's metadata; it is deleted like any other object, as kind `Pod`. */
+  | { readonly type: 'pod'; readonly pod: Pod; readonly problems: readonly Problem[] }
   /** Problems that belong to a source location (a file that does not parse), not to an object. Replaces what that key said before. */
   | { readonly type: 'sourceProblems'; readonly key: string; readonly problems: readonly Problem[] }
   /** The source has delivered everything that exists. */

@@ -5,6 +5,7 @@ import type {
   EndpointSlice,
   Ingress,
   IngressClass,
+  Pod,
   RefusedPolicy,
   Resource,
   Secret,
@@ -32,6 +33,7 @@ export class Objects {
   readonly #refused = new SnapshotMap<RefusedPolicy>();
   readonly #slices = new Map<ObjectKey, EndpointSlice>();
   readonly #slicesByService = new SnapshotMap<ReadonlyMap<string, EndpointSlice>>();
+  readonly #pods = new SnapshotMap<Pod>();
   #last: Snapshot | undefined;
 
   apply(resource: Resource): Effect {
@@ -52,6 +54,16 @@ export class Objects {
     }
   }
 
+  /** Only marked pods are kept: the others say nothing that their slices do not say. */
+  applyPod(pod: Pod): Effect {
+    const key = objectKey(pod.namespace, pod.name);
+    const marked = pod.drainedSince !== undefined || pod.deletedSince !== undefined;
+    if (!marked) return this.#deletePod(key);
+    if (isDeepStrictEqual(this.#pods.get(key), pod)) return NOTHING;
+    this.#pods.set(key, pod);
+    return this.#podChanged(pod);
+  }
+
   delete({ kind, namespace, name }: ObjectRef): Effect {
     const key = objectKey(namespace, name);
     switch (kind) {
@@ -67,6 +79,8 @@ export class Objects {
         return merged(this.#delete(this.#policies, key), this.#delete(this.#refused, key));
       case 'EndpointSlice':
         return this.#deleteSlice(key);
+      case 'Pod':
+        return this.#deletePod(key);
       default:
         return NOTHING;
     }
@@ -81,6 +95,7 @@ export class Objects {
       policies: this.#policies.freeze(),
       refusedPolicies: this.#refused.freeze(),
       slicesByService: this.#slicesByService.freeze(),
+      pods: this.#pods.freeze(),
     };
     return this.#last;
   }
@@ -106,6 +121,27 @@ export class Objects {
     if (!map.delete(key)) return NOTHING;
     this.#last = undefined;
     return ROUTES;
+  }
+
+  #deletePod(key: ObjectKey): Effect {
+    const pod = this.#pods.get(key);
+    if (pod === undefined) return NOTHING;
+    this.#pods.delete(key);
+    return this.#podChanged(pod);
+  }
+
+  /** Marks change seldom, so the Services of a pod are looked for when one does. */
+  #podChanged({ namespace, name }: Pod): Effect {
+    this.#last = undefined;
+    const services = new Set<ObjectKey>();
+    for (const slice of this.#slices.values()) {
+      if (slice.meta.namespace !== namespace) continue;
+      const service = serviceOf(slice);
+      if (service !== undefined && slice.endpoints.some(({ targetRef }) => targetRef?.name === name)) {
+        services.add(service);
+      }
+    }
+    return { routes: false, services: [...services] };
   }
 
   #setSlice(key: ObjectKey, slice: EndpointSlice): Effect {

@@ -88,6 +88,13 @@ export class Store {
         const changed = event.resource !== undefined && this.#note(this.#objects.apply(event.resource));
         return this.#setProblems(refKey(event.ref), event.problems) || changed;
       }
+      case 'pod': {
+        const { pod, problems } = event;
+        const changed = this.#note(this.#objects.applyPod(pod));
+        return (
+          this.#setProblems(refKey({ kind: 'Pod', namespace: pod.namespace, name: pod.name }), problems) || changed
+        );
+      }
       case 'delete': {
         const changed = this.#note(this.#objects.delete(event.ref));
         return this.#setProblems(refKey(event.ref), []) || changed;

@@ -5,6 +5,7 @@ import { registerEndpointMetrics } from './endpoint-metrics.ts';
 import { registerProcessMetrics } from './process-metrics.ts';
 import { registerRequestMetrics } from './request-metrics.ts';
 import type { MetricsSource } from './source.ts';
+import { registerWatchMetrics } from './watch-metrics.ts';
 
 /** Seconds; an endpoint change shall be live in every worker within 20 ms. */
 const PROPAGATION_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1];
@@ -28,6 +29,7 @@ export class Metrics {
     registerRequestMetrics(this.#registry, source);
     registerEndpointMetrics(this.#registry, source, this.#balance);
     registerProcessMetrics(this.#registry, source);
+    registerWatchMetrics(this.#registry, source);
     collectDefaultMetrics({ register: this.#registry });
   }
 

@@ -11,6 +11,7 @@ export function registerProcessMetrics(registry: Registry, source: MetricsSource
   registerTraffic(registry, source);
   registerRefusals(registry, source);
   registerConfiguration(registry, source);
+  registerLeader(registry, source);
   registerWorkers(registry, source);
   registerLog(registry, source);
 }
@@ -132,6 +133,19 @@ function registerConfiguration(registry: Registry, source: MetricsSource): void 
     registers: [registry],
     collect() {
       this.set(source.lastSuccess() / 1000);
+    },
+  });
+}
+
+function registerLeader(registry: Registry, source: MetricsSource): void {
+  new Gauge({
+    name: 'holdfast_leader',
+    help: '1 = this replica writes status, events and keys; every replica serves.',
+    registers: [registry],
+    collect() {
+      const leading = source.leading();
+      if (leading === undefined) this.remove();
+      else this.set(leading ? 1 : 0);
     },
   });
 }

@@ -17,6 +17,16 @@ export interface MetricsSource {
   problems(): ReadonlyMap<string, number>;
   /** Log lines thrown away so far. */
   logLinesDropped(): number;
+  /** How the watches on the cluster are doing, by kind; empty without a cluster. */
+  watches(): Iterable<{
+    readonly kind: string;
+    readonly connected: boolean;
+    /** ms; undefined = nothing was heard yet. */
+    readonly lastEventAge: number | undefined;
+    readonly relists: number;
+  }>;
+  /** Whether this replica writes; undefined = there is no cluster to write to. */
+  leading(): boolean | undefined;
   /** Of the last full compile. */
   compileSeconds(): number;
   /** Wall clock ms of the last change that went live. */

@@ -47,7 +47,8 @@ describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
     if (/(^| )200 /.test(events)) await expect(client.response()).rejects.toThrow(CutOffError);
     else expect(await client.response()).toMatchObject({ status: 502 });
     await eventually(() => site.backend.connections.every((one) => one.ended !== undefined));
-    expect(site.backend.requests).toHaveLength(1);
+    // Not a byte of an answer: a GET is tried once more.
+    expect(site.backend.requests).toHaveLength(wire === '' ? 2 : 1);
   });
 
   test.each(wellFormed)('forwarded, and nothing behind it: $name', async ({ wire, method = 'GET', events, closed }) => {
@@ -193,7 +194,7 @@ describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
     expect((await lab.app.metrics()).value('holdfast_retries_total') - before).toBeLessThanOrEqual(1);
   });
 
-  test('a stale connection and a new one that ends too: 502 and no third try', async () => {
+  test('a stale connection and two new ones that end too: 502 and no further try', async () => {
     const site = handled(async (exchange) => {
       await exchange.body();
       if (site.backend.requests.length > 1) exchange.wire.end();
@@ -203,6 +204,21 @@ describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
     client.send(requestBytes({ host: site.host }));
     await client.response();
     client.send(requestBytes({ host: site.host }));
+    expect(await client.response()).toMatchObject({ status: 502 });
+    expect(site.backend.requests).toHaveLength(4);
+  });
+
+  test('a new connection that ends without an answer: a GET is tried once more, a POST is not', async () => {
+    const site = handled(async (exchange) => {
+      await exchange.body();
+      if (site.backend.requests.length % 2 === 1) exchange.wire.end();
+      else exchange.answer(200, '', 'ok');
+    });
+    const client = await open();
+    client.send(requestBytes({ host: site.host }));
+    expect(await client.response()).toMatchObject({ status: 200 });
+    expect(site.backend.requests).toHaveLength(2);
+    client.send(requestBytes({ host: site.host, method: 'POST', body: 'x' }));
     expect(await client.response()).toMatchObject({ status: 502 });
     expect(site.backend.requests).toHaveLength(3);
   });

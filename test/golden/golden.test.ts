@@ -14,6 +14,7 @@ import { normalizePath } from '../../src/match/path.ts';
 import { HostIndex } from '../../src/match/router.ts';
 import type { Problem } from '../../src/model/problem.ts';
 import type { Snapshot } from '../../src/model/snapshot.ts';
+import type { TargetStatus } from '../../src/model/status.ts';
 import type { Route, Table } from '../../src/model/table.ts';
 import { Objects } from '../../src/store/objects.ts';
 
@@ -91,6 +92,7 @@ function reverse(snapshot: Snapshot): Snapshot {
     policies: reversed(snapshot.policies),
     refusedPolicies: reversed(snapshot.refusedPolicies),
     slicesByService: reversed(snapshot.slicesByService),
+    pods: reversed(snapshot.pods),
   };
 }
 
@@ -105,7 +107,7 @@ function send(table: Table, request: string): string {
   return found.pool === undefined ? '503' : found.service;
 }
 
-function print({ table, problems }: Compiled, projected: readonly Problem[]): string {
+function print({ table, problems, status }: Compiled, projected: readonly Problem[]): string {
   const hosts = [...table.hosts.values()].map(({ host, routes, fallback }): [string, object] => [
     host === '' ? '(none)' : host,
     { routes: routes.map(routeText), ...(fallback && { fallback: routeText(fallback) }) },
@@ -116,6 +118,7 @@ function print({ table, problems }: Compiled, projected: readonly Problem[]): st
     pools: [...table.pools.values()].map((pool) => `${pool.key} ${pool.portName}`.trim()).sort(),
     policies: Object.fromEntries(table.policies),
     affinities: Object.fromEntries(table.affinities),
+    status: Object.fromEntries([...status.policies].map(([key, { targets }]) => [key, targets.map(targetText)])),
     projectionProblems: projected.map(problemText),
     problems: problems.map(problemText),
   };
@@ -127,6 +130,14 @@ function routeText(route: Route): string {
   const match = route.path === '' ? 'default' : `${route.pathType} ${route.path}`;
   const affinity = route.affinity === undefined ? '' : ` by ${route.affinity}`;
   return `${match} -> ${route.pool ?? `503 (${route.service})`}${affinity} [${route.namespace}/${route.ingress}]`;
+}
+
+/** `Ingress web (a.example): Accepted=True Accepted, …`, with the message of what is False. */
+function targetText({ target, conditions }: TargetStatus): string {
+  const section = target.sectionName === undefined ? '' : ` (${target.sectionName})`;
+  const states = conditions.map(({ type, status, reason }) => `${type}=${status} ${reason}`).join(', ');
+  const why = conditions.find(({ status }) => status === 'False')?.message;
+  return `${target.kind} ${target.name}${section}: ${states}${why === undefined ? '' : `: ${why}`}`;
 }
 
 function problemText({ severity, object, field, message }: Problem): string {

@@ -46,7 +46,10 @@ export class Affinities {
   finish(report: ProblemReport): {
     affinities: Map<string, CompiledAffinity>;
     policies: Map<PolicyId, CompiledPolicy>;
+    /** Why policies were left out. */
+    collisions: Map<PolicyId, string>;
   } {
+    const collisions = new Map<PolicyId, string>();
     const policies = new Map<PolicyId, CompiledPolicy>();
     const claims = new Map<string, { scope: string; applied: AppliedPolicy }>();
     const accepted: { use: Use; affinity: CompiledAffinity }[] = [];
@@ -60,7 +63,8 @@ export class Affinities {
       const applied = services[0]?.applied;
       if (applied === undefined) continue;
       if (taken !== undefined) {
-        reportCollision(report, applied, claims.get(taken.place)?.applied, taken);
+        const message = reportCollision(report, applied, claims.get(taken.place)?.applied, taken);
+        collisions.set(applied.policy.id, message);
         continue;
       }
       for (const { place, affinity } of own) claims.set(place, { scope: affinity.scope, applied });
@@ -69,7 +73,8 @@ export class Affinities {
     }
     const grouped = withGroups(accepted);
     reportSplitGroups(grouped, report);
-    return { affinities: new Map(withSiblings(grouped).map((affinity) => [affinity.id, affinity])), policies };
+    const affinities = new Map(withSiblings(grouped).map((affinity) => [affinity.id, affinity]));
+    return { affinities, policies, collisions };
   }
 
   #oldestFirst(): Use[][] {
@@ -161,14 +166,14 @@ function reportCollision(
   loser: AppliedPolicy,
   winner: AppliedPolicy | undefined,
   claim: Claim,
-): void {
-  if (winner === undefined) return;
+): string {
   const field =
     loser.source.kind === 'Ingress'
       ? 'metadata.annotations[holdfast.dev/cookie-name]'
       : `spec.rules[${claim.rule}].cookie.name`;
-  const message = `Conflicted: ${writtenBy(winner)} comes first (the older, then by name) and already uses the cookie name "${claim.name}" on the same host and path, so this policy is not applied. Choose another name.`;
+  const message = `Conflicted: ${winner === undefined ? 'another policy' : writtenBy(winner)} comes first (the older, then by name) and already uses the cookie name "${claim.name}" on the same host and path, so this policy is not applied. Choose another name.`;
   report.error(loser.source, field, message);
+  return message;
 }
 
 /** Fills in the pools of the other Services of each group. */

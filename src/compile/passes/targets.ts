@@ -14,7 +14,17 @@ const GROUPS: Readonly<Record<string, string>> = { Ingress: 'networking.k8s.io',
 /** What owns a target; one that is refused leaves it without stickiness. */
 export type TargetOwner = StickyPolicy | RefusedPolicy;
 
+/** How one target of a policy came out. */
+export interface TargetVerdict {
+  readonly target: TargetRef;
+  /** Whether there is an object of that name. */
+  readonly exists: boolean;
+  /** undefined = the policy is attached there. */
+  readonly fault: { readonly reason: 'TargetNotFound' | 'Conflicted'; readonly message: string } | undefined;
+}
+
 export class PolicyTargets {
+  readonly #verdicts = new Map<StickyPolicy, TargetVerdict[]>();
   readonly #owners = new Map<string, TargetOwner>();
   readonly #snapshot: Snapshot;
   readonly #report: ProblemReport;
@@ -41,18 +51,30 @@ export class PolicyTargets {
     return this.#owners.get(targetKey('Service', namespace, name, section));
   }
 
+  /** One a target, in the order written. */
+  verdictsOf(policy: StickyPolicy): readonly TargetVerdict[] {
+    return this.#verdicts.get(policy) ?? [];
+  }
+
   #attach(policy: StickyPolicy): void {
+    const verdicts: TargetVerdict[] = [];
+    this.#verdicts.set(policy, verdicts);
     for (const [index, ref] of (policy.spec.targetRefs ?? []).entries()) {
       const field = `spec.targetRefs[${index}]`;
-      const fault = this.#fault(policy, ref);
-      if (fault !== undefined) {
-        this.#report.error(policy, `${field}.${fault.part}`, fault.message);
+      const missing = this.#fault(policy, ref);
+      if (missing !== undefined) {
+        const { part, message } = missing;
+        this.#report.error(policy, `${field}.${part}`, message);
+        verdicts.push({ target: ref, exists: part === 'sectionName', fault: { reason: 'TargetNotFound', message } });
         continue;
       }
       const key = targetKey(ref.kind, policy.meta.namespace, ref.name, sectionOf(ref));
       const owner = this.#owners.get(key);
       if (owner === undefined) this.#owners.set(key, policy);
-      else this.#reportConflict(policy, owner, ref, field);
+      const message = owner === undefined ? undefined : conflictText(policy, owner, ref);
+      if (message !== undefined) this.#report.error(policy, field, message);
+      const fault = message === undefined ? undefined : ({ reason: 'Conflicted', message } as const);
+      verdicts.push({ target: ref, exists: true, fault });
     }
   }
 
@@ -86,16 +108,14 @@ export class PolicyTargets {
     const what = target.kind === 'Ingress' ? 'host' : 'port';
     return { part: 'sectionName', message: `${ref.kind} ${key} has no ${what} ${JSON.stringify(section)}; ${known}.` };
   }
+}
 
-  #reportConflict(policy: StickyPolicy, owner: TargetOwner, ref: TargetRef, field: string): void {
-    const section = ref.sectionName === undefined ? '' : ` (${ref.sectionName})`;
-    const target = `${ref.kind} ${ref.name}${section}`;
-    const message =
-      owner === policy
-        ? `${target} is named twice; remove one of the two.`
-        : `Conflicted: ${nameOf(owner)} comes first (the older, then by name) and already targets ${target}, so this policy is not applied there. Remove one of them.`;
-    this.#report.error(policy, field, message);
-  }
+function conflictText(policy: StickyPolicy, owner: TargetOwner, ref: TargetRef): string {
+  const section = ref.sectionName === undefined ? '' : ` (${ref.sectionName})`;
+  const target = `${ref.kind} ${ref.name}${section}`;
+  return owner === policy
+    ? `${target} is named twice; remove one of the two.`
+    : `Conflicted: ${nameOf(owner)} comes first (the older, then by name) and already targets ${target}, so this policy is not applied there. Remove one of them.`;
 }
 
 function targetKey(kind: string, namespace: string, name: string, section: string | undefined): string {

@@ -25,6 +25,8 @@ import { ResponseWriter } from '../response-writer.ts';
 /** Methods that may be sent a second time (RFC 9110 section 9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
+/** A request that ends its backend shall not do so again and again. */
+const MAX_FRESH_FAILURES = 1;
 /** A backend that sends more 1xx than this never comes to the point. */
 const MAX_INTERIMS = 32;
 
@@ -75,6 +77,8 @@ export class Exchange implements AttemptOwner, ResponseSink {
   #responded = false;
   /** What is wrong with the response; acted upon when its parser has returned, since another exchange may follow at once. */
   #fault: Refusal | undefined;
+  /** Fresh connections that were closed without an answer. */
+  #freshFailures = 0;
   /** Interim responses so far. */
   #interims = 0;
   #clientPaused = false;
@@ -117,6 +121,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
     this.#sent = this.#bodySeen = this.#answered = this.#responded = false;
     this.#clientPaused = this.#upstreamPaused = false;
     this.#interims = 0;
+    this.#freshFailures = 0;
     this.#trailers = '';
     this.#fault = undefined;
     this.#requestId = requestIdOf(head, this.#ctx);
@@ -354,12 +359,14 @@ export class Exchange implements AttemptOwner, ResponseSink {
   }
 
   /**
-   * Closed before the first byte of an answer. On a connection that was used before, the backend's keep-alive time-out
-   * may have run out just then: what is safe to send twice is sent again, to the same endpoint (RFC 9110 section 9.2.2).
+   * Closed before the first byte of an answer: on a connection that was used before, the backend's keep-alive time-out
+   * may have run out just then; on a new one the backend may have ended between accepting and reading, as a pod does
+   * that is being replaced. What is safe to send twice is sent again, to the same endpoint (RFC 9110 section 9.2.2).
    */
   #onUnanswered(reused: boolean): void {
     const method = this.#head?.method ?? '';
-    if (!reused || this.#bodySeen || this.#head?.hasBody === true || !IDEMPOTENT.has(method)) {
+    if (!reused) this.#freshFailures++;
+    if (this.#freshFailures > MAX_FRESH_FAILURES || this.#bodySeen || this.#head?.hasBody === true || !IDEMPOTENT.has(method)) {
       return this.refuse(REFUSALS.closedEarly, 'upstream');
     }
     this.#sent = false;

@@ -38,11 +38,12 @@ beforeEach(async () => {
       admin: { host: '127.0.0.1', port: 9090 },
       publicHttpPort: 80,
     }),
-    drain: (namespace, pod) => ({
-      inFlight: namespace === 'shop' && pod === 'web-0' ? 3 : 0,
-      upgraded: 1,
-      done: false,
-    }),
+    drain: (namespace, pod) =>
+      Promise.resolve({ inFlight: namespace === 'shop' && pod === 'web-0' ? 3 : 0, upgraded: 1, done: false }),
+    drainHere: (_namespace, _pod, { authorization, target, loopback }) =>
+      Promise.resolve(
+        authorization === `secret ${target}` && loopback ? { inFlight: 2, upgraded: 0, done: false } : undefined,
+      ),
   });
 });
 
@@ -121,6 +122,14 @@ describe('api', () => {
     ]);
   });
 
+  test('/api/v1/drain?local=1 is for those who show that they may ask', async () => {
+    const path = '/api/v1/drain?pod=shop/web-0&local=1';
+    expect((await get(path)).status).toBe(401);
+    const { status, body } = await get(path, { headers: { authorization: `secret ${path}` } });
+    expect(status).toBe(200);
+    expect(JSON.parse(body)).toEqual({ inFlight: 2, upgraded: 0, done: false });
+  });
+
   test.each(['/api/v1/drain?pod=shop/web-0', '/api/v1/drain?pod=shop%2Fweb-0'])('%s', async (path) => {
     const got = await get(path);
     expect(got.status).toBe(200);
@@ -137,6 +146,7 @@ describe('api', () => {
     ['?pod=a/b&pod=c/d', 'one pod at a time'],
     ['?pods=a/b', 'unknown query parameter \\"pods\\"'],
     ['?pod=%00/%ff', 'does not name a pod'],
+    ['?pod=shop/web-0&local=yes', 'write local=1'],
   ])('/api/v1/drain%s is a 400 that says what to write', async (query, message) => {
     const got = await get(`/api/v1/drain${query}`);
     expect(got.status).toBe(400);
@@ -173,6 +183,9 @@ describe('what is refused', () => {
     'evil.example',
     'evil.example:9090',
     'localhost.evil.example',
+    'a.b.svc.evil.example',
+    'svc',
+    'b.svc',
     '127.0.0.1.evil.example',
     '10.1.2.3',
     '[::1',
@@ -184,6 +197,8 @@ describe('what is refused', () => {
   test.each([
     'localhost',
     'localhost:9090',
+    'holdfast-replicas.holdfast.svc:9090',
+    'holdfast-replicas.holdfast.svc.cluster.local',
     'LOCALHOST',
     '127.0.0.1',
     '127.8.9.1:1',

@@ -2,7 +2,7 @@
 import { expect, expectTypeOf, test } from 'vitest';
 import type { z } from 'zod';
 import type { specSchema } from '../../../src/api/sticky-policy.ts';
-import { fieldPath, validateSpec } from '../../../src/api/validate.ts';
+import { dropUnknown, fieldPath, validateSpec } from '../../../src/api/validate.ts';
 import type { StickyPolicySpec } from '../../../src/model/sticky-policy.ts';
 import { COOKIE_FIELDS } from '../../../src/rules/cookie/schema.ts';
 import { ACCEPTED, REFUSED } from './policies.ts';
@@ -68,3 +68,35 @@ test.each([undefined, null, 1, 'x', [], () => 1, Symbol('x'), new Date(), { toSt
     expect(() => validateSpec({ rules: [raw], session: raw })).not.toThrow();
   },
 );
+
+/** The spec as a newer version may have written it: a field more in every mapping. */
+function newer(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(newer);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries([...Object.entries(value).map(([key, one]) => [key, newer(one)]), ['fromTheFuture', {}]]);
+}
+
+test.each(ACCEPTED)('a newer version of %s is this one when its new fields are dropped', (_title, spec) => {
+  const { known, dropped } = dropUnknown(newer(spec));
+  expect(validateSpec(known)).toEqual(validateSpec(spec));
+  expect(dropped.length).toBeGreaterThan(0);
+  expect(dropped.every((path) => path.at(-1) === 'fromTheFuture')).toBe(true);
+});
+
+test.each(ACCEPTED)('nothing is dropped from %s', (_title, spec) => {
+  const { known, dropped } = dropUnknown(spec);
+  expect(dropped).toEqual([]);
+  expect(validateSpec(known)).toEqual(validateSpec(spec));
+});
+
+test('a policy whose only rule has a kind of key that is not known stays refused', () => {
+  const { known, dropped } = dropUnknown({ rules: [{ name: 'a', aura: {} }] });
+  expect(dropped.map((path) => fieldPath('spec', path))).toEqual(['spec.rules[0].aura']);
+  expect(validateSpec(known).findings).toHaveLength(1);
+});
+
+test('dropping never throws, whatever it gets', () => {
+  for (const raw of [undefined, null, 3, 'a', [], [1], { rules: 3 }, { rules: [null] }, { a: { b: [] } }]) {
+    expect(() => dropUnknown(raw)).not.toThrow();
+  }
+});

@@ -39,7 +39,7 @@ describe('which command', () => {
   test.each([
     [['rnu'], 'unknown command "rnu"; did you mean holdfast run?\n'],
     [['help', 'demmo'], 'unknown command "demmo"; did you mean holdfast demo?\n'],
-    [['xyzzy-plugh'], 'unknown command "xyzzy-plugh"; there are run, demo, check, version, help\n'],
+    [['xyzzy-plugh'], 'unknown command "xyzzy-plugh"; there are run, demo, check, drain, keys, version, help\n'],
     [['version', 'please'], 'holdfast version takes no arguments, but was given please\n'],
     [['run', 'now'], 'holdfast: unexpected argument "now"; flags begin with --\n'],
     [['run', '--wrokers', '2'], 'holdfast: unknown flag --wrokers; did you mean --workers?\n'],
@@ -98,10 +98,21 @@ describe('check', () => {
 });
 
 describe('run', () => {
-  test('without manifests', async () => {
-    const { code, err } = await holdfast(['run']);
+  test('without manifests and without a cluster', async () => {
+    const { code, err } = await holdfast(['run'], { env: { KUBECONFIG: '' } });
     expect(code).toBe(1);
     expect(err).toContain('holdfast: --manifests is missing: write --manifests DIR');
+    expect(err).toContain('or --kubeconfig FILE to serve a cluster');
+  });
+
+  test('a kubeconfig that is not there, or is none', async () => {
+    const ports = ['--http-port', '0', '--admin-address', '127.0.0.1:0'];
+    const missing = await holdfast(['run', '--kubeconfig', join(dir, 'gone'), ...ports]);
+    expect(missing.code).toBe(1);
+    expect(missing.err).toMatch(/could not start: cannot read the credentials of .*gone: ENOENT/);
+    const none = await holdfast(['run', '--kubeconfig', 'package.json', ...ports]);
+    expect(none.code).toBe(1);
+    expect(none.err).toContain('could not start: cannot read the credentials of package.json: ');
   });
 
   test('manifests that are not there, or a file', async () => {

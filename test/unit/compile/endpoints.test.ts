@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { buildPool, endpointState } from '../../../src/compile/endpoints.ts';
 import type { Pool } from '../../../src/model/pool.ts';
-import type { EndpointSlice, SliceEndpoint } from '../../../src/model/resources.ts';
+import type { EndpointSlice, Pod, SliceEndpoint } from '../../../src/model/resources.ts';
 import type { PoolSpec } from '../../../src/model/table.ts';
 
 const SPEC: PoolSpec = {
@@ -254,5 +254,56 @@ describe('buildPool', () => {
     const { pool, problems } = buildPool(SPEC, [bad], undefined, 0);
     expect(pool.endpoints).toEqual([]);
     expect(problems.map((problem) => [problem.object.name, problem.field])).toEqual([['s', field]]);
+  });
+});
+
+describe('marks on pods', () => {
+  const NOW = 1_000_000;
+
+  function mark(change: Partial<Pod>): Pod {
+    return { namespace: 'ns', name: 'a', uid: 'uid-a', drainedSince: undefined, deletedSince: undefined, ...change };
+  }
+
+  function marked(change: Partial<Pod>, conditions: Conditions = {}, previous?: Pool): string {
+    const slices = [slice('s', [pod('a', '10.0.0.1', conditions), pod('b', '10.0.0.2')])];
+    const { pool, problems } = buildPool(SPEC, slices, previous, NOW, new Map([['ns/a', mark(change)]]));
+    expect(problems).toEqual([]);
+    expect(pool.endpoints[1]).toMatchObject({ pod: 'b', state: 'Ready', since: NOW });
+    return `${pool.endpoints[0]?.state} ${pool.endpoints[0]?.since}`;
+  }
+
+  it.each<[string, Partial<Pod>, Conditions, string]>([
+    ['none', {}, {}, `Ready ${NOW}`],
+    ['drained by hand, without a time', { drainedSince: 0 }, {}, `Draining ${NOW}`],
+    ['drained by hand since a time', { drainedSince: 5000 }, {}, 'Draining 5000'],
+    ['a time in the future is now', { drainedSince: NOW + 5000 }, {}, `Draining ${NOW}`],
+    ['one that is not ready stays so', { drainedSince: 5000 }, { ready: false }, `NotReady ${NOW}`],
+    ['terminating: since its deletion', { deletedSince: 7000 }, { terminating: true }, 'Draining 7000'],
+    ['by hand, then terminating', { drainedSince: 5000, deletedSince: 7000 }, { terminating: true }, 'Draining 5000'],
+    [
+      'without a time, then terminating',
+      { drainedSince: 0, deletedSince: 7000 },
+      { terminating: true },
+      'Draining 7000',
+    ],
+    ['deleted, but the slice does not say so yet', { deletedSince: 7000 }, {}, `Ready ${NOW}`],
+    ['of a namesake that is gone', { uid: 'other', drainedSince: 5000 }, {}, `Ready ${NOW}`],
+  ])('%s', (_title, change, conditions, expected) => {
+    expect(marked(change, conditions)).toBe(expected);
+  });
+
+  it('without a time counts from when it was first seen', () => {
+    const slices = [slice('s', [pod('a', '10.0.0.1')])];
+    const { pool } = buildPool(SPEC, slices, undefined, 300, new Map([['ns/a', mark({ drainedSince: 0 })]]));
+    expect(marked({ drainedSince: 0 }, {}, pool)).toBe('Draining 300');
+  });
+
+  it('counts for every family of the pod', () => {
+    const slices = [
+      slice('s4', [pod('a', '10.0.0.1', { ready: false })]),
+      slice('s6', [pod('a', 'fd00::1')], { addressType: 'IPv6' }),
+    ];
+    const { pool } = buildPool(SPEC, slices, undefined, NOW, new Map([['ns/a', mark({ drainedSince: 5000 })]]));
+    expect(pool.endpoints).toMatchObject([{ address: '10.0.0.1', state: 'Draining', since: 5000 }]);
   });
 });

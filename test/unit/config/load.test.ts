@@ -74,6 +74,8 @@ describe('values', () => {
     [['--no-forwarded-header'], { forwardedHeader: false }],
     [['--forwarded-header=true'], { forwardedHeader: true }],
     [['--watch-namespaces', 'a, b'], { watchNamespaces: ['a', 'b'] }],
+    [['--kubeconfig', 'k.yaml'], { kubeconfig: 'k.yaml' }],
+    [['--no-pod-watch'], { podWatch: false }],
     [
       ['--trusted-proxies', '10.0.0.0/8,::1,192.168.1.1'],
       { trustedProxies: ['10.0.0.0/8', '::1/128', '192.168.1.1/32'] },
@@ -85,7 +87,10 @@ describe('values', () => {
     [['--server-header='], { serverHeader: '' }],
     [['--server-header', ''], { serverHeader: '' }],
     [['--state-dir', '/var/lib/holdfast'], { sessionKeysFile: '/var/lib/holdfast/session-keys.json' }],
-    [['--session-keys-file', 'k'], { sessionKeysFile: 'k' }],
+    [['--session-keys-file', 'k'], { sessionKeysFile: 'k', sessionKeysFileGiven: true }],
+    [['--session-keys-secret', 'ns/keys'], { sessionKeysSecret: { namespace: 'ns', name: 'keys' } }],
+    [['--leader-lease', 'ns/a.b'], { leaderLease: { namespace: 'ns', name: 'a.b' } }],
+    [['--publish-address', '203.0.113.7, lb.example,::1'], { publishAddress: ['203.0.113.7', 'lb.example', '::1'] }],
   ])('%j', (args, expected) => {
     expect(config({ args })).toMatchObject(expected);
   });
@@ -106,6 +111,9 @@ describe('values', () => {
     [['--admin-address', '::1:9090'], '--admin-address: "::1:9090" is not allowed; write HOST:PORT'],
     [['--default-backend', 'web:80'], '--default-backend: "web:80" is not allowed; write NAMESPACE/SERVICE:PORT'],
     [['--default-backend', 'a/b:0'], '--default-backend: "a/b:0" is not allowed'],
+    [['--publish-service', 'web'], '--publish-service: "web" is not allowed; write NAMESPACE/NAME such as'],
+    [['--replicas-service', 'a/b/c'], '--replicas-service: "a/b/c" is not allowed'],
+    [['--publish-address', 'http://lb'], '--publish-address: "http://lb" is not allowed; write IP addresses or host'],
     [['--server-header', 'a\r\nb: c'], '--server-header: "a\\r\\nb: c" is not allowed'],
     [['--forwarded-header=yes'], '--forwarded-header: "yes" is not allowed; write true or false'],
     [['--max-target-bytes', '16384'], '--max-target-bytes: "16384" is not allowed; write less than --max-head-bytes'],

@@ -34,7 +34,7 @@ test('two processes that start at once use one key', async () => {
 
 describe('refused, naming the file and what to write', () => {
   test.each([
-    ['not JSON', '{', /is not JSON .*must hold/],
+    ['not JSON', '{', /is not JSON; it must hold/],
     ['no list', '{}', /list of 1 to 4 keys/],
     ['empty', '[]', /list of 1 to 4 keys/],
     [

@@ -5,6 +5,7 @@ import type {
   EndpointSlice,
   Ingress,
   Meta,
+  Pod,
   RefusedPolicy,
   Resource,
   Service,
@@ -246,6 +247,70 @@ describe('changes', () => {
     apply(slice('s1', 'a'));
     clock.advance(5);
     expect(changes.map((change) => change.snapshot.slicesByService.get('ns/a')?.size)).toEqual([2]);
+  });
+});
+
+describe('pods', () => {
+  const mark = (name: string, drainedSince?: number): Pod => {
+    return { namespace: 'ns', name, uid: 'u', drainedSince, deletedSince: undefined };
+  };
+  const tell = (pod: Pod): void => store.sink({ type: 'pod', pod, problems: [] });
+
+  beforeEach(() => {
+    const target = { kind: 'Pod', namespace: 'ns', name: 'a-0', uid: 'u' };
+    const endpoint = {
+      index: 0,
+      addresses: ['10.0.0.1'],
+      ready: true,
+      serving: true,
+      terminating: false,
+      targetRef: target,
+    };
+    apply({ ...slice('s', 'a'), endpoints: [endpoint] });
+    apply(slice('t', 'b'));
+    store.sink({ type: 'synced' });
+    settle();
+  });
+
+  it('that are marked rebuild the pools of their Services, and no others', () => {
+    tell(mark('a-0', 5));
+    tell(mark('b-0', 5));
+    clock.advance(5);
+    expect(changes).toHaveLength(1);
+    expect(changes[0]?.routesChanged).toBe(false);
+    expect([...(changes[0]?.services ?? [])]).toEqual(['ns/a']);
+    expect([...(changes[0]?.snapshot.pods.keys() ?? [])]).toEqual(['ns/a-0', 'ns/b-0']);
+  });
+
+  it('that are not marked are of no account', () => {
+    tell(mark('a-0'));
+    remove('Pod', 'a-0');
+    clock.advance(100);
+    expect(changes).toEqual([]);
+    expect(store.snapshot().pods.size).toBe(0);
+  });
+
+  it.each([
+    ['loses its mark', () => tell(mark('a-0'))],
+    ['is gone', () => remove('Pod', 'a-0')],
+  ])('a pod that %s counts again as its slice says', (_title, act) => {
+    tell(mark('a-0', 5));
+    settle();
+    tell(mark('a-0', 5));
+    clock.advance(100);
+    expect(changes).toEqual([]);
+    act();
+    clock.advance(5);
+    expect([...(changes[0]?.services ?? [])]).toEqual(['ns/a']);
+    expect(changes[0]?.snapshot.pods.size).toBe(0);
+  });
+
+  it('with a mark that cannot be read are Problems', () => {
+    const found = { ...problem('x'), object: { kind: 'Pod', namespace: 'ns', name: 'a-0' } };
+    store.sink({ type: 'pod', pod: mark('a-0'), problems: [found] });
+    expect(store.problems()).toEqual([found]);
+    remove('Pod', 'a-0');
+    expect(store.problems()).toEqual([]);
   });
 });
 

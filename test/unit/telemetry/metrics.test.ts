@@ -22,6 +22,8 @@ function setUp(perEndpoint: MetricsSource['perEndpoint'] = 'auto', pools: PoolDa
     compileSeconds: () => 0.25,
     lastSuccess: () => 5000,
     logLinesDropped: () => 7,
+    watches: () => [],
+    leading: () => undefined,
   });
   return {
     counted,

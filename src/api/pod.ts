@@ -1,0 +1,48 @@
+/** Projects a pod's metadata: who it is, and since when it drains. Nothing else of pods is ever read. */
+import type { Problem } from '../model/problem.ts';
+import type { Pod } from '../model/resources.ts';
+import { isRecord, objectFields, Report } from './project/fields.ts';
+
+/** By hand: `"true"`, or the time since when (RFC 3339). */
+const DRAIN_ANNOTATION = 'holdfast.dev/drain';
+
+const TIME = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** undefined = the object has no name. Never throws, whatever `raw` is. */
+export function projectPod(raw: unknown): { pod: Pod; problems: readonly Problem[] } | undefined {
+  const metadata = isRecord(raw) && isRecord(raw['metadata']) ? raw['metadata'] : {};
+  const text = (key: string): string => (typeof metadata[key] === 'string' ? metadata[key] : '');
+  const namespace = text('namespace') || 'default';
+  const name = text('name');
+  if (name === '') return undefined;
+  const report = new Report({ kind: 'Pod', namespace, name });
+  const mark = objectFields(metadata, 'metadata', report).object('annotations')?.raw[DRAIN_ANNOTATION];
+  const pod: Pod = {
+    namespace,
+    name,
+    uid: text('uid'),
+    drainedSince: readMark(mark, report),
+    deletedSince: deletionAsked(metadata),
+  };
+  return { pod, problems: report.problems };
+}
+
+function readMark(mark: unknown, report: Report): number | undefined {
+  if (mark === undefined || mark === null || mark === '' || mark === 'false') return undefined;
+  if (mark === 'true') return 0;
+  const time = typeof mark === 'string' && TIME.test(mark) ? Date.parse(mark) : NaN;
+  if (!Number.isNaN(time)) return time;
+  report.warning(
+    `metadata.annotations[${DRAIN_ANNOTATION}]`,
+    'this is no drain mark, so the pod is not drained; write "true" or the time since when, such as "2026-01-31T12:00:00Z"',
+  );
+  return undefined;
+}
+
+/** `deletionTimestamp` is when the grace period will be over (ObjectMeta v1 API reference), not when deletion was asked for. */
+function deletionAsked(metadata: Readonly<Record<string, unknown>>): number | undefined {
+  const { deletionTimestamp: end, deletionGracePeriodSeconds: grace } = metadata;
+  const time = typeof end === 'string' && TIME.test(end) ? Date.parse(end) : NaN;
+  if (Number.isNaN(time)) return undefined;
+  return time - (typeof grace === 'number' && grace > 0 ? grace * 1000 : 0);
+}

@@ -1,0 +1,105 @@
+/** Pass 8: what the status of each StickyPolicy says, target by target (GEP-713). */
+import { objectKey } from '../../model/ids.ts';
+import type { ObjectKey } from '../../model/ids.ts';
+import type { PolicyId } from '../../model/policy.ts';
+import type { Ingress } from '../../model/resources.ts';
+import type { Snapshot } from '../../model/snapshot.ts';
+import type { CompiledStatus, Condition, ConditionReason, PolicyStatus, TargetStatus } from '../../model/status.ts';
+import type { TargetRef } from '../../model/sticky-policy.ts';
+import type { DraftRoute } from '../draft.ts';
+import { oldestFirst } from '../order.ts';
+import type { IngressWishes } from './attachment.ts';
+import type { PolicyTargets, TargetVerdict } from './targets.ts';
+
+export interface StatusInput {
+  readonly snapshot: Snapshot;
+  readonly watched: (namespace: string) => boolean;
+  readonly ingresses: readonly Ingress[];
+  readonly routes: Iterable<DraftRoute>;
+  readonly wishes: ReadonlyMap<Ingress, IngressWishes>;
+  readonly targets: PolicyTargets;
+  /** Why policies are not applied anywhere: their cookies collide with an older policy's. */
+  readonly collisions: ReadonlyMap<PolicyId, string>;
+}
+
+const GOOD = 'The policy is accepted.';
+
+export function compileStatus(input: StatusInput): CompiledStatus {
+  const ingresses = new Set(input.ingresses.map(({ meta }) => objectKey(meta.namespace, meta.name)));
+  const services = new Set<ObjectKey>();
+  for (const { namespace, service } of input.routes) if (service !== '') services.add(objectKey(namespace, service));
+  const named = namedBy(input.wishes);
+  const policies = new Map<ObjectKey, PolicyStatus>();
+  for (const policy of input.snapshot.policies.values()) {
+    const { namespace, name, generation } = policy.meta;
+    if (!input.watched(namespace)) continue;
+    const collision = input.collisions.get(`${namespace}/${name}`);
+    const verdicts = [...input.targets.verdictsOf(policy), ...(named.get(objectKey(namespace, name)) ?? [])];
+    const mine = verdicts.filter(({ target }) => {
+      const key = objectKey(namespace, target.name);
+      return target.kind === 'Ingress' ? ingresses.has(key) : services.has(key);
+    });
+    // A policy that targets only what somebody else serves is theirs to report; one that targets nothing that exists is everybody's.
+    const missing = verdicts.filter(({ exists }) => !exists);
+    const told = mine.length > 0 || missing.length === verdicts.length ? unique([...mine, ...missing]) : [];
+    policies.set(objectKey(namespace, name), {
+      generation,
+      targets: told.map((verdict) => targetStatus(verdict, collision)),
+    });
+  }
+  return { ingresses, services, policies };
+}
+
+/** Ingresses that name a policy in their annotations are its targets, too. */
+function namedBy(wishes: ReadonlyMap<Ingress, IngressWishes>): Map<ObjectKey, TargetVerdict[]> {
+  const named = new Map<ObjectKey, TargetVerdict[]>();
+  for (const ingress of oldestFirst(wishes.keys())) {
+    const { meta } = ingress;
+    const name = wishes.get(ingress)?.policyName;
+    if (name === undefined) continue;
+    const target: TargetRef = { group: 'networking.k8s.io', kind: 'Ingress', name: meta.name };
+    const key = objectKey(meta.namespace, name);
+    named.set(key, [...(named.get(key) ?? []), { target, exists: true, fault: undefined }]);
+  }
+  return named;
+}
+
+/** A target that is named twice is told once; the first verdict is the one that holds. */
+function unique(verdicts: readonly TargetVerdict[]): TargetVerdict[] {
+  const seen = new Map<string, TargetVerdict>();
+  for (const verdict of verdicts) {
+    const { kind, name, sectionName } = verdict.target;
+    const key = JSON.stringify([kind, name, sectionName ?? '']);
+    if (!seen.has(key)) seen.set(key, verdict);
+  }
+  return [...seen.values()];
+}
+
+function targetStatus({ target, fault }: TargetVerdict, collision: string | undefined): TargetStatus {
+  const why = fault ?? (collision === undefined ? undefined : { reason: 'Conflicted' as const, message: collision });
+  return { target, conditions: conditionsOf(why) };
+}
+
+/** The three conditions; `why` = what stands against the policy. */
+export function conditionsOf(
+  why: { readonly reason: ConditionReason; readonly message: string } | undefined,
+): readonly Condition[] {
+  const missing = why?.reason === 'TargetNotFound' ? why : undefined;
+  const refused = (type: Condition['type'], { reason, message }: NonNullable<typeof why>): Condition => ({
+    type,
+    status: 'False',
+    reason,
+    message,
+  });
+  return [
+    why === undefined
+      ? { type: 'Accepted', status: 'True', reason: 'Accepted', message: GOOD }
+      : refused('Accepted', why),
+    missing === undefined
+      ? { type: 'ResolvedRefs', status: 'True', reason: 'ResolvedRefs', message: 'The target exists.' }
+      : refused('ResolvedRefs', missing),
+    why === undefined
+      ? { type: 'Programmed', status: 'True', reason: 'Programmed', message: 'The policy is live.' }
+      : refused('Programmed', why),
+  ];
+}

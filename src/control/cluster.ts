@@ -1,0 +1,153 @@
+/** What a controller does in a cluster besides serving: leads or not, keeps the session keys, writes status and Events. */
+import { randomBytes } from 'node:crypto';
+import type { ActiveProblem } from '../admin/types.ts';
+import type { SessionKey } from '../affinity/keyring.ts';
+import type { Config, ObjectName } from '../config/config.ts';
+import { objectKey } from '../model/ids.ts';
+import type { Problem } from '../model/problem.ts';
+import type { CompiledStatus } from '../model/status.ts';
+import type { KubeApi } from '../source/kubernetes/client.ts';
+import type { Clock } from '../store/hold-off.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { Events } from './events.ts';
+import { KeysSecret } from './keys-secret.ts';
+import { Leader } from './leader.ts';
+import { givenAddresses, serviceAddresses } from './published.ts';
+import { StatusWriter } from './status.ts';
+import type { LoadBalancerAddress } from './status-objects.ts';
+import { watchOne } from './watch-one.ts';
+
+export interface ClusterOptions {
+  readonly api: KubeApi;
+  readonly config: Config;
+  /** Ours; undefined = this is no pod, so nothing has a default place. */
+  readonly namespace: string | undefined;
+  readonly identity: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Called with each list of keys; never when they come from a file. */
+  readonly onKeys: (keys: readonly SessionKey[]) => void;
+}
+
+/** What has gone live. */
+export interface Outcome {
+  readonly status: CompiledStatus;
+  /** Problems of the sources and the projection. */
+  readonly found: readonly Problem[];
+  /** All in force. */
+  readonly problems: readonly ActiveProblem[];
+}
+
+const KEYS_SECRET = 'holdfast-session-keys';
+const LEASE = 'holdfast-leader';
+
+/** The Secret with the session keys; undefined = they are in a file. */
+export function keysSecretOf(config: Config, namespace: string | undefined): ObjectName | undefined {
+  if (config.manifests !== undefined) return undefined;
+  if (config.sessionKeysSecret !== undefined) return config.sessionKeysSecret;
+  return config.sessionKeysFileGiven || namespace === undefined ? undefined : { namespace, name: KEYS_SECRET };
+}
+
+export class Cluster {
+  readonly #options: ClusterOptions;
+  readonly #leader: Leader | undefined;
+  readonly #status: StatusWriter;
+  readonly #events: Events;
+  readonly #keys: KeysSecret | undefined;
+  readonly #watches: { close(): Promise<void> }[] = [];
+  #addresses: readonly LoadBalancerAddress[] | undefined;
+  #outcome: Outcome | undefined;
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    const { api, config, namespace, identity, clock, logger } = options;
+    const leading = (): boolean => this.leading;
+    const { controllerName } = config;
+    this.#status = new StatusWriter({
+      api,
+      controllerName,
+      namespaces: config.watchNamespaces,
+      leading,
+      clock,
+      logger,
+    });
+    this.#events = new Events({ api, controllerName, instance: identity, leading, clock, logger });
+    const secret = keysSecretOf(config, namespace);
+    if (secret !== undefined) {
+      this.#keys = new KeysSecret({ api, secret, leading, onKeys: options.onKeys, clock, random: randomBytes, logger });
+    }
+    const lease = config.leaderLease ?? (namespace === undefined ? undefined : { namespace, name: LEASE });
+    if (lease === undefined) return;
+    const onChange = (leads: boolean): void => this.#onLeader(leads);
+    this.#leader = new Leader({ api, lease, identity, clock, random: Math.random, logger, onChange });
+  }
+
+  /** Whether this replica writes. */
+  get leading(): boolean {
+    return this.#leader?.leading ?? false;
+  }
+
+  start(): void {
+    const { api, config, namespace, clock, logger } = this.#options;
+    if (this.#leader === undefined)
+      logger.warn('nothing is written to the cluster: give --leader-lease NAMESPACE/NAME');
+    this.#leader?.start();
+    const secret = keysSecretOf(config, namespace);
+    const watching = { api, clock, logger, random: Math.random };
+    if (secret !== undefined && this.#keys !== undefined) {
+      const keys = this.#keys;
+      this.#watches.push(watchOne({ ...watching, kind: 'Secret', object: secret, seen: (raw) => keys.seen(raw) }));
+    }
+    if (config.publishAddress.length > 0) this.#addresses = givenAddresses(config.publishAddress);
+    else if (config.publishService !== undefined) {
+      const seen = (raw: Parameters<typeof serviceAddresses>[0] | undefined): void => {
+        // A Service that has gone leaves what stands there: it is most often on its way back.
+        if (raw !== undefined) this.#addresses = serviceAddresses(raw);
+        this.#tell();
+      };
+      this.#watches.push(watchOne({ ...watching, kind: 'Service', object: config.publishService, seen }));
+    }
+  }
+
+  /** To be called when every worker serves by it. */
+  applied(outcome: Outcome): void {
+    this.#outcome = outcome;
+    this.#tell();
+  }
+
+  /** Ends what is under way, then gives the lease back. */
+  async close(): Promise<void> {
+    this.#keys?.stop();
+    await Promise.all(this.#watches.map((watch) => watch.close()));
+    await Promise.all([this.#status.stop(), this.#events.stop()]);
+    await this.#leader?.stop();
+  }
+
+  #onLeader(leads: boolean): void {
+    if (!leads) return;
+    this.#keys?.fill();
+    this.#status.lead();
+    this.#events.lead();
+  }
+
+  #tell(): void {
+    const outcome = this.#outcome;
+    if (outcome === undefined) return;
+    const { status, found, problems } = outcome;
+    this.#status.update({ compiled: status, refused: refusedPolicies(found), addresses: this.#addresses });
+    this.#events.update(problems, status.ingresses);
+  }
+}
+
+/** Why the projection has refused StickyPolicies; warnings refuse nothing. */
+function refusedPolicies(problems: readonly Problem[]): Map<string, string> {
+  const refused = new Map<string, string>();
+  for (const { severity, object, field, message } of problems) {
+    if (severity !== 'error' || object.kind !== 'StickyPolicy' || object.name === '') continue;
+    const key = objectKey(object.namespace, object.name);
+    const line = field === '' ? message : `${field}: ${message}`;
+    const before = refused.get(key);
+    refused.set(key, before === undefined ? line : `${before}\n${line}`);
+  }
+  return refused;
+}

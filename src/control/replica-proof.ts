@@ -1,0 +1,31 @@
+/** Shows that a question comes from another replica: an HMAC of the session keys, which only replicas have. */
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import type { SessionKey } from '../affinity/keyring.ts';
+
+const SCHEME = 'Holdfast-Replica';
+/** How far the clocks of replicas may be apart, and how long a question may be on its way: ms. */
+const WINDOW_MS = 2 * 60_000;
+
+/** An `Authorization` for one request. `target` = path and query as they are sent. */
+export function proofFor(keys: readonly SessionKey[], target: string, now: number): string | undefined {
+  const newestFirst = [...keys].sort((a, b) => b.issueFrom - a.issueFrom || b.id - a.id);
+  const key = newestFirst.find(({ issueFrom }) => issueFrom <= now) ?? newestFirst.at(-1);
+  if (key === undefined) return undefined;
+  return `${SCHEME} ${key.id}.${now}.${mac(key, target, now).toString('base64url')}`;
+}
+
+export function isProof(authorization: string, keys: readonly SessionKey[], target: string, now: number): boolean {
+  const match = /^Holdfast-Replica (\d{1,2})\.(\d{1,15})\.([\w-]{43})$/.exec(authorization);
+  const key = keys.find(({ id }) => String(id) === match?.[1]);
+  const time = Number(match?.[2]);
+  if (match === null || key === undefined || Math.abs(now - time) > WINDOW_MS) return false;
+  const given = Buffer.from(match[3] ?? '', 'base64url');
+  const expected = mac(key, target, time);
+  return given.length === expected.length && timingSafeEqual(given, expected);
+}
+
+/** A label of its own (RFC 5869 section 3.2): what is shown here is of no use for tokens. */
+function mac({ key }: SessionKey, target: string, time: number): Buffer {
+  const subkey = Buffer.from(hkdfSync('sha256', key, '', 'holdfast replica question v1', 32));
+  return createHmac('sha256', subkey).update(`GET ${target}\n${time}`).digest();
+}

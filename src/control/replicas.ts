@@ -1,0 +1,142 @@
+/** Asks all replicas how much work a pod still has, and adds up. */
+import { request } from 'node:http';
+import type { Caller, DrainProgress } from '../admin/types.ts';
+import type { SessionKey } from '../affinity/keyring.ts';
+import { project } from '../api/project.ts';
+import type { ObjectName } from '../config/config.ts';
+import { objectKey } from '../model/ids.ts';
+import type { EndpointSlice } from '../model/resources.ts';
+import type { Snapshot } from '../model/snapshot.ts';
+import type { KubeApi } from '../source/kubernetes/client.ts';
+import { isProof, proofFor } from './replica-proof.ts';
+
+export interface ReplicasOptions {
+  /** undefined = this process is the only one. */
+  readonly service: ObjectName | undefined;
+  /** Unique to this process: a replica that reaches itself counts once. */
+  readonly instance: string;
+  readonly local: (namespace: string, pod: string) => DrainProgress;
+  readonly slices: () => Promise<Iterable<EndpointSlice>>;
+  readonly keys: () => readonly SessionKey[];
+  readonly clock: () => number;
+}
+
+interface ReplicaAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+const ANSWER_MS = 2000;
+const MAX_ANSWER = 4096;
+const PORT_NAME = 'admin';
+
+export class Replicas {
+  readonly #options: ReplicasOptions;
+
+  constructor(options: ReplicasOptions) {
+    this.#options = options;
+  }
+
+  /** Of this process alone; undefined = the caller has not shown that it may ask. */
+  async local(namespace: string, pod: string, caller: Caller): Promise<DrainProgress | undefined> {
+    const { keys, clock, instance, local } = this.#options;
+    if (!caller.loopback && !isProof(caller.authorization ?? '', keys(), caller.target, clock())) return undefined;
+    return { ...local(namespace, pod), instance };
+  }
+
+  /** Of all replicas; not done while one of them does not answer. */
+  async all(namespace: string, pod: string): Promise<DrainProgress> {
+    const own = this.#options.local(namespace, pod);
+    if (this.#options.service === undefined) return own;
+    // Without an answer of the API server the replicas are not known, so it is not done.
+    const addresses = addressesIn(await this.#options.slices().catch(() => []));
+    const answers = await Promise.all(addresses.map((address) => this.#ask(address, namespace, pod)));
+    const byInstance = new Map<string, DrainProgress>([[this.#options.instance, own]]);
+    for (const answer of answers) {
+      if (answer?.instance !== undefined && !byInstance.has(answer.instance)) byInstance.set(answer.instance, answer);
+    }
+    const answered = answers.filter((answer) => answer !== undefined).length;
+    // We are a replica ourselves: a Service that shows none is not known yet, or is the wrong one.
+    const complete = addresses.length > 0 && answered === addresses.length;
+    const sum = (read: (progress: DrainProgress) => number): number =>
+      [...byInstance.values()].reduce((total, progress) => total + read(progress), 0);
+    const inFlight = sum((progress) => progress.inFlight);
+    const upgraded = sum((progress) => progress.upgraded);
+    const done = complete && inFlight === 0 && upgraded === 0;
+    return { inFlight, upgraded, done, replicas: { asked: addresses.length, answered } };
+  }
+
+  /** undefined = no usable answer, for whatever reason. */
+  async #ask({ host, port }: ReplicaAddress, namespace: string, pod: string): Promise<DrainProgress | undefined> {
+    const path = `/api/v1/drain?${new URLSearchParams({ pod: objectKey(namespace, pod), local: '1' }).toString()}`;
+    const authorization = proofFor(this.#options.keys(), path, this.#options.clock());
+    if (authorization === undefined) return undefined;
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const asked = request({ host, port, path, agent: false, headers: { authorization }, signal }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        text += chunk;
+        if (text.length > MAX_ANSWER) asked.destroy();
+      });
+      response.on('end', () => resolve(response.statusCode === 200 ? text : undefined));
+      response.on('close', () => resolve(undefined));
+      response.on('error', () => resolve(undefined));
+    });
+    asked.on('error', () => resolve(undefined));
+    asked.end();
+    return progressOf(await promise);
+  }
+}
+
+/** Of every endpoint, ready or not: one that is shutting down still has work. */
+function addressesIn(slices: Iterable<EndpointSlice>): ReplicaAddress[] {
+  const found = new Map<string, ReplicaAddress>();
+  for (const { ports, endpoints, addressType } of slices) {
+    const port = (ports.find(({ name }) => name === PORT_NAME) ?? (ports.length === 1 ? ports[0] : undefined))?.port;
+    if (port === undefined || addressType === 'FQDN') continue;
+    for (const { addresses } of endpoints) {
+      // All addresses of an endpoint are the same pod.
+      const [host] = addresses;
+      if (host !== undefined) found.set(`${host} ${port}`, { host, port });
+    }
+  }
+  return [...found.values()];
+}
+
+function progressOf(text: string | undefined): DrainProgress | undefined {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text ?? '');
+  } catch {
+    return undefined;
+  }
+  const { inFlight, upgraded, done, instance } = (raw ?? {}) as Record<string, unknown>;
+  if (typeof inFlight !== 'number' || typeof upgraded !== 'number' || typeof done !== 'boolean') return undefined;
+  return typeof instance === 'string' ? { inFlight, upgraded, done, instance } : undefined;
+}
+
+/** Of the replicas' Service: those that the store has, else (its namespace is not a watched one) those that the API has. */
+export async function slicesOf(
+  snapshot: Snapshot,
+  api: Pick<KubeApi, 'request'> | undefined,
+  { namespace, name }: ObjectName,
+): Promise<EndpointSlice[]> {
+  const known = [...(snapshot.slicesByService.get(objectKey(namespace, name))?.values() ?? [])];
+  if (known.length > 0 || api === undefined) return known;
+  const path = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
+  const query = { labelSelector: `kubernetes.io/service-name=${name}` };
+  const { status, text } = await api.request('GET', path, { query, timeout: ANSWER_MS });
+  if (status !== 200) return [];
+  const { items } = JSON.parse(text) as { items?: object[] };
+  return (items ?? []).flatMap((raw) => {
+    const found = project(
+      { ...raw, apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice' },
+      undefined,
+      undefined,
+      'apiServer',
+    );
+    return found?.resource?.kind === 'EndpointSlice' ? [found.resource] : [];
+  });
+}

@@ -1,0 +1,36 @@
+/** What a compilation says about objects themselves, for their `status`: plain data, without times. */
+import type { ObjectKey } from './ids.ts';
+import type { TargetRef } from './sticky-policy.ts';
+
+export type ConditionType = 'Accepted' | 'ResolvedRefs' | 'Programmed';
+export type ConditionReason = ConditionType | 'Invalid' | 'Conflicted' | 'TargetNotFound';
+
+/** metav1.Condition without its times and generation. */
+export interface Condition {
+  readonly type: ConditionType;
+  readonly status: 'True' | 'False';
+  readonly reason: ConditionReason;
+  readonly message: string;
+}
+
+/** One target of a policy (GEP-713: an ancestor); in the policy's own namespace. */
+export interface TargetStatus {
+  readonly target: TargetRef;
+  readonly conditions: readonly Condition[];
+}
+
+export interface PolicyStatus {
+  /** The generation that was compiled. */
+  readonly generation: number;
+  /** Empty = nothing that this controller serves is targeted; it says nothing about the policy. */
+  readonly targets: readonly TargetStatus[];
+}
+
+export interface CompiledStatus {
+  /** Ingresses that are ours. */
+  readonly ingresses: ReadonlySet<ObjectKey>;
+  /** Services that routes of our Ingresses lead to. */
+  readonly services: ReadonlySet<ObjectKey>;
+  /** Every StickyPolicy of the snapshot within the watched namespaces. */
+  readonly policies: ReadonlyMap<ObjectKey, PolicyStatus>;
+}

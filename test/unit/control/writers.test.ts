@@ -1,0 +1,203 @@
+/** Status and Events as they are written: by the leader, once, with every answer that an API server may give. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ActiveProblem } from '../../../src/admin/types.ts';
+import { conditionsOf } from '../../../src/compile/passes/status.ts';
+import { Events } from '../../../src/control/events.ts';
+import { StatusWriter, type WantedStatus } from '../../../src/control/status.ts';
+import type { PolicyStatus } from '../../../src/model/status.ts';
+import type { KubeClient } from '../../../src/source/kubernetes/client.ts';
+import { ApiServer, logged, TestClock, until } from './api-server.ts';
+
+const INGRESS = '/apis/networking.k8s.io/v1/namespaces/ns/ingresses/web';
+const POLICY = '/apis/holdfast.dev/v1alpha1/namespaces/ns/stickypolicies/p';
+const NAME = 'holdfast.dev/ingress-controller';
+
+let server: ApiServer;
+let client: KubeClient;
+let clock: TestClock;
+let leading: boolean;
+let lines: string[];
+let status: StatusWriter;
+let events: Events;
+
+beforeEach(async () => {
+  ({ server, client } = await ApiServer.start());
+  clock = new TestClock();
+  leading = true;
+  const log = logged();
+  lines = log.lines;
+  const common = { api: client, controllerName: NAME, leading: () => leading, clock, logger: log.logger };
+  status = new StatusWriter({ ...common, namespaces: [] });
+  events = new Events({ ...common, instance: 'a_1' });
+  server.put(INGRESS, { kind: 'Ingress' });
+  server.put(POLICY, { kind: 'StickyPolicy' });
+});
+
+afterEach(async () => {
+  await status.stop();
+  await events.stop();
+  await server.close();
+});
+
+function wanted(generation = 1): WantedStatus {
+  const target = { group: 'networking.k8s.io', kind: 'Ingress', name: 'web' };
+  const policy: PolicyStatus = { generation, targets: [{ target, conditions: conditionsOf(undefined) }] };
+  return {
+    compiled: { ingresses: new Set(['ns/web']), services: new Set(), policies: new Map([['ns/p', policy]]) },
+    refused: new Map(),
+    addresses: [{ ip: '203.0.113.7' }],
+  };
+}
+
+function statusOf(path: string): unknown {
+  return server.objects.get(path)?.['status'];
+}
+
+async function settled(writes: number): Promise<void> {
+  await until(() => expect(server.writes()).toHaveLength(writes));
+  await until(() => expect(statusOf(POLICY)).toBeDefined());
+}
+
+describe('status', () => {
+  test('is applied with our field manager, and not again while it stays the same', async () => {
+    status.update(wanted());
+    await settled(2);
+    for (const { method, path, query, contentType, body } of server.writes()) {
+      expect([method, path.endsWith('/status'), contentType]).toEqual(['PATCH', true, 'application/apply-patch+yaml']);
+      expect([query.get('fieldManager'), query.get('force')]).toEqual([NAME, 'true']);
+      expect(body?.metadata?.['resourceVersion']).toMatch(/^\d+$/);
+    }
+    const before = server.seen.length;
+    status.update(wanted());
+    status.update(wanted());
+    expect(server.seen).toHaveLength(before);
+  });
+
+  test('a new leader reads everything and writes only what is missing', async () => {
+    status.update(wanted());
+    await settled(2);
+    server.put(INGRESS, { kind: 'Ingress' });
+    status.lead();
+    await until(() => expect(server.writes()).toHaveLength(3));
+    expect(server.writes()[2]?.path).toBe(`${INGRESS}/status`);
+  });
+
+  test('who does not lead writes and asks nothing', async () => {
+    leading = false;
+    status.update(wanted());
+    status.lead();
+    expect(server.seen).toEqual([]);
+  });
+
+  test('a conflict is tried again at once, on what is there then', async () => {
+    const theirs = { ancestorRef: { name: 'x' }, controllerName: 'other.example/c' };
+    let once = true;
+    server.intercept = ({ method, path }) => {
+      if (method === 'PATCH' && path.startsWith(POLICY) && once) {
+        once = false;
+        server.put(POLICY, { kind: 'StickyPolicy', status: { ancestors: [theirs] } });
+      }
+      return undefined;
+    };
+    status.update(wanted());
+    await settled(3);
+    expect((statusOf(POLICY) as { ancestors: unknown[] }).ancestors).toMatchObject([theirs, { controllerName: NAME }]);
+  });
+
+  test('a refusal is told once and tried again later, with what is wanted then', async () => {
+    server.intercept = ({ method, path }) => (method === 'PATCH' && path.startsWith(POLICY) ? 403 : undefined);
+    status.update(wanted());
+    await until(() => expect(lines.join('')).toContain('the API server answered 403'));
+    const before = server.writes().length;
+    status.update(wanted(2));
+    expect(server.writes()).toHaveLength(before);
+    server.intercept = () => undefined;
+    clock.advance(1000);
+    await until(() =>
+      expect(statusOf(POLICY)).toMatchObject({ ancestors: [{ conditions: [{ observedGeneration: 2 }, {}, {}] }] }),
+    );
+    expect(lines.filter((line) => line.includes('answered 403'))).toHaveLength(1);
+  });
+
+  test('what somebody has wiped out is put back in time', async () => {
+    status.update(wanted());
+    await settled(2);
+    server.put(POLICY, { kind: 'StickyPolicy', status: {} });
+    await until(() => {
+      clock.advance(10 * 60_000);
+      expect(statusOf(POLICY)).toMatchObject({ ancestors: [{}] });
+    });
+  });
+
+  test('an object that has gone is no failure', async () => {
+    server.objects.delete(POLICY);
+    status.update(wanted());
+    await until(() => expect(statusOf(INGRESS)).toBeDefined());
+    expect(lines).toEqual([]);
+  });
+});
+
+describe('events', () => {
+  const PATH = '/apis/events.k8s.io/v1/namespaces/ns/events';
+  const problem = (message: string, kind = 'Ingress', name = 'web'): ActiveProblem => ({
+    severity: 'error',
+    object: { kind, namespace: 'ns', name },
+    field: 'spec.rules[0]',
+    message,
+    since: 0,
+  });
+  const ours = new Set(['ns/web']);
+  const written = (): unknown[] => [...server.objects].filter(([path]) => path.startsWith(PATH)).map(([, raw]) => raw);
+
+  test('one a Problem, with all that the API asks for', async () => {
+    events.update([problem('bad'), problem('worse')], ours);
+    await until(() => expect(written()).toHaveLength(2));
+    events.update([problem('bad'), problem('worse')], ours);
+    expect(server.writes()).toHaveLength(2);
+    expect(written()[0]).toMatchObject({
+      eventTime: '2026-01-01T00:00:00.000000Z',
+      reportingController: NAME,
+      reportingInstance: 'a_1',
+      type: 'Warning',
+      note: 'spec.rules[0]: bad',
+      regarding: {
+        apiVersion: 'networking.k8s.io/v1',
+        kind: 'Ingress',
+        namespace: 'ns',
+        name: 'web',
+        uid: `uid of ${INGRESS}`,
+      },
+    });
+  });
+
+  test('the next leader finds what was told', async () => {
+    events.update([problem('bad')], ours);
+    await until(() => expect(written()).toHaveLength(1));
+    const { logger } = logged();
+    const next = new Events({ api: client, controllerName: NAME, instance: 'b_2', leading: () => true, clock, logger });
+    next.update([problem('bad')], ours);
+    await until(() => expect(server.writes()).toHaveLength(2));
+    await next.stop();
+    expect(written()).toHaveLength(1);
+  });
+
+  test('nothing about Ingresses of others, cluster-wide objects and objects without a name', async () => {
+    events.update(
+      [
+        problem('a', 'Ingress', 'theirs'),
+        problem('b', 'IngressClass'),
+        problem('c', 'Ingress', ''),
+        problem('d', 'StickyPolicy', 'p'),
+      ],
+      ours,
+    );
+    await until(() => expect(written()).toHaveLength(1));
+    expect(written()).toMatchObject([{ note: 'spec.rules[0]: d' }]);
+  });
+
+  test('a long message is cut to what the API takes', async () => {
+    events.update([problem('x'.repeat(5000))], ours);
+    await until(() => expect(written()).toHaveLength(1));
+    expect((written()[0] as { note: string }).note).toHaveLength(1024);
+  });
+});
