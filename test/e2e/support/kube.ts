@@ -1,0 +1,125 @@
+/** Talks to the tests' cluster: kubectl and helm as a user runs them, and the API itself where they are too slow or too kind. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { Agent, request as httpsRequest } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import { join } from 'node:path';
+
+export const ROOT = join(import.meta.dirname, '../../..');
+export const CHART = join(ROOT, 'charts/holdfast');
+/** Made by cluster/run.sh. */
+export const CLUSTER_DIR = required('CLUSTER_DIR');
+export const API_SERVER = 'https://127.0.0.1:6443';
+export const API_CA = join(CLUSTER_DIR, 'certs/apiserver.crt');
+
+function required(name: string): string {
+  const value = process.env[name];
+  if (value === undefined) throw new Error(`${name} is not set: run these tests with \`npm run test:e2e\``);
+  return value;
+}
+
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export async function run(program: string, args: readonly string[], input = ''): Promise<Ran> {
+  const { promise, resolve } = Promise.withResolvers<Ran>();
+  const options = { cwd: ROOT, maxBuffer: 64 * 1024 * 1024 };
+  const child = execFile(program, args, options, (error, stdout, stderr) => {
+    resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : 1, stdout, stderr });
+  });
+  child.stdin?.end(input);
+  return await promise;
+}
+
+async function succeed(program: string, args: readonly string[], input?: string): Promise<string> {
+  const { code, stdout, stderr } = await run(program, args, input);
+  if (code !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr}${stdout}`);
+  return stdout;
+}
+
+/** @throws Error with what kubectl said */
+export async function kubectl(args: readonly string[], input?: string): Promise<string> {
+  return await succeed('kubectl', args, input);
+}
+
+/** @throws Error with what helm said */
+export async function helm(args: readonly string[]): Promise<string> {
+  return await succeed('helm', args);
+}
+
+export async function apply(yaml: string): Promise<void> {
+  await kubectl(['apply', '--server-side', '-f', '-'], yaml);
+}
+
+export async function namespace(name: string): Promise<void> {
+  await apply(`{apiVersion: v1, kind: Namespace, metadata: {name: ${name}}}`);
+}
+
+/** An object as JSON; the caller says which parts of it there are. */
+export async function get<T>(...args: readonly string[]): Promise<T> {
+  return JSON.parse(await kubectl(['get', ...args, '-o', 'json'])) as T;
+}
+
+const agent = new Agent({ keepAlive: true, ca: readFileSync(API_CA) });
+const ADMIN = { authorization: 'Bearer admin-token', 'content-type': 'application/json' };
+
+async function open(method: string, path: string, body?: unknown): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const request = httpsRequest(`${API_SERVER}${path}`, { method, agent, headers: ADMIN }, resolve);
+  request.on('error', reject);
+  request.end(body === undefined ? undefined : JSON.stringify(body));
+  return await promise;
+}
+
+export async function api(method: string, path: string, body?: unknown): Promise<{ status: number; text: string }> {
+  const response = await open(method, path, body);
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return { status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() };
+}
+
+export interface WatchEvent<T> {
+  readonly type: string;
+  readonly object: T;
+}
+
+/** Every object that is there and each change from then on, until it is closed. */
+export async function watch<T>(path: string, onEvent: (event: WatchEvent<T>) => void): Promise<() => void> {
+  const stream = await open('GET', `${path}${path.includes('?') ? '&' : '?'}watch=1`);
+  if (stream.statusCode !== 200) throw new Error(`watch of ${path}: ${String(stream.statusCode)}`);
+  let rest = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) onEvent(JSON.parse(line) as WatchEvent<T>);
+  });
+  // Closing it from here is an error to it.
+  stream.on('error', () => undefined);
+  return () => {
+    stream.destroy();
+  };
+}
+
+/** Asks again until the answer is there; what failed last is what the test fails with. */
+export async function eventually<T>(attempt: () => Promise<T> | T, ms = 30_000): Promise<T> {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await pause(50);
+    }
+  }
+}
+
+/** Between questions to the cluster, and between the requests of a client: pace, not synchronisation. */
+export async function pause(ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setTimeout(resolve, ms);
+  await promise;
+}
