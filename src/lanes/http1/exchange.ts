@@ -366,7 +366,12 @@ export class Exchange implements AttemptOwner, ResponseSink {
   #onUnanswered(reused: boolean): void {
     const method = this.#head?.method ?? '';
     if (!reused) this.#freshFailures++;
-    if (this.#freshFailures > MAX_FRESH_FAILURES || this.#bodySeen || this.#head?.hasBody === true || !IDEMPOTENT.has(method)) {
+    if (
+      this.#freshFailures > MAX_FRESH_FAILURES ||
+      this.#bodySeen ||
+      this.#head?.hasBody === true ||
+      !IDEMPOTENT.has(method)
+    ) {
       return this.refuse(REFUSALS.closedEarly, 'upstream');
     }
     this.#sent = false;
