@@ -17,6 +17,9 @@ import { StatusWriter } from './status.ts';
 import type { LoadBalancerAddress } from './status-objects.ts';
 import { watchOne } from './watch-one.ts';
 
+/** How long writes under way may take at the end. */
+const LAST_WRITES_MS = 2000;
+
 export interface ClusterOptions {
   readonly api: KubeApi;
   readonly config: Config;
@@ -101,8 +104,9 @@ export class Cluster {
     if (config.publishAddress.length > 0) this.#addresses = givenAddresses(config.publishAddress);
     else if (config.publishService !== undefined) {
       const seen = (raw: Parameters<typeof serviceAddresses>[0] | undefined): void => {
-        // A Service that has gone leaves what stands there: it is most often on its way back.
-        if (raw !== undefined) this.#addresses = serviceAddresses(raw);
+        const found = raw === undefined ? [] : serviceAddresses(raw);
+        // A Service that has gone or has no address yet leaves what stands there: it is most often on its way back.
+        if (found.length > 0) this.#addresses = found;
         this.#tell();
       };
       this.#watches.push(watchOne({ ...watching, kind: 'Service', object: config.publishService, seen }));
@@ -119,7 +123,9 @@ export class Cluster {
   async close(): Promise<void> {
     this.#keys?.stop();
     await Promise.all(this.#watches.map((watch) => watch.close()));
-    await Promise.all([this.#status.stop(), this.#events.stop()]);
+    const written = Promise.all([this.#status.stop(), this.#events.stop()]);
+    // An API server that does not answer shall not keep the process until it is killed.
+    await Promise.race([written, new Promise((resolve) => setTimeout(resolve, LAST_WRITES_MS).unref())]);
     await this.#leader?.stop();
   }
 

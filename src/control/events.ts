@@ -84,7 +84,9 @@ export class Events {
       const path = `/apis/events.k8s.io/v1/namespaces/${namespace}/events`;
       const { status, text } = await api.request('POST', path, { body: this.#event(problem, uid) });
       // 409: an earlier leader has told it; 404: the namespace has gone.
-      if (status >= 300 && status !== 409 && status !== 404) {
+      if (status === 400 || status === 422)
+        this.#options.logger.warn(`an Event in ${namespace} was refused: ${text.slice(0, 300)}`);
+      else if (status >= 300 && status !== 409 && status !== 404) {
         throw new Error(
           `an Event in ${namespace} could not be written: the API server answered ${status}: ${text.slice(0, 300)}`,
         );
@@ -125,9 +127,19 @@ export class Events {
       reason: severity === 'error' ? 'Problem' : 'Warning',
       type: 'Warning',
       regarding: { apiVersion: KINDS[kind]?.apiVersion, kind, namespace, name, uid },
-      note: note.length > MAX_NOTE ? `${note.slice(0, MAX_NOTE - 1)}…` : note,
+      note: cut(note),
     };
   }
+}
+
+/** The API server counts bytes. */
+function cut(note: string): string {
+  if (Buffer.byteLength(note) <= MAX_NOTE) return note;
+  const head = Buffer.from(note)
+    .subarray(0, MAX_NOTE - Buffer.byteLength('…'))
+    .toString('utf8');
+  // A character that was cut in two is left out.
+  return `${head.replace(/\uFFFD+$/, '')}…`;
 }
 
 function keyOf({ object, field, message }: ActiveProblem): string {

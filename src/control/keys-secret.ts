@@ -66,7 +66,9 @@ export class KeysSecret {
 
   /** Fills the Secret when that is to be done and this replica leads; to be called when it becomes the leader. */
   fill(): void {
-    if (!this.#unfilled || this.#filling || this.#stopped || !this.#options.leading()) return;
+    if (!this.#unfilled || this.#filling || this.#stopped) return;
+    // Whoever has the keys may write them back; only the leader makes the first ones.
+    if (this.#text === '' && !this.#options.leading()) return;
     this.#filling = true;
     this.#write().then(
       () => {

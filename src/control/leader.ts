@@ -88,6 +88,8 @@ export class Leader {
     const asked = clock.now();
     const held = await this.#attempt();
     if (held) {
+      // Who asked `leading` since it lapsed was told no and has dropped its work: it is told anew.
+      if (this.#leading && !this.leading) this.#set(false);
       // From before the request: the others count from the moment they see it, which is later.
       this.#renewedAt = asked;
       this.#set(true);

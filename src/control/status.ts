@@ -73,6 +73,8 @@ export class StatusWriter {
   lead(): void {
     this.#settled.clear();
     this.#listed = false;
+    this.#options.clock.clearTimeout(this.#listTimer);
+    this.#listTimer = undefined;
     this.#look();
   }
 
@@ -87,7 +89,8 @@ export class StatusWriter {
     const wanted = this.#wanted;
     if (wanted === undefined || this.#stopped || !this.#options.leading()) return;
     if (!this.#listed) {
-      this.#listAll();
+      // After a list that failed, the next one has its time.
+      if (this.#listTimer === undefined) this.#listAll();
       return;
     }
     for (const [kind, key] of this.#subjects(wanted)) {
@@ -137,6 +140,7 @@ export class StatusWriter {
     this.#options.clock.clearTimeout(this.#listTimer);
     if (this.#stopped) return;
     this.#listTimer = this.#options.clock.setTimeout(() => {
+      this.#listTimer = undefined;
       this.#listed = false;
       this.#look();
     }, ms);

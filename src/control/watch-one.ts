@@ -31,6 +31,7 @@ export function watchOne(options: OneWatchOptions): OneWatch {
   const { api, kind, object, seen, logger, clock, random, timing = TIMING } = options;
   let listed: RawNamed | undefined;
   let listing = false;
+  let told: string | undefined;
   const isIt = (raw: unknown): raw is RawNamed =>
     (raw as { metadata?: { name?: unknown } } | null)?.metadata?.name === object.name;
   const reflector = new Reflector({
@@ -57,7 +58,9 @@ export function watchOne(options: OneWatchOptions): OneWatch {
         if (isIt(raw)) seen(undefined);
       },
       refused: (message) => {
-        if (message !== undefined) logger.error({ object: `${kind} ${object.namespace}/${object.name}` }, message);
+        if (message !== undefined && message !== told)
+          logger.error({ object: `${kind} ${object.namespace}/${object.name}` }, message);
+        told = message;
       },
     },
     timing,

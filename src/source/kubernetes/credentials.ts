@@ -25,6 +25,9 @@ function isInCluster(): boolean {
   return (process.env['KUBERNETES_SERVICE_HOST'] ?? '') !== '' && existsSync(`${SERVICE_ACCOUNT}/token`);
 }
 
+/** Without a `cause`, which would quote the file. */
+class UnreadableCredentials extends Error {}
+
 export class Credentials {
   readonly #library: typeof Library;
   readonly #kubeconfig: string | undefined;
@@ -110,8 +113,9 @@ export class Credentials {
       else config.loadFromDefault();
       if (config.getCurrentCluster() === null) throw new Error('it has no current cluster; set current-context');
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      throw new Error(`cannot read the credentials of ${this.#where()}: ${why}`, { cause: error });
+      // The first line alone and no cause: the parser quotes the lines around a mistake, and those hold tokens.
+      const [why = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1);
+      throw new UnreadableCredentials(`cannot read the credentials of ${this.#where()}: ${why}`);
     }
     this.#useTokenFile(config);
     return config;

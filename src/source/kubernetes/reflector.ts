@@ -219,22 +219,23 @@ export class Reflector {
       alive();
       for (const line of splitOrRelist(lines, chunk, () => this.#relist())) {
         this.#stop.signal.throwIfAborted();
-        this.#take(line);
-        events++;
-        if (events === 1) this.#backOff.reset();
+        // Bookmarks do not count: a watch that always ends after one would be opened again without a pause.
+        if (this.#take(line) && ++events === 1) this.#backOff.reset();
       }
       this.#touch();
     }
     return events;
   }
 
-  #take(line: string): void {
+  /** Whether the line told a change. */
+  #take(line: string): boolean {
     const event = this.#read(line);
-    if (event === undefined) return;
+    if (event === undefined) return false;
     if (event.type === 'error') throw faultOfStatus(event.object);
     if (event.type === 'applied') this.#options.delivery.apply(event.object);
     if (event.type === 'deleted') this.#options.delivery.delete(event.object);
     if (event.resourceVersion !== undefined) this.#version = event.resourceVersion;
+    return event.type === 'applied' || event.type === 'deleted';
   }
 
   /** After a line that cannot be read, only a list can tell what it said. */
