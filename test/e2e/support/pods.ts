@@ -1,5 +1,5 @@
 /** What would run in the pods: one HTTP server on the address of every pod that lives, gone with the pod. */
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { watch } from './kube.ts';
 
 interface Pod {
@@ -17,15 +17,23 @@ export interface PodLife {
 
 export const APP_PORT = 9000;
 
+/** What a pod answers, as JSON; the least is its own name. */
+export type Program = (pod: string, request: IncomingMessage) => { readonly pod: string };
+
 export class Pods {
   /** By name; pods that have gone stay. */
   readonly lives = new Map<string, PodLife>();
   readonly #servers = new Map<string, Server>();
+  readonly #program: Program;
   #stop: (() => void) | undefined;
 
-  /** Serves all pods of a namespace on port 9000; each answers with its own name. */
-  static async serve(namespace: string): Promise<Pods> {
-    const pods = new Pods();
+  private constructor(program: Program) {
+    this.#program = program;
+  }
+
+  /** Serves all pods of a namespace on port 9000; unless another program is given, each answers with its own name. */
+  static async serve(namespace: string, program: Program = (pod) => ({ pod })): Promise<Pods> {
+    const pods = new Pods(program);
     pods.#stop = await watch<Pod>(`/api/v1/namespaces/${namespace}/pods`, ({ type, object }) => {
       pods.#observe(type, object);
     });
@@ -62,7 +70,7 @@ export class Pods {
     const server = createServer((request, response) => {
       request.resume();
       response.setHeader('content-type', 'application/json');
-      response.end(JSON.stringify({ pod: name }));
+      response.end(JSON.stringify(this.#program(name, request)));
     });
     this.#servers.set(name, server.listen(APP_PORT, address));
   }
