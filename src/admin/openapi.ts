@@ -34,8 +34,9 @@ const version = {
     http: address,
     admin: address,
     publicHttpPort: count,
+    table: { type: 'object', properties: { newest: count, live: count }, required: ['newest', 'live'] },
   },
-  required: ['version', 'node', 'startedAt', 'workers', 'http', 'admin', 'publicHttpPort'],
+  required: ['version', 'node', 'startedAt', 'workers', 'http', 'admin', 'publicHttpPort', 'table'],
 };
 
 const drain = {

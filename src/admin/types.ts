@@ -29,6 +29,8 @@ export interface VersionInfo {
   readonly admin: HostPort;
   /** The port that clients see (`X-Forwarded-Port`, redirects). */
   readonly publicHttpPort: number;
+  /** The newest routing table, and the newest that every worker serves by. */
+  readonly table: { readonly newest: number; readonly live: number };
 }
 
 /** Work that a pod still has. A pod that no pool knows has none, and is done. */

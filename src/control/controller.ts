@@ -292,6 +292,7 @@ class RunningController implements Controller {
       http: this.httpAddress,
       admin: this.adminAddress,
       publicHttpPort: this.#config.publicHttpPort ?? this.httpAddress.port,
+      table: { newest: this.#configuration.version, live: this.#workers.acknowledged },
     };
   }
 

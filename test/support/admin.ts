@@ -1,5 +1,5 @@
 /** What a running controller tells on its admin port. */
-import type { ActiveProblem } from '../../src/admin/types.ts';
+import type { ActiveProblem, VersionInfo } from '../../src/admin/types.ts';
 import { eventually } from './eventually.ts';
 import { Metrics } from './metrics.ts';
 
@@ -31,12 +31,16 @@ export class Admin {
 
   /** Does something that changes the tables and waits until every worker serves by it. */
   async applied(act: () => Promise<unknown>): Promise<void> {
-    const before = await this.#propagations();
+    const before = await this.#settled();
     await act();
-    await eventually(async () => (await this.#propagations()) > before);
+    await eventually(async () => (await this.#settled()) > before);
   }
 
-  async #propagations(): Promise<number> {
-    return (await this.metrics()).value('holdfast_config_propagation_seconds_count');
+  /** The table that is in force, when none newer is on its way. */
+  async #settled(): Promise<number> {
+    return await eventually(async () => {
+      const { table } = JSON.parse((await this.admin('/api/v1/version')).text) as VersionInfo;
+      return table.live === table.newest && table.live;
+    });
   }
 }

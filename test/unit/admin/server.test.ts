@@ -37,6 +37,7 @@ beforeEach(async () => {
       http: { host: '::', port: 8080 },
       admin: { host: '127.0.0.1', port: 9090 },
       publicHttpPort: 80,
+      table: { newest: 2, live: 2 },
     }),
     drain: (namespace, pod) =>
       Promise.resolve({ inFlight: namespace === 'shop' && pod === 'web-0' ? 3 : 0, upgraded: 1, done: false }),
