@@ -8,7 +8,7 @@ import { slotLabels } from '../shared/slot-keys.ts';
 export function drainProgress(counted: Counted, namespace: string, pod: string): DrainProgress {
   let inFlight = 0;
   let upgraded = 0;
-  for (const [key, { slot }] of counted.endpoints.entries()) {
+  for (const [key, slot] of counted.endpoints.entries()) {
     // An upgraded connection is in flight for balancing; here it is told apart. Most endpoints have neither, so the key is
     // taken apart last.
     const open = counted.blocks.gauge.sum(slot, GAUGE.inFlight);

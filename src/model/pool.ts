@@ -12,8 +12,24 @@ export interface Endpoint {
   readonly since: number;
   /** Pod name for metrics and logs; `address:port` without a targetRef. */
   readonly pod: string;
-  /** One string per identity kind; kinds that the endpoint cannot have fall back to its Address identity. */
-  readonly identities: Readonly<Record<IdentityKind, string>>;
+  /** Of the pod; both empty without a targetRef. */
+  readonly podNamespace: string;
+  readonly podUid: string;
+}
+
+/** Made when needed: three strings kept for each endpoint would take more memory than all the rest of it. Kinds that it cannot have fall back to its address. */
+export function identityOf(
+  { pod, podNamespace, podUid, address, port }: Omit<Endpoint, 'state' | 'since'>,
+  kind: IdentityKind,
+): string {
+  if (kind === 'PodUID' && podUid !== '') return `uid:${podUid}`;
+  if (kind === 'PodName' && podNamespace !== '') return `pod:${podNamespace}/${pod}`;
+  return `addr:${hostPort(address, port)}`;
+}
+
+/** As in a URL: RFC 3986 section 3.2.2 puts brackets around an IPv6 address. */
+export function hostPort(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 export interface Pool {
