@@ -13,6 +13,7 @@ const POLL_MS = 1000;
 const POD = /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)\/([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)$/;
 
 interface Progress {
+  readonly sessions: number;
   readonly inFlight: number;
   readonly upgraded: number;
   readonly done: boolean;
@@ -101,10 +102,10 @@ async function follow(client: KubeClient, config: Config, pod: string, io: CliIo
   }
 }
 
-function textOf({ inFlight, upgraded, done, replicas }: Progress): string {
+function textOf({ sessions, inFlight, upgraded, done, replicas }: Progress): string {
   const silent = replicas === undefined ? 0 : replicas.asked - replicas.answered;
   const waiting = silent > 0 ? `, ${silent} of ${replicas?.asked ?? 0} replicas do not answer` : '';
-  return `${inFlight} requests in flight, ${upgraded} upgraded connections${waiting}${done ? ': no work left' : ''}`;
+  return `${sessions} sessions, ${inFlight} requests in flight, ${upgraded} upgraded connections${waiting}${done ? ': no work left' : ''}`;
 }
 
 /** Through the API server when the replicas' Service is named, else at --admin-address. */

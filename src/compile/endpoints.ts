@@ -16,6 +16,7 @@ interface Candidate {
   /** When draining began as the pod's metadata says; undefined = it does not say, or the endpoint does not drain. */
   readonly drainStart: number | undefined;
   readonly pod: string;
+  readonly cookieValue: string | undefined;
   readonly hasPod: boolean;
   readonly identities: Readonly<Record<IdentityKind, string>>;
   /** Of the family the Service prefers. */
@@ -47,14 +48,15 @@ export function buildPool(
 
   const before = new Map(previous?.endpoints.map((endpoint) => [endpoint.identities.PodUID, endpoint]));
   const endpoints = mergeAddresses(mergePods(candidates)).map((candidate): Endpoint => {
-    const { address, port, state, drainStart, pod, identities } = candidate;
+    const { address, port, state, drainStart, pod, cookieValue, identities } = candidate;
     const known = before.get(identities.PodUID);
     const seen = known?.state === state ? known.since : now;
     // A clock ahead of ours must not put the start into the future.
     const since = state === 'Draining' && drainStart !== undefined ? Math.min(drainStart, now) : seen;
-    return { address, port, state, since, pod, identities };
+    return { address, port, state, since, pod, ...(cookieValue !== undefined && { cookieValue }), identities };
   });
   endpoints.sort((a, b) => compareText(a.identities.Address, b.identities.Address));
+  reportEqualValues(spec, ordered, endpoints, problems);
   const { key, namespace, service, port } = spec;
   return { pool: { key, namespace, service, port, endpoints }, problems };
 }
@@ -104,29 +106,31 @@ function readSlice(
       problems.push(problemOf('error', slice, `endpoints[${endpoint.index}].addresses[0]`, message));
       continue;
     }
-    candidates.push(makeCandidate(spec, slice, endpoint, ip, port.port, drainOf(slice, endpoint, state, pods)));
+    candidates.push(makeCandidate(spec, slice, endpoint, ip, port.port, marksOf(slice, endpoint, state, pods)));
   }
   return candidates;
 }
 
-type Drain = Pick<Candidate, 'state' | 'drainStart'>;
+type Marked = Pick<Candidate, 'state' | 'drainStart' | 'cookieValue'>;
 
-/** What the marks on its pod make of an endpoint's state: one drained by hand goes on as long as it is ready. */
-function drainOf(
+/** What its pod's annotations make of an endpoint: one drained by hand goes on as long as it is ready. */
+function marksOf(
   { meta }: EndpointSlice,
   { targetRef }: SliceEndpoint,
   state: EndpointState,
   pods: ReadonlyMap<ObjectKey, Pod>,
-): Drain {
+): Marked {
   const pod =
     targetRef?.kind === 'Pod' ? pods.get(objectKey(targetRef.namespace || meta.namespace, targetRef.name)) : undefined;
   // The mark of a pod that is gone is not that of its namesake (a StatefulSet's pods keep their names).
-  if (pod === undefined || state === 'NotReady' || (targetRef?.uid !== '' && pod.uid !== targetRef?.uid)) {
-    return { state, drainStart: undefined };
+  if (pod === undefined || (targetRef?.uid !== '' && pod.uid !== targetRef?.uid)) {
+    return { state, drainStart: undefined, cookieValue: undefined };
   }
+  const { cookieValue } = pod;
+  if (state === 'NotReady') return { state, drainStart: undefined, cookieValue };
   const marked = pod.drainedSince !== undefined;
   const since = pod.drainedSince || (state === 'Draining' ? pod.deletedSince : undefined);
-  return { state: marked ? 'Draining' : state, drainStart: since };
+  return { state: marked ? 'Draining' : state, drainStart: since, cookieValue };
 }
 
 function makeCandidate(
@@ -135,7 +139,7 @@ function makeCandidate(
   { targetRef }: SliceEndpoint,
   ip: Ip,
   port: number,
-  { state, drainStart }: Drain,
+  { state, drainStart, cookieValue }: Marked,
 ): Candidate {
   const address = formatIp(ip);
   const hostPort = ip.version === 6 ? `[${address}]:${port}` : `${address}:${port}`;
@@ -149,6 +153,7 @@ function makeCandidate(
     state,
     drainStart,
     pod: name === '' ? hostPort : name,
+    cookieValue,
     hasPod: uid !== '' || name !== '',
     identities: {
       PodUID: uid === '' ? byAddress : `uid:${uid}`,
@@ -223,6 +228,25 @@ function localFault({ version, words }: Ip): string | undefined {
     return fourth === 1 ? 'is a loopback address' : 'is an unspecified address';
   }
   return first >>> 22 === 0xfe80 >>> 6 ? 'is a link-local address' : undefined;
+}
+
+/** Cookies of format Plain cannot tell such endpoints apart. */
+function reportEqualValues(
+  spec: PoolSpec,
+  slices: readonly EndpointSlice[],
+  endpoints: readonly Endpoint[],
+  problems: Problem[],
+): void {
+  const byValue = new Map<string, string>();
+  for (const { pod, cookieValue } of endpoints) {
+    const value = cookieValue ?? pod;
+    const other = byValue.get(value);
+    byValue.set(value, pod);
+    const [slice] = slices;
+    if (other === undefined || slice === undefined) continue;
+    const message = `The pods ${[other, pod].sort().join(' and ')} of Service ${spec.serviceKey} have the cookie value "${value}", so cookies of format Plain lead to the first of them that is ready; write another \`holdfast.dev/cookie-value\` on one of them.`;
+    problems.push(problemOf('warning', slice, 'endpoints', message));
+  }
 }
 
 /** Slices with endpoints but none with the Service's port: nearly always a name that differs by mistake. */

@@ -71,6 +71,7 @@ function samePool(a: Pool, b: Pool): boolean {
       endpoint.state === other.state &&
       endpoint.since === other.since &&
       endpoint.pod === other.pod &&
+      endpoint.cookieValue === other.cookieValue &&
       endpoint.identities.PodUID === other.identities.PodUID &&
       endpoint.identities.PodName === other.identities.PodName
     );

@@ -7,6 +7,7 @@ import type { Endpoint, Pool } from '../model/pool.ts';
 import type { Route, Table } from '../model/table.ts';
 import type { Counted } from '../shared/counted.ts';
 import type { IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
+import { refOf } from '../shared/session-table.ts';
 import { endpointSlotKey, policySlotKey, routeSlotKey, ruleSlotKey, serviceSlotKey } from '../shared/slot-keys.ts';
 
 type SlotEntry = TableDelta['slots'][number];
@@ -182,10 +183,11 @@ export class Publisher {
       service: pool.service,
       port: pool.port,
       endpoints: pool.endpoints.map((endpoint, i) => ({
-        slot: this.#counted.endpoints.acquire(keys[i] ?? ''),
+        ...this.#slotOf(keys[i] ?? ''),
         address: endpoint.address,
         port: endpoint.port,
         pod: endpoint.pod,
+        cookieValue: endpoint.cookieValue,
         state: STATE_CODES[endpoint.state],
         since: endpoint.since,
       })),
@@ -196,6 +198,12 @@ export class Publisher {
     this.#pools.set(pool.key, data);
     this.#sentPools.set(pool.key, pool);
     return data;
+  }
+
+  #slotOf(key: string): { slot: number; ref: number } {
+    const { endpoints } = this.#counted;
+    const slot = endpoints.acquire(key);
+    return { slot, ref: refOf(slot, endpoints.generation(slot)) };
   }
 
   /** An endpoint that comes (back) into a pool starts with a clean record: nobody has probed it while it was away. */

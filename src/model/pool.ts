@@ -12,6 +12,8 @@ export interface Endpoint {
   readonly since: number;
   /** Pod name for metrics and logs; `address:port` without a targetRef. */
   readonly pod: string;
+  /** Its id in cookies of format Plain, when its pod's annotation gives one; else `pod` is. */
+  readonly cookieValue?: string | undefined;
   /** One string per identity kind; kinds that the endpoint cannot have fall back to its Address identity. */
   readonly identities: Readonly<Record<IdentityKind, string>>;
 }

@@ -22,6 +22,8 @@ export class SlotTable {
   readonly #keep: number;
   readonly #held = new Map<string, Held>();
   readonly #free: number[] = [];
+  /** By slot: how often it has been freed. */
+  readonly #generations: number[] = [];
   #next = 0;
   #newChunks: ChunkData[] = [];
   readonly #allChunks: ChunkData[] = [];
@@ -56,15 +58,31 @@ export class SlotTable {
     held.retiredIn = version;
   }
 
+  /** How many holders the slot has had before this one. */
+  generation(slot: number): number {
+    return this.#generations[slot] ?? 0;
+  }
+
+  /** Slots that the next sweep at this time will free unless they are busy. */
+  leaving(now: number, acknowledged: number): Set<number> {
+    const slots = new Set<number>();
+    for (const held of this.#held.values()) if (this.#isOver(held, now, acknowledged)) slots.add(held.slot);
+    return slots;
+  }
+
   /** Frees slots retired long enough ago. `busy` says that a slot still has something in flight. */
   sweep(now: number, acknowledged: number, busy: (slot: number) => boolean): void {
     for (const [key, held] of this.#held) {
-      if (held.retiredAt === 0 || now - held.retiredAt < this.#keep) continue;
-      if (held.retiredIn > acknowledged || busy(held.slot)) continue;
+      if (!this.#isOver(held, now, acknowledged) || busy(held.slot)) continue;
       this.#held.delete(key);
       for (const block of this.#blocks) block.reset(held.slot);
+      this.#generations[held.slot] = this.generation(held.slot) + 1;
       this.#free.push(held.slot);
     }
+  }
+
+  #isOver({ retiredAt, retiredIn }: Held, now: number, acknowledged: number): boolean {
+    return retiredAt !== 0 && now - retiredAt >= this.#keep && retiredIn <= acknowledged;
   }
 
   /** Keys with their slots, those of vanished things included while they are kept. */

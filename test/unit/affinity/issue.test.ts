@@ -7,7 +7,7 @@ import type { CookieRule } from '../../../src/model/sticky-policy.ts';
 import { affinity, ask, COOKIE, env, facts, HOUR, key, KEYS, NOW, pair, pool, sessionOn } from './fixtures.ts';
 
 const ABC = ['a', 'b', 'c'];
-const answer = (status: number, cacheable = false) => ({ status, cacheable });
+const answer = (status: number, cacheable = false) => ({ status, cacheable, setCookieNames: () => [] });
 const insert = (cookie: CookieRule = {}) => affinity([{ name: 'r', cookie: { name: 'HF', ...cookie } }]);
 
 function token(setCookie: string | undefined, now = NOW, keys = KEYS): VerifiedToken {

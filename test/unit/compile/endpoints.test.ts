@@ -298,6 +298,21 @@ describe('marks on pods', () => {
     expect(marked({ drainedSince: 0 }, {}, pool)).toBe('Draining 300');
   });
 
+  it('H3 H20 give the id of plain cookies, whatever the state; not that of a namesake that is gone', () => {
+    const slices = [slice('s', [pod('a', '10.0.0.1', { ready: false }), pod('b', '10.0.0.2')])];
+    const valueOf = (change: Partial<Pod>) =>
+      buildPool(SPEC, slices, undefined, NOW, new Map([['ns/a', mark(change)]])).pool.endpoints[0]?.cookieValue;
+    expect(valueOf({ cookieValue: 'app-1' })).toBe('app-1');
+    expect(valueOf({})).toBeUndefined();
+    expect(valueOf({ cookieValue: 'app-1', uid: 'other' })).toBeUndefined();
+  });
+
+  it('H21 equal ids of plain cookies are a problem', () => {
+    const slices = [slice('s', [pod('a', '10.0.0.1'), pod('b', '10.0.0.2')])];
+    const { problems } = buildPool(SPEC, slices, undefined, NOW, new Map([['ns/a', mark({ cookieValue: 'b' })]]));
+    expect(problems).toMatchObject([{ severity: 'warning', message: expect.stringContaining('a and b') as string }]);
+  });
+
   it('counts for every family of the pod', () => {
     const slices = [
       slice('s4', [pod('a', '10.0.0.1', { ready: false })]),

@@ -65,7 +65,14 @@ function pool(name: string, pods: readonly number[]): Pool {
 }
 
 function policy(name: string, attempts: number): CompiledPolicy {
-  const key = { kind: 'header', mode: 'Hash', name: 'x-id', extract: undefined } as const;
+  const key = {
+    kind: 'header',
+    mode: 'Hash',
+    algorithm: 'Rendezvous',
+    maxLoadFactor: 0,
+    name: 'x-id',
+    extract: undefined,
+  } as const;
   return {
     id: `ns/${name}`,
     namespace: 'ns',
@@ -76,6 +83,8 @@ function policy(name: string, attempts: number): CompiledPolicy {
     absoluteTimeout: 0,
     rules: [{ name: 'id', when: undefined, onMissing: 'Next', force: false, key }],
     algorithm: 'LeastRequests',
+    maxSessionsPerEndpoint: 0,
+    onFull: 'Overflow',
     lost: { action: 'Reassign', statusCode: 503, notReadyGrace: 3000 },
     drain: { action: 'Keep', maxDuration: 0 },
     retry: { attempts, changeOnFailure: true },

@@ -26,7 +26,7 @@ async function start(inFlight: readonly number[], instances = inFlight.map((_, i
     const replicas = new Replicas({
       service: { namespace: 'ns', name: 'replicas' },
       instance: instances[i] ?? '',
-      local: () => ({ inFlight: count, upgraded: 0, done: count === 0 }),
+      local: () => ({ sessions: 2 * count, inFlight: count, upgraded: 0, done: count === 0 }),
       slices: async () => slices,
       keys: () => KEYS,
       clock: () => NOW,
@@ -82,7 +82,7 @@ async function drain(server: AdminServer | undefined, query = ''): Promise<{ sta
 
 test('all replicas are asked and added up, each once, ready or not', async () => {
   const [first, , third] = await start([1, 2, 4]);
-  const body = { inFlight: 7, upgraded: 0, done: false, replicas: { asked: 3, answered: 3 } };
+  const body = { sessions: 14, inFlight: 7, upgraded: 0, done: false, replicas: { asked: 3, answered: 3 } };
   expect(await drain(first)).toEqual({ status: 200, body });
   expect(await drain(third)).toEqual({ status: 200, body });
 });
@@ -95,6 +95,7 @@ test('a replica at two addresses counts once', async () => {
 test('done when none has work and all have answered', async () => {
   const [first, second] = await start([0, 0]);
   expect((await drain(first)).body).toEqual({
+    sessions: 0,
     inFlight: 0,
     upgraded: 0,
     done: true,
@@ -102,6 +103,7 @@ test('done when none has work and all have answered', async () => {
   });
   await second?.close();
   expect((await drain(first)).body).toEqual({
+    sessions: 0,
     inFlight: 0,
     upgraded: 0,
     done: false,
@@ -110,7 +112,7 @@ test('done when none has work and all have answered', async () => {
 });
 
 test('not done while no replica is known', async () => {
-  const local = (): { inFlight: number; upgraded: number; done: boolean } => ({ inFlight: 0, upgraded: 0, done: true });
+  const local = () => ({ sessions: 0, inFlight: 0, upgraded: 0, done: true });
   const service = { namespace: 'ns', name: 'replicas' };
   const common = { service, instance: 'a', local, keys: () => KEYS, clock: () => NOW };
   expect((await new Replicas({ ...common, slices: async () => [] }).all('shop', 'web-0')).done).toBe(false);
