@@ -7,7 +7,7 @@ const ARROWS = {
   http1: ['model'],
   rules: ['model'],
   affinity: ['model', 'rules'],
-  shared: ['model', 'affinity'],
+  shared: ['model', 'affinity', 'config'],
   api: ['model', 'rules'],
   compile: ['model', 'api', 'rules', 'match'],
   store: ['model'],
@@ -30,7 +30,7 @@ const PURE = {
   rules: [],
   affinity: ['crypto'],
   api: [],
-  compile: ['crypto'],
+  compile: ['crypto', 'util'],
   store: ['util'],
 };
 

@@ -5,14 +5,18 @@ import type { Logger } from '../telemetry/logger.ts';
 import { ENDPOINTS, errorAnswer } from './answers.ts';
 import type { Answer } from './answers.ts';
 import { isLocalHost, isLoopback } from './host-check.ts';
+import { limitPerPeer } from './peers.ts';
 import type { AdminOptions, AdminServer } from './types.ts';
 
 const METHODS = 'GET, HEAD';
+const MAX_CONNECTIONS = 256;
+const MAX_PER_PEER = 32;
 
 /** Resolves when it listens; rejects with the listener's error (`EADDRINUSE`, `EACCES`, …). */
 export async function startAdmin(options: AdminOptions, logger?: Logger): Promise<AdminServer> {
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
-  // A slow or silent client may hold a connection for seconds, never for ever, and only so many at a time.
+  // A slow or silent client may hold a connection for seconds, never for ever, and only so many at a time. `headersTimeout`
+  // counts from the connection on, so one that says nothing at all is let go, too.
   const server = createServer(
     {
       headersTimeout: 5_000,
@@ -29,7 +33,8 @@ export async function startAdmin(options: AdminOptions, logger?: Logger): Promis
       });
     },
   );
-  server.maxConnections = 256;
+  server.maxConnections = MAX_CONNECTIONS;
+  limitPerPeer(server, MAX_PER_PEER);
   // Nothing here is long: a client that does not read its answer is let go.
   server.setTimeout(30_000, (socket) => socket.destroy());
   server.once('error', reject);

@@ -3,22 +3,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import { packageVersion } from '../package.ts';
 import { KubeClient } from '../source/kubernetes/client.ts';
-import type { CliIo, Command } from './io.ts';
+import { followDrain, type Progress } from './drain-wait.ts';
+import { CUT_SHORT, type CliIo, type Command, type StopSignal } from './io.ts';
 import { hostPortText } from './ports.ts';
 import { readSettings } from './settings.ts';
 import { takeSwitch } from './take.ts';
 
 const ANNOTATION = 'holdfast.dev/drain';
 const POLL_MS = 1000;
+const ANSWER_MS = 10_000;
 const POD = /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)\/([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)$/;
-
-interface Progress {
-  readonly sessions: number;
-  readonly inFlight: number;
-  readonly upgraded: number;
-  readonly done: boolean;
-  readonly replicas?: { readonly asked: number; readonly answered: number };
-}
 
 export const drain: Command = {
   name: 'drain',
@@ -80,40 +74,37 @@ async function mark(client: KubeClient, namespace: string, name: string, on: boo
   return on ? `pod ${namespace}/${name} is draining` : `pod ${namespace}/${name} is no longer drained`;
 }
 
-/** Until there is no work twice in a row: right after the mark the controllers may not have seen it yet. */
 async function follow(client: KubeClient, config: Config, pod: string, io: CliIo): Promise<number> {
   const stop = new AbortController();
-  const unsubscribe = io.onStop(() => stop.abort());
+  let by: StopSignal | undefined;
+  const unsubscribe = io.onStop((signal) => {
+    by ??= signal;
+    stop.abort();
+  });
   try {
-    let idle = 0;
-    let told = '';
-    while (!stop.signal.aborted) {
-      const progress = await ask(client, config, pod);
-      const line = textOf(progress);
-      if (line !== told) io.out(`${line}\n`);
-      told = line;
-      idle = progress.done ? idle + 1 : 0;
-      if (idle >= 2) return 0;
-      await pause(POLL_MS, undefined, { signal: stop.signal }).catch(() => undefined);
-    }
-    return 130;
+    const code = await followDrain({
+      ask: () => ask(client, config, pod, AbortSignal.any([stop.signal, AbortSignal.timeout(ANSWER_MS)])),
+      pause: () => pause(POLL_MS, undefined, { signal: stop.signal }),
+      stopped: stop.signal,
+      io,
+    });
+    return by === undefined ? code : CUT_SHORT[by];
   } finally {
     unsubscribe();
   }
 }
 
-function textOf({ sessions, inFlight, upgraded, done, replicas }: Progress): string {
-  const silent = replicas === undefined ? 0 : replicas.asked - replicas.answered;
-  const waiting = silent > 0 ? `, ${silent} of ${replicas?.asked ?? 0} replicas do not answer` : '';
-  return `${sessions} sessions, ${inFlight} requests in flight, ${upgraded} upgraded connections${waiting}${done ? ': no work left' : ''}`;
-}
-
 /** Through the API server when the replicas' Service is named, else at --admin-address. */
-async function ask(client: KubeClient, { replicasService, adminAddress }: Config, pod: string): Promise<Progress> {
+async function ask(
+  client: KubeClient,
+  { replicasService, adminAddress }: Config,
+  pod: string,
+  signal: AbortSignal,
+): Promise<Progress> {
   if (replicasService !== undefined) {
     const { namespace, name } = replicasService;
     const path = `/api/v1/namespaces/${namespace}/services/http:${name}:admin/proxy/api/v1/drain`;
-    const answer = await client.request('GET', path, { query: { pod } });
+    const answer = await client.request('GET', path, { query: { pod }, signal });
     if (answer.status !== 200)
       throw new Error(`Service ${namespace}/${name} did not say how far it is: ${answer.status}`);
     return answer.json() as Progress;
@@ -122,7 +113,7 @@ async function ask(client: KubeClient, { replicasService, adminAddress }: Config
   const host = hostPortText(wildcard ? { ...adminAddress, host: '127.0.0.1' } : adminAddress);
   let response: Response;
   try {
-    response = await fetch(`http://${host}/api/v1/drain?${new URLSearchParams({ pod }).toString()}`);
+    response = await fetch(`http://${host}/api/v1/drain?${new URLSearchParams({ pod }).toString()}`, { signal });
   } catch (error) {
     throw new Error(
       `no controller answers at ${host}; name the replicas by --replicas-service NAMESPACE/NAME, or one by --admin-address`,

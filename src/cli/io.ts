@@ -2,6 +2,9 @@
 
 export type StopSignal = 'SIGINT' | 'SIGTERM';
 
+/** Of a command that a signal has cut short: 128 and the signal's number, as shells have it. */
+export const CUT_SHORT: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143 };
+
 export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Text for the user, on stdout; newlines are the caller's. */

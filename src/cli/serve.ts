@@ -5,10 +5,8 @@ import { startController } from '../control/controller.ts';
 import type { Controller } from '../control/controller.ts';
 import { clusterIsNamed } from '../source/kubernetes/credentials.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { CliIo, StopSignal } from './io.ts';
+import { CUT_SHORT, type CliIo, type StopSignal } from './io.ts';
 import { portProblems } from './ports.ts';
-
-const EXIT_CODES: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143 };
 
 export interface ServeHooks {
   /** Runs before the controller starts; complaints end it with exit code 1. */
@@ -17,24 +15,23 @@ export interface ServeHooks {
   readonly after?: () => Promise<void>;
 }
 
-/** The first signal shuts down gracefully (exit code 0), the second ends at once; so does one during the start. */
+/**
+ * The first signal shuts down gracefully (exit code 0), also during the start: Go's controllers do the same, and a pod that
+ * is deleted before it was ready has not failed. The second ends at once.
+ */
 export async function serve(config: Config, io: CliIo, logger: Logger, hooks: ServeHooks = {}): Promise<number> {
-  const complaints = [...manifestsProblem(config), ...(await portProblems(config))];
-  if (complaints.length > 0) return complain(complaints, io);
-
   const first = Promise.withResolvers<StopSignal>();
   const second = Promise.withResolvers<number>();
-  let signals = 0;
+  const stop = new AbortController();
   const unsubscribe = io.onStop((signal) => {
-    signals++;
-    if (signals === 1) first.resolve(signal);
-    else second.resolve(EXIT_CODES[signal]);
+    if (stop.signal.aborted) second.resolve(CUT_SHORT[signal]);
+    stop.abort();
+    first.resolve(signal);
   });
   try {
-    const early = first.promise.then((signal) => EXIT_CODES[signal]);
-    const controller = await Promise.race([start(config, io, logger, hooks), early]);
+    const controller = await Promise.race([start(config, io, logger, hooks, stop.signal), second.promise]);
     if (typeof controller === 'number') return controller;
-    hooks.started?.(controller);
+    if (!stop.signal.aborted) hooks.started?.(controller);
 
     const signal = await first.promise;
     logger.info({ signal }, 'shutting down; a second signal ends at once');
@@ -49,11 +46,18 @@ export async function serve(config: Config, io: CliIo, logger: Logger, hooks: Se
   }
 }
 
-async function start(config: Config, io: CliIo, logger: Logger, hooks: ServeHooks): Promise<Controller | number> {
-  const complaints = (await hooks.before?.()) ?? [];
+async function start(
+  config: Config,
+  io: CliIo,
+  logger: Logger,
+  hooks: ServeHooks,
+  stop: AbortSignal,
+): Promise<Controller | number> {
+  const wrong = [...manifestsProblem(config), ...(await portProblems(config))];
+  const complaints = wrong.length > 0 ? wrong : ((await hooks.before?.()) ?? []);
   if (complaints.length > 0) return complain(complaints, io);
   try {
-    return await startController(config, logger);
+    return await startController(config, logger, stop);
   } catch (error) {
     logger.debug({ err: error }, 'the controller could not start');
     return complain([`could not start: ${error instanceof Error ? error.message : String(error)}`], io);

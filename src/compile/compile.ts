@@ -27,7 +27,8 @@ export interface Compiled {
   readonly status: CompiledStatus;
 }
 
-export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
+/** @param named every policy there is, when `snapshot` is a part of the whole: a name that leads nowhere is compared with theirs */
+export function compile(snapshot: Snapshot, options: CompileOptions, named = snapshot.policies): Compiled {
   const report = new ProblemReport();
   const ingresses = selectIngresses(snapshot, options, report);
   const { wishes, closed } = readWishes(ingresses, options, report);
@@ -40,7 +41,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions): Compiled {
   const namespaces = watched(options);
   const targets = new PolicyTargets(snapshot, namespaces, report);
   const attachment = new Attachment(snapshot, targets, wishes);
-  attachment.reportLoose(report, namespaces);
+  attachment.reportLoose(report, namespaces, named);
 
   const { collisions, ...attached } = attach(drafts, attachment, report);
   const table = { ...attached, pools: poolsOf(drafts) };

@@ -35,14 +35,19 @@ export class ProblemReport {
     for (const problem of problems) this.#problems.push(problem);
   }
 
-  /** By object, each object's in the order found: the same whatever order the snapshot's maps have. */
+  /** The same whatever order the snapshot's maps have. */
   sorted(): Problem[] {
-    const key = ({ object }: Problem): string => `${object.kind}\0${object.namespace}\0${object.name}`;
-    return this.#problems
-      .map((problem) => ({ problem, key: key(problem) }))
-      .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-      .map(({ problem }) => problem);
+    return sortedByObject(this.#problems);
   }
+}
+
+/** By object, each object's in the order given. */
+export function sortedByObject(problems: readonly Problem[]): Problem[] {
+  const key = ({ object }: Problem): string => `${object.kind}\0${object.namespace}\0${object.name}`;
+  return problems
+    .map((problem) => ({ problem, key: key(problem) }))
+    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+    .map(({ problem }) => problem);
 }
 
 export function problemOf(severity: Severity, object: Described, field: string, message: string): Problem {

@@ -10,6 +10,7 @@ import type { KubeApi } from '../source/kubernetes/client.ts';
 import type { Clock } from '../store/hold-off.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Events } from './events.ts';
+import { guarded } from './guarded.ts';
 import { KeysSecret } from './keys-secret.ts';
 import { Leader } from './leader.ts';
 import { givenAddresses, serviceAddresses } from './published.ts';
@@ -30,6 +31,8 @@ export interface ClusterOptions {
   readonly logger: Logger;
   /** Called with each list of keys; never when they come from a file. */
   readonly onKeys: (keys: readonly SessionKey[]) => void;
+  /** What is wrong with the Secret of the keys; undefined = nothing any more. */
+  readonly onKeysProblem: (problem: Problem | undefined) => void;
 }
 
 /** What has gone live. */
@@ -77,7 +80,10 @@ export class Cluster {
     this.#events = new Events({ api, controllerName, instance: identity, leading, clock, logger });
     const secret = keysSecretOf(config, namespace);
     if (secret !== undefined) {
-      this.#keys = new KeysSecret({ api, secret, leading, onKeys: options.onKeys, clock, random: randomBytes, logger });
+      const onComplaint = (message: string | undefined): void =>
+        options.onKeysProblem(message === undefined ? undefined : keysProblem(secret, message));
+      const { onKeys } = options;
+      this.#keys = new KeysSecret({ api, secret, leading, onKeys, onComplaint, clock, random: randomBytes, logger });
     }
     const lease = config.leaderLease ?? (namespace === undefined ? undefined : { namespace, name: LEASE });
     if (lease === undefined) return;
@@ -131,18 +137,26 @@ export class Cluster {
 
   #onLeader(leads: boolean): void {
     if (!leads) return;
-    this.#keys?.fill();
-    this.#status.lead();
-    this.#events.lead();
+    const { logger } = this.#options;
+    guarded(logger, 'filling the Secret of the session keys', () => this.#keys?.fill());
+    guarded(logger, 'taking over the status', () => this.#status.lead());
+    guarded(logger, 'taking over the Events', () => this.#events.lead());
   }
 
   #tell(): void {
     const outcome = this.#outcome;
     if (outcome === undefined) return;
     const { status, found, problems } = outcome;
-    this.#status.update({ compiled: status, refused: refusedPolicies(found), addresses: this.#addresses });
-    this.#events.update(problems, status.ingresses);
+    const { logger } = this.#options;
+    guarded(logger, 'updating the status', () =>
+      this.#status.update({ compiled: status, refused: refusedPolicies(found), addresses: this.#addresses }),
+    );
+    guarded(logger, 'updating the Events', () => this.#events.update(problems, status.ingresses));
   }
+}
+
+function keysProblem({ namespace, name }: ObjectName, message: string): Problem {
+  return { severity: 'error', object: { kind: 'Secret', namespace, name }, field: '', message };
 }
 
 /** Why the projection has refused StickyPolicies; warnings refuse nothing. */

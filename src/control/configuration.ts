@@ -1,8 +1,8 @@
 /** From store changes to tables in the workers: compiles, builds pools, publishes, and keeps the problems and figures of it. */
 import type { ActiveProblem } from '../admin/types.ts';
 import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
-import { compile } from '../compile/compile.ts';
-import { withFormerNames } from '../compile/former-names.ts';
+import type { Compiled } from '../compile/compile.ts';
+import { Compiler } from '../compile/compiler.ts';
 import type { CompileOptions } from '../compile/options.ts';
 import type { PoolKey } from '../model/ids.ts';
 import type { Problem } from '../model/problem.ts';
@@ -41,12 +41,10 @@ export class Configuration {
   readonly #options: ConfigurationOptions;
   readonly #publisher: Publisher;
   readonly #problems = new ProblemList();
-  #compileProblems: readonly Problem[] = [];
+  readonly #compiler: Compiler;
+  #compiled: Compiled | undefined;
   #snapshot: Snapshot | undefined;
-  table: Table | undefined;
-  /** What the objects' own status shall say; of the same compilation as `table`. */
-  status: CompiledStatus | undefined;
-  /** Seconds that the last full compile took. */
+  /** Seconds that the last compilation took: the first one of everything, later ones of what a change touched. */
   compileSeconds = 0;
   /** Wall clock ms of the last table that was published. */
   lastSuccess = 0;
@@ -54,6 +52,17 @@ export class Configuration {
   constructor(options: ConfigurationOptions) {
     this.#options = options;
     this.#publisher = new Publisher(options.counted, options.clock);
+    this.#compiler = new Compiler(options.compile);
+  }
+
+  /** Empty before the first compilation. */
+  get table(): Table | undefined {
+    return this.#compiled?.table;
+  }
+
+  /** What the objects' own status shall say; of the same compilation as `table`. */
+  get status(): CompiledStatus | undefined {
+    return this.#compiled?.status;
   }
 
   get version(): number {
@@ -80,8 +89,9 @@ export class Configuration {
   /** `policy` labels of the routes that lead to each pool. */
   policiesByPool(): Map<PoolKey, Set<string>> {
     const policies = new Map<PoolKey, Set<string>>();
-    for (const { pool, affinity } of this.table === undefined ? [] : routesOf(this.table)) {
-      const policy = this.table?.policies.get(this.table.affinities.get(affinity ?? '')?.policy ?? '')?.name ?? '';
+    const { table } = this;
+    for (const { pool, affinity } of table === undefined ? [] : routesOf(table)) {
+      const policy = table?.policies.get(table.affinities.get(affinity ?? '')?.policy ?? '')?.name ?? '';
       if (pool === undefined) continue;
       const known = policies.get(pool);
       if (known === undefined) policies.set(pool, new Set([policy]));
@@ -135,25 +145,25 @@ export class Configuration {
   apply(change: StoreChange, store: Store): void {
     const now = this.#options.clock();
     this.#snapshot = change.snapshot;
-    if (change.routesChanged || this.table === undefined) this.#retable(change.snapshot, now);
+    let compiled = this.#compiled;
+    if (change.routesChanged || compiled === undefined) compiled = this.#retable(change, now);
     else {
       const pools = this.pools.refresh(change.services, change.snapshot, now);
       if (pools.length > 0) this.#options.send(this.#publisher.publishPools(pools));
     }
     this.lastSuccess = now;
-    this.#report([...store.problems(), ...this.#compileProblems, ...this.pools.problems()], now);
+    this.#report([...store.problems(), ...compiled.problems, ...this.pools.problems()], now);
   }
 
-  #retable(snapshot: Snapshot, now: number): void {
+  #retable({ snapshot, services }: StoreChange, now: number): Compiled {
     const started = performance.now();
-    const { table: compiled, problems, status } = compile(snapshot, this.#options.compile);
-    const table = withFormerNames(compiled, this.table);
+    const compiled = this.#compiler.update(snapshot);
     this.compileSeconds = (performance.now() - started) / 1000;
-    this.#compileProblems = problems;
-    this.table = table;
-    this.status = status;
-    this.pools.retable(table, snapshot, now);
+    this.#compiled = compiled;
+    const { table } = compiled;
+    this.pools.retable(table, services, snapshot, now);
     this.#options.send(this.#publisher.publishTable(table, this.pools.all));
+    return compiled;
   }
 
   #report(problems: readonly Problem[], now: number): void {

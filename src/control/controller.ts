@@ -35,12 +35,18 @@ export interface Controller {
 }
 
 const SWEEP_MS = 10_000;
+/** After a change has gone live, until the cluster is told. */
+const TELL_MS = 100;
 const KEY_FILE_POLL_MS = 1000;
 
-/** @throws Error with a message for the user: unreadable keys or manifests, ports that cannot be had */
-export async function startController(config: Config, logger: Logger): Promise<Controller> {
+/**
+ * Resolves when it serves, or, once `stop` is aborted, as far as it has come; `shutdown()` ends it either way.
+ *
+ * @throws Error with a message for the user: unreadable keys or manifests, ports that cannot be had
+ */
+export async function startController(config: Config, logger: Logger, stop: AbortSignal): Promise<Controller> {
   const controller = new RunningController(config, logger);
-  await controller.start();
+  await controller.start(stop);
   return controller;
 }
 
@@ -73,6 +79,7 @@ class RunningController implements Controller {
   /** Empty = there are none yet. */
   #keys: readonly SessionKey[] = [];
   readonly #firstKeys = Promise.withResolvers<undefined>();
+  #telling: NodeJS.Timeout | undefined;
   #shuttingDown = false;
 
   constructor(config: Config, logger: Logger) {
@@ -104,7 +111,9 @@ class RunningController implements Controller {
         this.#logAccess(records);
       },
     });
-    this.#store = new Store({ onChange: (change) => this.#onChange(change), clock: this.#timers });
+    // Monotonic and finer than the wall clock: what the propagation metric begins with is read here.
+    const clock = { ...this.#timers, now: () => performance.now() };
+    this.#store = new Store({ onChange: (change) => this.#onChange(change), clock });
     const { replicasService } = config;
     this.#replicas = new Replicas({
       service: replicasService,
@@ -136,7 +145,7 @@ class RunningController implements Controller {
     });
   }
 
-  async start(): Promise<void> {
+  async start(stop: AbortSignal): Promise<void> {
     try {
       const cluster = await connectToCluster(this.#config);
       if (cluster !== undefined) this.#closers.push(() => cluster.close());
@@ -146,7 +155,8 @@ class RunningController implements Controller {
       const source = await startSource(this.#config, cluster, this.#store.sink, this.#logger);
       this.#source = source;
       this.#closers.push(() => source.close());
-      await Promise.all([this.#first.promise, this.#firstKeys.promise]);
+      await Promise.race([Promise.all([this.#first.promise, this.#firstKeys.promise]), aborted(stop)]);
+      if (stop.aborted) return;
       this.httpAddress = await this.#workers.start(this.#config.httpPort);
       this.#startBackground();
     } catch (error) {
@@ -159,12 +169,14 @@ class RunningController implements Controller {
 
   async shutdown(): Promise<void> {
     this.#shuttingDown = true;
-    // Load balancers need a while to see that /readyz fails; until then connections still come.
-    await new Promise((resolve) => setTimeout(resolve, this.#config.shutdownDelay));
+    // Load balancers need a while to see that /readyz fails; until then connections still come. Before anything was served
+    // nobody has to see it.
+    if (this.#workers.up > 0) await new Promise((resolve) => setTimeout(resolve, this.#config.shutdownDelay));
     await this.#close(this.#config.shutdownGrace);
   }
 
   async #close(grace: number): Promise<void> {
+    clearTimeout(this.#telling);
     await this.#workers.shutdown(grace);
     for (const close of this.#closers.reverse()) await close();
     this.#store.close();
@@ -172,7 +184,6 @@ class RunningController implements Controller {
   }
 
   #onChange(change: StoreChange): void {
-    const started = performance.now();
     const before = this.#configuration.version;
     try {
       this.#configuration.apply(change, this.#store);
@@ -186,9 +197,18 @@ class RunningController implements Controller {
     const { version } = this.#configuration;
     const changed = version !== before && this.#workers.up > 0;
     this.#workers.onApplied(version, () => {
-      if (changed) this.#metrics.propagated((performance.now() - started) / 1000);
-      this.#tellCluster();
+      if (changed) this.#metrics.propagated((performance.now() - change.since) / 1000);
+      this.#tellClusterSoon();
     });
+  }
+
+  /** Status may be a little late, and comparing it goes through all objects: many changes in a row are told as one. */
+  #tellClusterSoon(): void {
+    if (this.#cluster === undefined || this.#telling !== undefined) return;
+    this.#telling = setTimeout(() => {
+      this.#telling = undefined;
+      this.#tellCluster();
+    }, TELL_MS).unref();
   }
 
   #tellCluster(): void {
@@ -210,6 +230,12 @@ class RunningController implements Controller {
         clock: this.#timers,
         logger: this.#logger,
         onKeys: (keys) => this.#setKeys(keys),
+        onKeysProblem: (problem) =>
+          this.#store.sink({
+            type: 'sourceProblems',
+            key: 'session keys',
+            problems: problem === undefined ? [] : [problem],
+          }),
       });
     }
     if (api === undefined || keysSecretOf(this.#config, namespace) === undefined) await this.#loadKeys();
@@ -311,4 +337,11 @@ class RunningController implements Controller {
   #logAccess(records: readonly AccessRecord[]): void {
     for (const record of records) this.#logger.info({ ...record }, 'access');
   }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  await promise;
 }

@@ -20,13 +20,17 @@ export function drainProgress(
   let inFlight = 0;
   let upgraded = 0;
   for (const [key, { slot }] of counted.endpoints.entries()) {
+    // An upgraded connection is in flight for balancing; here it is told apart. Most endpoints have neither these nor
+    // sessions, so the key is taken apart last.
+    const open = counted.blocks.gauge.sum(slot, GAUGE.inFlight);
+    const active = Math.max(0, counted.blocks.session.sum(slot, SESSION.active));
+    if (open === 0 && active === 0) continue;
     const [inNamespace, , , name] = slotLabels(key);
     if (inNamespace !== namespace || name !== pod) continue;
     const upgrades = counted.blocks.gauge.sum(slot, GAUGE.upgraded);
     upgraded += upgrades;
-    sessions += Math.max(0, counted.blocks.session.sum(slot, SESSION.active));
-    // An upgraded connection is in flight for balancing; here it is told apart.
-    inFlight += counted.blocks.gauge.sum(slot, GAUGE.inFlight) - upgrades;
+    sessions += active;
+    inFlight += open - upgrades;
   }
   const held = rules.keeps && (sessions > 0 || uptime < rules.wait);
   return { sessions, inFlight, upgraded, done: inFlight === 0 && upgraded === 0 && !held };

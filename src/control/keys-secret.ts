@@ -1,4 +1,4 @@
-/** The Secret with the session keys: follows it, keeps the last good keys when it is gone or emptied, and as leader fills it. */
+/** The Secret with the session keys: follows it, keeps the last good keys when it is gone or emptied, and fills an empty one. */
 import type { SessionKey } from '../affinity/keyring.ts';
 import type { ObjectName } from '../config/config.ts';
 import type { KubeApi, KubeResponse } from '../source/kubernetes/client.ts';
@@ -14,6 +14,8 @@ export interface KeysSecretOptions {
   readonly secret: ObjectName;
   readonly leading: () => boolean;
   readonly onKeys: (keys: readonly SessionKey[]) => void;
+  /** What is wrong with the Secret, and what to do; undefined = nothing any more. */
+  readonly onComplaint: (message: string | undefined) => void;
   readonly clock: Clock;
   readonly random: RandomBytes;
   readonly logger: Logger;
@@ -23,6 +25,9 @@ type RawSecret = Readonly<Record<string, unknown>>;
 
 const RETRY_FIRST_MS = 1000;
 const RETRY_LAST_MS = 30_000;
+
+/** Another replica, or a person, wrote at the same time; the watch tells what. */
+class Conflict extends Error {}
 
 export class KeysSecret {
   readonly #options: KeysSecretOptions;
@@ -45,18 +50,25 @@ export class KeysSecret {
   seen(raw: RawSecret | undefined): void {
     if (this.#stopped) return;
     const text = textOf(raw);
-    this.#unfilled = text === '';
+    this.#unfilled = raw !== undefined && text === '';
+    if (raw === undefined) {
+      this.#complain(this.#goneText());
+      return;
+    }
     if (this.#unfilled) {
       if (this.#text !== '')
         this.#complain(`${this.#where} has lost the session keys; those in memory stay in force and are written back`);
       this.fill();
       return;
     }
-    if (text === this.#text) return;
+    if (text === this.#text) {
+      this.#settle();
+      return;
+    }
     try {
       this.#options.onKeys(parseSessionKeys(text, `${this.#where}, ${KEYS_DATA}`));
       this.#text = text;
-      this.#complaint = '';
+      this.#settle();
       this.#options.logger.info({ secret: this.#where }, 'session keys read');
     } catch (error) {
       // Somebody's mistake: it is not written over, for only they know what they meant.
@@ -74,11 +86,14 @@ export class KeysSecret {
       () => {
         this.#filling = false;
         this.#wait = RETRY_FIRST_MS;
+        // It may have come back, empty, meanwhile.
+        this.fill();
       },
       (error: unknown) => {
         this.#filling = false;
-        this.#complain(error instanceof Error ? error.message : String(error));
-        if (this.#stopped) return;
+        // Somebody else has filled it meanwhile, which is most often why it could not be done.
+        if (!this.#unfilled || this.#stopped) return;
+        if (!(error instanceof Conflict)) this.#complain(error instanceof Error ? error.message : String(error));
         this.#timer = this.#options.clock.setTimeout(() => this.fill(), this.#wait);
         this.#wait = Math.min(this.#wait * 2, RETRY_LAST_MS);
       },
@@ -97,30 +112,44 @@ export class KeysSecret {
     const read = await api.request('GET', path);
     if (read.status !== 200 && read.status !== 404) throw this.#refused('read', read);
     const found = read.status === 404 ? undefined : (read.json() as RawSecret);
-    if (textOf(found) !== '') {
+    if (found === undefined || textOf(found) !== '') {
       this.seen(found);
       return;
     }
     const text = this.#text === '' ? formatSessionKeys(firstKeys(clock.now(), random)) : this.#text;
     const written = await writeSecret(api, this.#options.secret, found, text);
-    if (written.status >= 300) throw this.#refused(found === undefined ? 'made' : 'written', written);
+    if (written.status === 409) throw new Conflict();
+    if (written.status >= 300) throw this.#refused('written', written);
     this.#options.logger.info({ secret: this.#where }, 'session keys written');
     this.seen(written.json() as RawSecret);
   }
 
   #refused(what: string, { status, text }: KubeResponse): Error {
+    return new Error(`${this.#where} could not be ${what}: the API server answered ${status}: ${text.slice(0, 300)}`);
+  }
+
+  /** It is not made by us: a right to create cannot be limited to one name, so we have none. */
+  #goneText(): string {
     const { namespace, name } = this.#options.secret;
-    const hint =
-      status === 403 && what === 'made'
-        ? `; make it, empty: kubectl -n ${namespace} create secret generic ${name}`
-        : `: ${text.slice(0, 300)}`;
-    return new Error(`${this.#where} could not be ${what}: the API server answered ${status}${hint}`);
+    const state =
+      this.#text === ''
+        ? 'so there are no session keys'
+        : 'the session keys in memory stay in force, but a replica that starts now has none';
+    return `${this.#where} is not there: ${state}; make it, empty, and it is filled: kubectl -n ${namespace} create secret generic ${name}`;
   }
 
   /** Once per message: retries must not flood the log. */
   #complain(message: string): void {
-    if (message !== this.#complaint) this.#options.logger.error(message);
+    if (message === this.#complaint) return;
     this.#complaint = message;
+    this.#options.logger.error(message);
+    this.#options.onComplaint(message);
+  }
+
+  #settle(): void {
+    if (this.#complaint === '') return;
+    this.#complaint = '';
+    this.#options.onComplaint(undefined);
   }
 }
 
@@ -136,18 +165,14 @@ export function textOf(raw: RawSecret | undefined): string {
   return text === '[]' || text === 'null' ? '' : text;
 }
 
-/** Writes the list over `found` as it was read (its resourceVersion makes a concurrent write a 409), or makes the Secret. */
+/** Writes the list over `found` as it was read: its resourceVersion makes a concurrent write a 409. */
 export async function writeSecret(
   api: Pick<KubeApi, 'request'>,
   secret: ObjectName,
-  found: RawSecret | undefined,
+  found: RawSecret,
   text: string,
 ): Promise<KubeResponse> {
   const encoded = Buffer.from(text).toString('base64');
-  if (found === undefined) {
-    const body = { apiVersion: 'v1', kind: 'Secret', type: 'Opaque', metadata: secret, data: { [KEYS_DATA]: encoded } };
-    return await api.request('POST', `/api/v1/namespaces/${secret.namespace}/secrets`, { body });
-  }
   const data = { ...(found['data'] as Record<string, unknown> | undefined), [KEYS_DATA]: encoded };
   const body = { ...found, apiVersion: 'v1', kind: 'Secret', data };
   return await api.request('PUT', secretPath(secret), { body });

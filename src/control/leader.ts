@@ -3,6 +3,7 @@ import type { ObjectName } from '../config/config.ts';
 import type { KubeApi, KubeResponse } from '../source/kubernetes/client.ts';
 import type { Clock } from '../store/hold-off.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { guarded } from './guarded.ts';
 
 /** Durations are ms; the defaults are client-go's. */
 export interface LeaderOptions {
@@ -228,7 +229,8 @@ export class Leader {
       { lease: `${lease.namespace}/${lease.name}`, identity },
       leading ? 'leading: this replica writes' : 'no longer leading',
     );
-    this.#options.onChange(leading);
+    // Renewals go on whatever becomes of it.
+    guarded(logger, 'taking over or giving up the lead', () => this.#options.onChange(leading));
   }
 
   /** MicroTime, as the API wants it. */

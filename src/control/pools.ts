@@ -9,7 +9,8 @@ import type { PoolSpec, Table } from '../model/table.ts';
 export class Pools {
   readonly #pools = new Map<PoolKey, Pool>();
   readonly #problems = new Map<PoolKey, readonly Problem[]>();
-  #specsByService = new Map<ObjectKey, PoolSpec[]>();
+  readonly #specs = new Map<PoolKey, PoolSpec>();
+  readonly #keysByService = new Map<ObjectKey, readonly PoolKey[]>();
 
   get all(): ReadonlyMap<PoolKey, Pool> {
     return this.#pools;
@@ -19,28 +20,31 @@ export class Pools {
     return [...this.#problems.values()].flat();
   }
 
-  /** A new table may want other pools, or the same ones made otherwise (another port name). */
-  retable(table: Table, snapshot: Snapshot, now: number): void {
-    this.#specsByService = new Map();
+  /**
+   * A new table may want other pools, or the same ones made otherwise (another port name).
+   *
+   * @param changed Services whose slices or pods are different
+   */
+  retable(table: Table, changed: ReadonlySet<ObjectKey>, snapshot: Snapshot, now: number): void {
     for (const spec of table.pools.values()) {
-      const specs = this.#specsByService.get(spec.serviceKey);
-      if (specs === undefined) this.#specsByService.set(spec.serviceKey, [spec]);
-      else specs.push(spec);
+      const known = this.#specs.get(spec.key);
+      if (known === spec && !changed.has(spec.serviceKey)) continue;
+      if (known === undefined) this.#add(spec);
+      this.#specs.set(spec.key, spec);
       this.#build(spec, snapshot, now);
     }
-    for (const key of this.#pools.keys()) {
-      if (table.pools.has(key)) continue;
-      this.#pools.delete(key);
-      this.#problems.delete(key);
-    }
+    if (this.#specs.size === table.pools.size) return;
+    for (const [key, spec] of this.#specs) if (!table.pools.has(key)) this.#remove(spec);
   }
 
   /** The fast path: rebuilds the pools of these Services; returns those that came out different. */
   refresh(services: Iterable<ObjectKey>, snapshot: Snapshot, now: number): Pool[] {
     const changed: Pool[] = [];
     for (const service of services) {
-      for (const spec of this.#specsByService.get(service) ?? []) {
-        const before = this.#pools.get(spec.key);
+      for (const key of this.#keysByService.get(service) ?? []) {
+        const spec = this.#specs.get(key);
+        if (spec === undefined) continue;
+        const before = this.#pools.get(key);
         const after = this.#build(spec, snapshot, now);
         if (after !== before) changed.push(after);
       }
@@ -48,12 +52,26 @@ export class Pools {
     return changed;
   }
 
+  #add({ key, serviceKey }: PoolSpec): void {
+    this.#keysByService.set(serviceKey, [...(this.#keysByService.get(serviceKey) ?? []), key]);
+  }
+
+  #remove({ key, serviceKey }: PoolSpec): void {
+    const left = (this.#keysByService.get(serviceKey) ?? []).filter((other) => other !== key);
+    if (left.length === 0) this.#keysByService.delete(serviceKey);
+    else this.#keysByService.set(serviceKey, left);
+    this.#specs.delete(key);
+    this.#pools.delete(key);
+    this.#problems.delete(key);
+  }
+
   /** Keeps the object of a pool that is the same as before: what is identical is not sent again. */
   #build(spec: PoolSpec, snapshot: Snapshot, now: number): Pool {
     const slices = snapshot.slicesByService.get(spec.serviceKey)?.values() ?? [];
     const before = this.#pools.get(spec.key);
     const { pool, problems } = buildPool(spec, slices, before, now, snapshot.pods);
-    this.#problems.set(spec.key, problems);
+    if (problems.length > 0) this.#problems.set(spec.key, problems);
+    else this.#problems.delete(spec.key);
     if (before !== undefined && samePool(before, pool)) return before;
     this.#pools.set(spec.key, pool);
     return pool;

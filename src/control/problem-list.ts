@@ -2,6 +2,18 @@
 import type { ActiveProblem } from '../admin/types.ts';
 import type { Problem } from '../model/problem.ts';
 
+/** Problems are immutable and most stay from change to change, so their keys are made once. */
+const KEYS = new WeakMap<Problem, string>();
+
+function keyOf(problem: Problem): string {
+  let key = KEYS.get(problem);
+  if (key === undefined) {
+    key = JSON.stringify([problem.object, problem.field, problem.message]);
+    KEYS.set(problem, key);
+  }
+  return key;
+}
+
 export class ProblemList {
   #active = new Map<string, ActiveProblem>();
 
@@ -10,7 +22,7 @@ export class ProblemList {
     const next = new Map<string, ActiveProblem>();
     const added: ActiveProblem[] = [];
     for (const problem of problems) {
-      const key = JSON.stringify([problem.object, problem.field, problem.message]);
+      const key = keyOf(problem);
       if (next.has(key)) continue;
       const known = this.#active.get(key);
       const active = { ...problem, since: known?.since ?? now };

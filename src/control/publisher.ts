@@ -1,68 +1,87 @@
 /** Turns compiled tables and pools into deltas: remembers what the workers have, sends what changed, gives everything its slots. */
+import { isDeepStrictEqual } from 'node:util';
 import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import { seedsOf } from '../affinity/rendezvous.ts';
-import type { IdentityKind, PoolKey } from '../model/ids.ts';
+import { objectKey, type IdentityKind, type ObjectKey, type PoolKey } from '../model/ids.ts';
 import { DRAINING, NOT_READY, READY } from '../model/live.ts';
-import type { Endpoint, Pool } from '../model/pool.ts';
-import type { Route, Table } from '../model/table.ts';
+import type { Pool } from '../model/pool.ts';
+import type { CompiledAffinity, CompiledPolicy } from '../model/policy.ts';
+import type { Route, Table, VirtualHost } from '../model/table.ts';
 import type { Counted } from '../shared/counted.ts';
 import type { IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
 import { refOf } from '../shared/session-table.ts';
-import { endpointSlotKey, policySlotKey, routeSlotKey, ruleSlotKey, serviceSlotKey } from '../shared/slot-keys.ts';
-
-type SlotEntry = TableDelta['slots'][number];
-type Sent<T> = Map<string, { readonly text: string; readonly value: T }>;
+import { endpointSlotKey } from '../shared/slot-keys.ts';
+import { IdentityNeeds } from './identity-needs.ts';
+import { needsOfPolicies, needsOfRoutes, SlotNeeds, type SlotNeed } from './slot-needs.ts';
 
 const STATE_CODES = { Ready: READY, Draining: DRAINING, NotReady: NOT_READY } as const;
 /** Prefixes remembered, those of pods long gone among them; then they are computed anew. */
 const MAX_PREFIXES = 1_000_000;
-const IDENTITY_KINDS: readonly IdentityKind[] = ['PodUID', 'PodName', 'Address'];
+
+interface Difference<T> {
+  readonly changed: T[];
+  readonly removed: string[];
+  /** What was sent before under the keys that changed or are gone. */
+  readonly former: T[];
+}
 
 /** The part of a delta that repeats for hosts, policies and affinities: what is new or different, and what is gone. */
 class SentMap<T> {
-  readonly #sent: Sent<T> = new Map();
+  readonly #sent = new Map<string, T>();
 
-  diff(now: ReadonlyMap<string, T>): { changed: T[]; removed: string[] } {
+  /** Nearly everything is the same object as before, so going through all of it costs little. */
+  diff(now: ReadonlyMap<string, T>): Difference<T> {
     const changed: T[] = [];
+    const former: T[] = [];
     for (const [key, value] of now) {
       const known = this.#sent.get(key);
-      if (known?.value === value) continue;
-      const text = JSON.stringify(value);
-      if (known?.text !== text) changed.push(value);
-      this.#sent.set(key, { text, value });
+      if (known === value || (known !== undefined && isDeepStrictEqual(known, value))) continue;
+      changed.push(value);
+      if (known !== undefined) former.push(known);
+      this.#sent.set(key, value);
     }
-    const removed = [...this.#sent.keys()].filter((key) => !now.has(key));
-    for (const key of removed) this.#sent.delete(key);
-    return { changed, removed };
+    return { changed, removed: this.#forgetMissing(now, former), former };
   }
 
   values(): T[] {
-    return [...this.#sent.values()].map((entry) => entry.value);
+    return [...this.#sent.values()];
+  }
+
+  #forgetMissing(now: ReadonlyMap<string, T>, former: T[]): string[] {
+    const removed: string[] = [];
+    if (this.#sent.size === now.size) return removed;
+    for (const [key, value] of this.#sent) {
+      if (now.has(key)) continue;
+      removed.push(key);
+      former.push(value);
+      this.#sent.delete(key);
+    }
+    return removed;
   }
 }
 
 export class Publisher {
   readonly #counted: Counted;
   readonly #clock: () => number;
-  readonly #hosts = new SentMap<Table['hosts'] extends ReadonlyMap<string, infer H> ? H : never>();
-  readonly #policies = new SentMap<Table['policies'] extends ReadonlyMap<string, infer P> ? P : never>();
-  readonly #affinities = new SentMap<Table['affinities'] extends ReadonlyMap<string, infer A> ? A : never>();
+  readonly #hosts = new SentMap<VirtualHost>();
+  readonly #policies = new SentMap<CompiledPolicy>();
+  readonly #affinities = new SentMap<CompiledAffinity>();
   readonly #pools = new Map<PoolKey, PoolData>();
   /** The model pool that was last sent under a key; an unchanged pool is the same object. */
   readonly #sentPools = new Map<PoolKey, Pool>();
-  readonly #poolEndpoints = new Map<PoolKey, ReadonlySet<string>>();
-  readonly #slots = new Map<string, SlotEntry>();
+  readonly #identities = new IdentityNeeds();
+  readonly #slots: SlotNeeds;
   /** Token prefixes by key id and identity: an HMAC each, so made once. */
   #prefixes = new Map<string, string>();
   #keys: readonly SessionKey[] = [];
   #keyRing: KeyRing | undefined;
-  #fallbackText = 'null';
   #fallback: Route | undefined;
   version = 0;
 
   constructor(counted: Counted, clock: () => number) {
     this.#counted = counted;
     this.#clock = clock;
+    this.#slots = new SlotNeeds(counted);
   }
 
   /** The pools as the workers have them. */
@@ -86,27 +105,35 @@ export class Publisher {
 
   /** A whole table with all its pools, after routes were compiled. */
   publishTable(table: Table, pools: ReadonlyMap<PoolKey, Pool>): TableDelta {
-    const slots = this.#newSlots(table);
     if (this.#prefixes.size > MAX_PREFIXES) this.#prefixes = new Map();
-    const { pools: changedPools, removed: removedPools } = this.#diffPools(pools);
     const hosts = this.#hosts.diff(table.hosts);
     const policies = this.#policies.diff(table.policies);
     const affinities = this.#affinities.diff(table.affinities);
-    const delta: TableDelta = {
+    const same = isEmpty(policies) && isEmpty(affinities);
+    const { pools: changedPools, removed: removedPools } = this.#diffPools(
+      pools,
+      same ? new Set() : this.#identities.update(table),
+    );
+    const before = this.#fallback;
+    this.#fallback = table.fallback;
+    const { added, removed } = this.#slots.change(
+      needsOf([...hosts.changed.flatMap(routesOfHost), ...present(table.fallback)], policies.changed),
+      needsOf([...hosts.former.flatMap(routesOfHost), ...present(before)], policies.former),
+      this.#clock(),
+      this.version + 1,
+    );
+    return {
       ...this.#delta(changedPools, removedPools),
-      slots,
+      slots: added,
+      removedSlots: removed,
       hosts: hosts.changed,
       removedHosts: hosts.removed,
       policies: policies.changed,
       removedPolicies: policies.removed,
       affinities: affinities.changed,
       removedAffinities: affinities.removed,
+      ...(isDeepStrictEqual(before, table.fallback) ? {} : { fallback: table.fallback ?? null }),
     };
-    const fallbackText = JSON.stringify(table.fallback ?? null);
-    if (fallbackText === this.#fallbackText) return delta;
-    this.#fallbackText = fallbackText;
-    this.#fallback = table.fallback;
-    return { ...delta, fallback: table.fallback ?? null };
   }
 
   /** The fast path: only these pools changed. */
@@ -132,7 +159,8 @@ export class Publisher {
       hosts: this.#hosts.values(),
       removedHosts: [],
       fallback: this.#fallback ?? null,
-      slots: [...this.#slots.values()],
+      slots: this.#slots.all(),
+      removedSlots: [],
     };
   }
 
@@ -149,33 +177,38 @@ export class Publisher {
       hosts: [],
       removedHosts: [],
       slots: [],
+      removedSlots: [],
     };
   }
 
-  #diffPools(pools: ReadonlyMap<PoolKey, Pool>): { pools: PoolData[]; removed: PoolKey[] } {
+  /** @param needy Services whose endpoints must be told by other identities than before */
+  #diffPools(
+    pools: ReadonlyMap<PoolKey, Pool>,
+    needy: ReadonlySet<ObjectKey>,
+  ): { pools: PoolData[]; removed: PoolKey[] } {
     const changed: PoolData[] = [];
     for (const pool of pools.values()) {
-      if (this.#sentPools.get(pool.key) !== pool) changed.push(this.#pool(pool));
+      const sent = this.#sentPools.get(pool.key) === pool;
+      if (!sent || (needy.size > 0 && needy.has(objectKey(pool.namespace, pool.service)))) {
+        changed.push(this.#pool(pool));
+      }
     }
-    const removed = [...this.#pools.keys()].filter((key) => !pools.has(key));
+    const gone = this.#pools.size === pools.size ? [] : this.#pools.keys();
+    const removed = [...gone].filter((key) => !pools.has(key));
     for (const key of removed) this.#removePool(key);
     return { pools: changed, removed };
   }
 
   #removePool(key: PoolKey): void {
-    const now = this.#clock();
-    for (const endpoint of this.#poolEndpoints.get(key) ?? [])
-      this.#counted.endpoints.retire(endpoint, now, this.version + 1);
-    this.#counted.pools.retire(key, now, this.version + 1);
+    this.#retire(this.#endpointKeys(key));
+    this.#counted.pools.retire(key, this.#clock(), this.version + 1);
     this.#pools.delete(key);
     this.#sentPools.delete(key);
-    this.#poolEndpoints.delete(key);
   }
 
   #pool(pool: Pool): PoolData {
-    const keys = pool.endpoints.map((endpoint) =>
-      endpointSlotKey(pool.namespace, pool.service, pool.port, endpoint.pod, endpoint.identities.Address),
-    );
+    const keys = slotKeysOf(pool);
+    const former = new Set(this.#endpointKeys(pool.key));
     const data: PoolData = {
       key: pool.key,
       slot: this.#counted.pools.acquire(pool.key),
@@ -191,10 +224,13 @@ export class Publisher {
         state: STATE_CODES[endpoint.state],
         since: endpoint.since,
       })),
-      identity: this.#identities(pool.endpoints),
+      identity: this.#identityOf(pool),
     };
-    this.#forgetFailures(pool.key, keys);
-    this.#retireEndpoints(pool.key, new Set(keys));
+    for (const key of keys) {
+      // One that comes (back) into a pool starts with a clean record: nobody has probed it while it was away.
+      if (!former.delete(key)) this.#counted.forgetFailure(key);
+    }
+    this.#retire(former);
     this.#pools.set(pool.key, data);
     this.#sentPools.set(pool.key, pool);
     return data;
@@ -206,27 +242,23 @@ export class Publisher {
     return { slot, ref: refOf(slot, endpoints.generation(slot)) };
   }
 
-  /** An endpoint that comes (back) into a pool starts with a clean record: nobody has probed it while it was away. */
-  #forgetFailures(pool: PoolKey, keys: readonly string[]): void {
-    const before = this.#poolEndpoints.get(pool);
-    for (const key of keys) if (before?.has(key) !== true) this.#counted.forgetFailure(key);
+  /** Of the endpoints that the workers have in a pool. */
+  #endpointKeys(pool: PoolKey): readonly string[] {
+    const sent = this.#sentPools.get(pool);
+    return sent === undefined ? [] : slotKeysOf(sent);
   }
 
-  #retireEndpoints(pool: PoolKey, kept: ReadonlySet<string>): void {
+  #retire(endpoints: Iterable<string>): void {
     const now = this.#clock();
-    for (const key of this.#poolEndpoints.get(pool) ?? []) {
-      if (!kept.has(key)) this.#counted.endpoints.retire(key, now, this.version + 1);
-    }
-    this.#poolEndpoints.set(pool, kept);
+    for (const key of endpoints) this.#counted.endpoints.retire(key, now, this.version + 1);
   }
 
-  #identities(endpoints: readonly Endpoint[]): PoolData['identity'] {
-    const [uid, name, address] = IDENTITY_KINDS.map((kind) =>
-      this.#identity(endpoints.map((endpoint) => endpoint.identities[kind])),
-    );
-    if (uid === undefined || name === undefined || address === undefined)
-      throw new Error('an identity kind is missing');
-    return { PodUID: uid, PodName: name, Address: address };
+  #identityOf({ namespace, service, endpoints }: Pool): PoolData['identity'] {
+    const identity: Partial<Record<IdentityKind, IdentityData>> = {};
+    for (const kind of this.#identities.of(namespace, service)) {
+      identity[kind] = this.#identity(endpoints.map(({ identities }) => identities[kind]));
+    }
+    return identity;
   }
 
   #identity(identities: readonly string[]): IdentityData {
@@ -245,43 +277,31 @@ export class Publisher {
     }
     return prefix;
   }
+}
 
-  /** Gives slots to routes, Services, policies and rules; returns those that the workers do not know yet, retires the vanished. */
-  #newSlots(table: Table): SlotEntry[] {
-    const added: SlotEntry[] = [];
-    const needed = new Set<string>();
-    const need = (block: SlotEntry[0], key: string) => {
-      const at = `${block} ${key}`;
-      if (needed.has(at)) return;
-      needed.add(at);
-      const slot = this.#counted[block].acquire(key);
-      if (this.#slots.get(at)?.[2] === slot) return;
-      const entry: SlotEntry = [block, key, slot];
-      this.#slots.set(at, entry);
-      added.push(entry);
-    };
-    for (const route of routesOf(table)) {
-      need('route', routeSlotKey(route.namespace, route.ingress, route.service));
-      need('service', serviceSlotKey(route.namespace, route.service));
-      need('rule', ruleSlotKey(route.namespace, '', ''));
-    }
-    for (const { namespace, name, rules } of table.policies.values()) {
-      need('policy', policySlotKey(namespace, name));
-      for (const rule of ['', ...rules.map((known) => known.name)]) need('rule', ruleSlotKey(namespace, name, rule));
-    }
-    for (const [at, [block, key]] of this.#slots) {
-      if (needed.has(at)) continue;
-      this.#counted[block].retire(key, this.#clock(), this.version + 1);
-      this.#slots.delete(at);
-    }
-    return added;
-  }
+/** Made anew for each use: kept for all endpoints they would take as much memory as the endpoints. */
+function slotKeysOf({ namespace, service, port, endpoints }: Pool): string[] {
+  return endpoints.map(({ pod, identities }) => endpointSlotKey(namespace, service, port, pod, identities.Address));
+}
+
+function isEmpty({ changed, removed }: Difference<unknown>): boolean {
+  return changed.length === 0 && removed.length === 0;
+}
+
+function* needsOf(routes: readonly Route[], policies: readonly CompiledPolicy[]): Generator<SlotNeed> {
+  yield* needsOfRoutes(routes);
+  yield* needsOfPolicies(policies);
+}
+
+function routesOfHost({ routes, fallback }: VirtualHost): Route[] {
+  return [...routes, ...present(fallback)];
+}
+
+function present(route: Route | undefined): Route[] {
+  return route === undefined ? [] : [route];
 }
 
 export function* routesOf(table: Table): Iterable<Route> {
-  for (const host of table.hosts.values()) {
-    yield* host.routes;
-    if (host.fallback !== undefined) yield host.fallback;
-  }
-  if (table.fallback !== undefined) yield table.fallback;
+  for (const host of table.hosts.values()) yield* routesOfHost(host);
+  yield* present(table.fallback);
 }

@@ -1,5 +1,5 @@
 /** Asks all replicas how much work a pod still has, and adds up. */
-import { request } from 'node:http';
+import { Agent, request } from 'node:http';
 import type { Caller, DrainProgress } from '../admin/types.ts';
 import type { SessionKey } from '../affinity/keyring.ts';
 import { project } from '../api/project.ts';
@@ -8,6 +8,7 @@ import { objectKey } from '../model/ids.ts';
 import type { EndpointSlice } from '../model/resources.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { KubeApi } from '../source/kubernetes/client.ts';
+import { Fresh } from './fresh.ts';
 import { isProof, proofFor } from './replica-proof.ts';
 
 export interface ReplicasOptions {
@@ -28,13 +29,23 @@ interface ReplicaAddress {
 
 const ANSWER_MS = 2000;
 const MAX_ANSWER = 4096;
+/** One question here is one for each replica. Less than the second after which `drain --wait` looks again, so that it sees anew. */
+const SAME_ANSWER_MS = 500;
+const SAME_SLICES_MS = 1000;
+/** Questions at a time to one replica, which takes only so many connections of one peer. */
+const AT_ONCE = 8;
 const PORT_NAME = 'admin';
 
 export class Replicas {
   readonly #options: ReplicasOptions;
+  readonly #answers: Fresh<DrainProgress>;
+  readonly #slices: Fresh<Iterable<EndpointSlice>>;
+  readonly #agent = new Agent({ maxSockets: AT_ONCE });
 
   constructor(options: ReplicasOptions) {
     this.#options = options;
+    this.#answers = new Fresh(SAME_ANSWER_MS, options.clock);
+    this.#slices = new Fresh(SAME_SLICES_MS, options.clock);
   }
 
   /** Of this process alone; undefined = the caller has not shown that it may ask. */
@@ -44,12 +55,16 @@ export class Replicas {
     return { ...local(namespace, pod), instance };
   }
 
-  /** Of all replicas; not done while one of them does not answer. */
+  /** Of all replicas; not done while one of them does not answer. Who asks about one pod within a moment shares the answer. */
   async all(namespace: string, pod: string): Promise<DrainProgress> {
+    if (this.#options.service === undefined) return this.#options.local(namespace, pod);
+    return await this.#answers.get(objectKey(namespace, pod), () => this.#askAll(namespace, pod));
+  }
+
+  async #askAll(namespace: string, pod: string): Promise<DrainProgress> {
     const own = this.#options.local(namespace, pod);
-    if (this.#options.service === undefined) return own;
     // Without an answer of the API server the replicas are not known, so it is not done.
-    const addresses = addressesIn(await this.#options.slices().catch(() => []));
+    const addresses = addressesIn(await this.#slices.get('', this.#options.slices).catch(() => []));
     const answers = await Promise.all(addresses.map((address) => this.#ask(address, namespace, pod)));
     const byInstance = new Map<string, DrainProgress>([[this.#options.instance, own]]);
     for (const answer of answers) {
@@ -74,7 +89,7 @@ export class Replicas {
     if (authorization === undefined) return undefined;
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
     const signal = AbortSignal.timeout(ANSWER_MS);
-    const asked = request({ host, port, path, agent: false, headers: { authorization }, signal }, (response) => {
+    const asked = request({ host, port, path, agent: this.#agent, headers: { authorization }, signal }, (response) => {
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => {

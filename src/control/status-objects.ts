@@ -1,7 +1,7 @@
 /** What a status shall look like, worked out from the object as it is: pure, so that nothing is written when nothing changes. */
 import { isDeepStrictEqual } from 'node:util';
 import { conditionsOf } from '../compile/passes/status.ts';
-import type { CompiledStatus, Condition, PolicyStatus, TargetStatus } from '../model/status.ts';
+import type { Condition, PolicyStatus } from '../model/status.ts';
 import type { TargetRef } from '../model/sticky-policy.ts';
 import { MAX_ANCESTORS } from '../api/crd-status.ts';
 
@@ -13,7 +13,6 @@ export interface RawObject {
     readonly resourceVersion?: string;
     readonly generation?: number;
   };
-  readonly spec?: unknown;
   readonly status?: unknown;
 }
 
@@ -48,8 +47,7 @@ interface RawCondition {
 
 export interface AncestorsInput {
   readonly controllerName: string;
-  readonly compiled: CompiledStatus;
-  /** undefined = no generation of the policy has been accepted. */
+  /** undefined = the policy is not known any more. */
   readonly status: PolicyStatus | undefined;
   /** Why the policy as it stands there was refused; undefined = it was not. */
   readonly refused: string | undefined;
@@ -79,27 +77,18 @@ export function ancestorsOf(raw: RawObject, input: AncestorsInput): Record<strin
   return isDeepStrictEqual(ours, next) ? undefined : { ancestors: [...others, ...next] };
 }
 
-/** A refused policy is told about at the targets that it names, in the generation that was read. */
-function wanted(raw: RawObject, { compiled, status, refused }: AncestorsInput): PolicyStatus {
-  if (refused === undefined) return status ?? { generation: 0, targets: [] };
-  const namespace = raw.metadata?.namespace ?? '';
+/**
+ * A refused policy is told about in the generation that was read; where an earlier one is still in force, at that one's
+ * targets.
+ */
+function wanted(raw: RawObject, { status, refused }: AncestorsInput): PolicyStatus {
+  const known = status ?? { generation: 0, targets: [] };
+  if (refused === undefined) return known;
   const conditions = conditionsOf({ reason: 'Invalid', message: refused });
-  const named = targetRefs(raw.spec).filter(({ kind, name }) =>
-    (kind === 'Ingress' ? compiled.ingresses : compiled.services).has(`${namespace}/${name}`),
-  );
-  const targets: readonly TargetStatus[] = named.map((target) => ({ target, conditions }));
-  const known = status?.targets.map(({ target }) => ({ target, conditions })) ?? [];
-  return { generation: raw.metadata?.generation ?? 0, targets: targets.length > 0 ? targets : known };
-}
-
-/** The policy was refused, so its targets may be anything. */
-function targetRefs(spec: unknown): TargetRef[] {
-  const list = (spec as { targetRefs?: unknown } | null | undefined)?.targetRefs;
-  return (Array.isArray(list) ? list : []).filter((ref: unknown): ref is TargetRef => {
-    const { group, kind, name, sectionName } = (ref ?? {}) as Record<string, unknown>;
-    const texts = [group, kind, name, sectionName ?? ''];
-    return texts.every((text) => typeof text === 'string') && (kind === 'Ingress' || kind === 'Service');
-  });
+  return {
+    generation: raw.metadata?.generation ?? 0,
+    targets: known.targets.map(({ target }) => ({ target, conditions })),
+  };
 }
 
 function refOf({ group, kind, name, sectionName }: TargetRef, namespace: string): Record<string, string> {

@@ -5,6 +5,7 @@ import type { CompiledStatus } from '../model/status.ts';
 import type { KubeApi, KubeResponse } from '../source/kubernetes/client.ts';
 import type { Clock } from '../store/hold-off.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { guarded } from './guarded.ts';
 import { ancestorsOf, loadBalancerOf, type LoadBalancerAddress, type RawObject } from './status-objects.ts';
 import { WriteQueue } from './write-queue.ts';
 
@@ -85,7 +86,12 @@ export class StatusWriter {
     await this.#queue.stop();
   }
 
+  /** A failure is a bug and stops nothing: the next change and the next list look again. */
   #look(): void {
+    guarded(this.#options.logger, 'comparing the status of objects', () => this.#compareAll());
+  }
+
+  #compareAll(): void {
     const wanted = this.#wanted;
     if (wanted === undefined || this.#stopped || !this.#options.leading()) return;
     if (!this.#listed) {
@@ -124,9 +130,9 @@ export class StatusWriter {
       () => {
         this.#listing = false;
         this.#listed = true;
-        this.#look();
         // What somebody else has wiped out is put back.
         this.#listAgain(RELIST_MS);
+        this.#look();
       },
       (error: unknown) => {
         this.#listing = false;
@@ -155,6 +161,8 @@ export class StatusWriter {
         do {
           const query = { limit: PAGE, ...(next === '' ? {} : { continue: next }) };
           const answer = await this.#options.api.request('GET', collection(kind, namespace), { query });
+          // No such kind: its CRD is not installed, which the watch tells about.
+          if (answer.status === 404) break;
           if (answer.status !== 200)
             throw new Error(`the API server answered ${answer.status} to a list of ${kind.plural}`);
           const page = answer.json() as { items?: RawObject[]; metadata?: { continue?: string } };
@@ -178,7 +186,6 @@ export class StatusWriter {
     if (kind === INGRESS) return wanted.addresses === undefined ? undefined : loadBalancerOf(raw, wanted.addresses);
     const { controllerName, clock } = this.#options;
     return ancestorsOf(raw, {
-      ...wanted,
       status: wanted.compiled.policies.get(key),
       refused: wanted.refused.get(key),
       controllerName,

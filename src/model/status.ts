@@ -20,7 +20,7 @@ export interface TargetStatus {
 }
 
 export interface PolicyStatus {
-  /** The generation that was compiled. */
+  /** The generation that was compiled; of one that is refused from the start, the one that was refused. */
   readonly generation: number;
   /** Empty = nothing that this controller serves is targeted; it says nothing about the policy. */
   readonly targets: readonly TargetStatus[];
@@ -31,6 +31,6 @@ export interface CompiledStatus {
   readonly ingresses: ReadonlySet<ObjectKey>;
   /** Services that routes of our Ingresses lead to. */
   readonly services: ReadonlySet<ObjectKey>;
-  /** Every StickyPolicy of the snapshot within the watched namespaces. */
+  /** Every StickyPolicy of the snapshot within the watched namespaces, refused ones too. */
   readonly policies: ReadonlyMap<ObjectKey, PolicyStatus>;
 }

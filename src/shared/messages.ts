@@ -1,5 +1,6 @@
 /** Messages between the main thread and its workers. */
 import type { SessionKey } from '../affinity/keyring.ts';
+import type { Config } from '../config/config.ts';
 import type { IdentityKind, PoolKey } from '../model/ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
 import type { Route, VirtualHost } from '../model/table.ts';
@@ -33,10 +34,11 @@ export interface PoolData {
   readonly service: string;
   readonly port: number;
   readonly endpoints: readonly EndpointData[];
-  readonly identity: Readonly<Record<IdentityKind, IdentityData>>;
+  /** Kinds that a policy in force tells these endpoints by; the others are not needed. */
+  readonly identity: Readonly<Partial<Record<IdentityKind, IdentityData>>>;
 }
 
-/** What changed since the last table this worker was sent. Maps of slots only ever gain entries. */
+/** What changed since the last table this worker was sent. */
 export interface TableDelta {
   readonly version: number;
   readonly chunks: readonly ChunkData[];
@@ -54,31 +56,36 @@ export interface TableDelta {
   readonly fallback?: Route | null;
   /** `block key` → slot, for routes, services, rules and policies that appear for the first time. */
   readonly slots: readonly (readonly ['route' | 'service' | 'rule' | 'policy', string, number])[];
+  /** `block key` of those that nothing in the table needs any more. */
+  readonly removedSlots: readonly string[];
 }
 
-/** Limits and settings of the data path, the part of the configuration that workers see. Times are ms. */
-export interface WorkerSettings {
-  readonly bindAddress: string;
+/** Limits and settings of the data path, the part of the configuration that workers see. */
+export type WorkerSettings = Pick<
+  Config,
+  | 'bindAddress'
+  | 'serverHeader'
+  | 'trustedProxies'
+  | 'forwardedHeader'
+  | 'accessLog'
+  | 'accessLogSample'
+  | 'maxHeadBytes'
+  | 'maxHeaders'
+  | 'maxTargetBytes'
+  | 'headTimeout'
+  | 'idleTimeout'
+  | 'bodyTimeout'
+  | 'connectTimeout'
+  | 'responseTimeout'
+  | 'responseBodyTimeout'
+  | 'maxConnections'
+  | 'maxRequestsPerConnection'
+  | 'maxInFlightPerEndpoint'
+  | 'upstreamIdleTimeout'
+> & {
+  /** 0 = the port listened on. */
   readonly publicHttpPort: number;
-  readonly serverHeader: string;
-  readonly trustedProxies: readonly string[];
-  readonly forwardedHeader: boolean;
-  readonly accessLog: 'off' | 'sampled' | 'full';
-  readonly accessLogSample: number;
-  readonly maxHeadBytes: number;
-  readonly maxHeaders: number;
-  readonly maxTargetBytes: number;
-  readonly headTimeout: number;
-  readonly idleTimeout: number;
-  readonly bodyTimeout: number;
-  readonly connectTimeout: number;
-  readonly responseTimeout: number;
-  readonly responseBodyTimeout: number;
-  readonly maxConnections: number;
-  readonly maxRequestsPerConnection: number;
-  readonly maxInFlightPerEndpoint: number;
-  readonly upstreamIdleTimeout: number;
-}
+};
 
 /** Handed over when a worker starts. */
 export interface WorkerStart {

@@ -14,6 +14,8 @@ export interface StoreChange {
   readonly routesChanged: boolean;
   /** Services whose slices changed: their pools must be built anew. */
   readonly services: ReadonlySet<ObjectKey>;
+  /** When the first event of the change came: ms of the store's clock. */
+  readonly since: number;
 }
 
 export interface StoreOptions {
@@ -27,23 +29,28 @@ export interface StoreOptions {
 }
 
 const HOLD_OFF = 5;
-const CAP = 50;
+/** Small, so that a change in the middle of many others is live as soon as one by itself: a pass costs only what changed. */
+const CAP = 10;
 
 export class Store {
   /** Where sources send their events; bound, so that it can be handed out. */
   readonly sink: SourceSink = (event) => this.#take(event);
   readonly #onChange: (change: StoreChange) => void;
+  readonly #clock: Clock;
   readonly #holdOff: HoldOff;
   readonly #objects = new Objects();
   /** By kind, namespace and name of an object, or by the key of a source. */
   readonly #problems = new Map<string, readonly Problem[]>();
   #routesChanged = true;
   #services = new Set<ObjectKey>();
+  /** undefined = nothing has changed since the last change was told. */
+  #since: number | undefined;
   #synced = false;
   #closed = false;
 
   constructor({ onChange, clock, holdOff = HOLD_OFF, cap = CAP }: StoreOptions) {
     this.#onChange = onChange;
+    this.#clock = clock;
     this.#holdOff = new HoldOff(() => this.#publish(), clock, holdOff, cap);
   }
 
@@ -70,6 +77,7 @@ export class Store {
 
   #take(event: SourceEvent): void {
     if (this.#closed || !this.#apply(event)) return;
+    this.#since ??= this.#clock.now();
     if (this.#synced) this.#holdOff.start();
   }
 
@@ -117,9 +125,11 @@ export class Store {
   }
 
   #publish(): void {
-    const change = { snapshot: this.snapshot(), routesChanged: this.#routesChanged, services: this.#services };
+    const since = this.#since ?? this.#clock.now();
+    const change = { snapshot: this.snapshot(), routesChanged: this.#routesChanged, services: this.#services, since };
     this.#routesChanged = false;
     this.#services = new Set();
+    this.#since = undefined;
     this.#onChange(change);
   }
 }

@@ -22,7 +22,7 @@ export class Metrics {
     this.#balance = new BalanceFigures(source.counted);
     this.#propagation = new Histogram({
       name: 'holdfast_config_propagation_seconds',
-      help: 'From the moment a change is taken up until every worker serves by it.',
+      help: 'From the arrival of the first event of a change until every worker serves by it.',
       buckets: PROPAGATION_BUCKETS,
       registers: [this.#registry],
     });

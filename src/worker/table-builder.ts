@@ -47,7 +47,9 @@ export class TableBuilder {
     if (delta.keys !== undefined) this.keys = this.#options.keyRing(delta.keys);
     for (const pool of delta.pools) this.#setPool(pool);
     this.#setAffinities(delta);
-    this.table = this.table.withHosts(delta.hosts, delta.removedHosts);
+    // A change of endpoints alone, by far the most frequent, leaves the index as it is.
+    if (delta.hosts.length > 0 || delta.removedHosts.length > 0)
+      this.table = this.table.withHosts(delta.hosts, delta.removedHosts);
     if (delta.fallback !== undefined) this.table = this.table.withFallback(delta.fallback ?? undefined);
     for (const key of delta.removedPools) this.#removePool(key);
     for (const id of delta.removedAffinities) {
@@ -55,6 +57,7 @@ export class TableBuilder {
       this.#compiled.delete(id);
     }
     for (const id of delta.removedPolicies) this.#policies.delete(id);
+    for (const slot of delta.removedSlots) this.#slots.delete(slot);
   }
 
   #setPool(data: PoolData): void {
@@ -89,6 +92,10 @@ export class TableBuilder {
     const changed = new Set(delta.policies.map((policy) => policy.id));
     for (const policy of delta.policies) this.#policies.set(policy.id, policy);
     for (const compiled of delta.affinities) this.#compiled.set(compiled.id, compiled);
+    if (delta.policies.length === 0) {
+      for (const compiled of delta.affinities) this.#setAffinity(compiled);
+      return;
+    }
     const sent = new Set(delta.affinities.map((compiled) => compiled.id));
     for (const compiled of this.#compiled.values()) {
       if (sent.has(compiled.id) || changed.has(compiled.policy)) this.#setAffinity(compiled);
@@ -150,7 +157,11 @@ function livePool(data: PoolData): LivePool {
   };
 }
 
-function identityView(data: IdentityData): IdentityView {
+/** Of kinds that no policy in force uses. */
+const NO_VIEW: IdentityView = { seeds: new Int32Array(0), byPrefix: new Map(), prefixes: new Map() };
+
+function identityView(data: IdentityData | undefined): IdentityView {
+  if (data === undefined) return NO_VIEW;
   const byPrefix = new Map<string, number>();
   for (const [, prefixes] of data.prefixes) for (const [i, prefix] of prefixes.entries()) byPrefix.set(prefix, i);
   return { seeds: data.seeds, byPrefix, prefixes: new Map(data.prefixes) };

@@ -80,6 +80,8 @@ test.each([
   ['watchNamespaces={a_b}', /watchNamespaces: "a_b" is no name of a namespace/],
   ['controllerName=holdfast', /controllerName: "holdfast" has no domain; write one such as/],
   ['defaultBackend=web', /defaultBackend: "web" is not NAMESPACE\/NAME:PORT, such as/],
+  ['rbac.secretNames={shop/tls}', /rbac\.secretNames: "shop\/tls" is no name of a Secret; write the name alone/],
+  ['rbac.secretNames=tls', /'\/rbac\/secretNames': got string, want array/],
   ['hostPort.http=80', /two pods on one node cannot have the same port; set kind: DaemonSet/],
 ])('%s is refused with a sentence', async (values, says) => {
   const { code, stderr } = await run('helm', ['template', 'holdfast', CHART, '--set', values]);
@@ -98,7 +100,6 @@ describe('installed', () => {
     // Another file's installation may have left its keys, as it should.
     await kubectl(['-n', 'holdfast', 'delete', 'secret', 'holdfast-session-keys', '--ignore-not-found']);
     await helm(['install', 'holdfast', CHART, '-n', 'holdfast']);
-    await kubectl(['-n', 'holdfast', 'rollout', 'status', 'deployment/holdfast', '--timeout=60s']);
     await kubectl(['wait', '--for=condition=Established', 'crd/stickypolicies.holdfast.dev']);
   });
 
@@ -114,6 +115,7 @@ describe('installed', () => {
     ['yes', 'update', 'secrets/holdfast-session-keys', '-n', 'holdfast'],
     ['yes', 'update', 'leases.coordination.k8s.io/holdfast-leader', '-n', 'holdfast'],
     ['no', 'get', 'secrets', '-n', 'holdfast'],
+    ['no', 'create', 'secrets', '-n', 'holdfast'],
     ['no', 'get', 'secrets/other', '-n', 'holdfast'],
     ['no', 'list', 'secrets', '-n', 'shop'],
     ['no', 'update', 'ingresses.networking.k8s.io', '-n', 'shop'],

@@ -9,7 +9,7 @@ import { FEATURES, USER_AGENT } from './conformance.scenarios.ts';
 import type { Expectation, Feature, IngressSpec, Question, ScaledScenario, Scenario } from './conformance.scenarios.ts';
 import { Controller } from './support/controller.ts';
 import { apply, CHART, eventually, get, helm, kubectl, namespace, run } from './support/kube.ts';
-import { APP_PORT, Pods, type Program } from './support/pods.ts';
+import { APP_PORT, Pods, READY_WHEN_LISTENING, type Program } from './support/pods.ts';
 
 const RELEASE = 'conformance';
 const PUBLISHED = '192.0.2.30';
@@ -136,7 +136,8 @@ function manifests(ns: string, { ingress, spec }: Feature): string {
   for (const [name, port] of servicesOf(spec)) {
     const labels = { app: name };
     const container = { name: 'echo', image: 'echo', ports: [{ containerPort: APP_PORT }] };
-    const template = { metadata: { labels }, spec: { terminationGracePeriodSeconds: 1, containers: [container] } };
+    const metadata = { labels, annotations: READY_WHEN_LISTENING };
+    const template = { metadata, spec: { terminationGracePeriodSeconds: 1, containers: [container] } };
     objects.push(
       {
         apiVersion: 'apps/v1',

@@ -207,6 +207,16 @@ function conditions(of: Policy, controller = CONTROLLER): string[] {
 }
 
 const getPolicy = (name: string): Promise<Policy> => get<Policy>('stickypolicy', name, '-n', SPACE);
+const NAME = 'stickypolicies.holdfast.dev';
+
+interface Crd {
+  readonly spec: {
+    readonly versions: readonly [
+      { readonly schema: { readonly openAPIV3Schema: { readonly properties: { readonly spec: unknown } } } },
+    ];
+  };
+}
+
 const TRUE = ['Accepted=True Accepted', 'ResolvedRefs=True ResolvedRefs', 'Programmed=True Programmed'];
 
 function replica(i: number): Replica {
@@ -306,6 +316,46 @@ describe('status', () => {
     await eventually(async () => expect(conditions(await getPolicy('second'))).toEqual(TRUE));
   });
 
+  test('what an older schema lets through is Invalid with the reason, in its generation, and has one Event', async () => {
+    const text = (regex: string): string => `apiVersion: holdfast.dev/v1alpha1
+kind: StickyPolicy
+metadata: {name: refused, namespace: ${SPACE}}
+spec:
+  targetRefs: [{group: networking.k8s.io, kind: Ingress, name: lonely}]
+  rules: [{name: c, when: {pathRegex: '${regex}'}, cookie: {name: HFrefused}}]
+`;
+    const why = async (): Promise<{ all: string[]; message: string; current: boolean }> => {
+      const found = await getPolicy('refused');
+      const first = found.status?.ancestors?.[0]?.conditions[0];
+      const current = first?.observedGeneration === found.metadata.generation;
+      return { all: conditions(found), message: first?.message ?? '', current };
+    };
+    const invalid = ['Accepted=False Invalid', 'ResolvedRefs=True ResolvedRefs', 'Programmed=False Invalid'];
+    const message = expect.stringMatching(/^spec\.rules\[0\]\.when\.pathRegex: /) as string;
+    const path = '/spec/versions/0/schema/openAPIV3Schema/properties/spec';
+    const schema = async (value: unknown): Promise<string> =>
+      kubectl(['patch', 'crd', NAME, '--type=json', '-p', JSON.stringify([{ op: 'replace', path, value }])]);
+    const ours = await get<Crd>('crd', NAME);
+    await schema({ type: 'object', 'x-kubernetes-preserve-unknown-fields': true });
+    await eventually(() => apply(text('a(b')));
+    await eventually(async () => expect(await why()).toEqual({ all: invalid, message, current: true }));
+    await apply(text('/a'));
+    await eventually(async () => expect(await why()).toMatchObject({ all: TRUE, current: true }));
+    // Now an accepted generation is in force; the status is about the one that was written.
+    await apply(text('a(b'));
+    await eventually(async () => expect(await why()).toEqual({ all: invalid, message, current: true }));
+    const field = 'involvedObject.kind=StickyPolicy,involvedObject.name=refused';
+    const events = async (): Promise<string[]> => {
+      const notes = 'jsonpath={range .items[*]}{.message}{"\\n"}{end}';
+      const text = await kubectl(['get', 'events', '-n', SPACE, `--field-selector=${field}`, '-o', notes]);
+      return text.split('\n').filter((line) => line.startsWith('spec.rules'));
+    };
+    await eventually(async () => expect(await events()).toHaveLength(1));
+    await kubectl(['delete', 'stp', 'refused', '-n', SPACE]);
+    await schema(ours.spec.versions[0].schema.openAPIV3Schema.properties.spec);
+    await eventually(() => expect(apply(text('a(b'))).rejects.toThrow('RE2'));
+  });
+
   test('entries of another controller stay as they are', async () => {
     const theirs = {
       ancestorRef: { name: 'theirs' },
@@ -381,14 +431,29 @@ describe('session keys', () => {
     for (const { key } of JSON.parse(await keysText()) as { key: string }[]) expect(list.stdout).not.toContain(key);
   });
 
-  test.each([
-    ['emptied', ['patch', 'secret', 'keys', '-n', SYSTEM, '--type=merge', '-p', '{"data": null}']],
-    ['deleted', ['delete', 'secret', 'keys', '-n', SYSTEM]],
-  ])('%s: the keys in memory are written back', async (_name, args) => {
+  test('emptied: the keys in memory are written back', async () => {
     const before = await keysText();
-    await kubectl(args);
+    await kubectl(['patch', 'secret', 'keys', '-n', SYSTEM, '--type=merge', '-p', '{"data": null}']);
     await eventually(async () => expect((await keysText()).trim()).toBe(before.trim()));
     for (const one of replicas) await one.ready();
+  });
+
+  test('deleted: the keys in memory stay in force, it is told, and they are written back once it is there again', async () => {
+    const before = await keysText();
+    const { pod, cookie } = await visit(replica(0));
+    await kubectl(['delete', 'secret', 'keys', '-n', SYSTEM]);
+    for (const one of replicas) {
+      await eventually(async () =>
+        expect((await one.admin('/api/v1/problems')).body).toContain('create secret generic keys'),
+      );
+      expect((await visit(one, cookie)).pod).toBe(pod);
+    }
+    await kubectl(['create', 'secret', 'generic', 'keys', '-n', SYSTEM]);
+    await eventually(async () => expect((await keysText()).trim()).toBe(before.trim()));
+    for (const one of replicas) {
+      await one.ready();
+      await eventually(async () => expect((await one.admin('/api/v1/problems')).body).not.toContain('"Secret"'));
+    }
   });
 
   test('a list that nobody can read is not written over, and the keys in memory stay in force', async () => {

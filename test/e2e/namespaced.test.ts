@@ -2,15 +2,16 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ask } from './support/clients.ts';
+import { audited } from './support/control-plane.ts';
 import { Controller } from './support/controller.ts';
 import { apply, CHART, eventually, get, helm, kubectl, namespace, pause, ROOT, run } from './support/kube.ts';
-import { APP_PORT, Pods } from './support/pods.ts';
+import { APP_PORT, Pods, READY_WHEN_LISTENING } from './support/pods.ts';
 
 const RELEASES = [
   {
     release: 'inner',
     values:
-      'watchNamespaces={team},crds.install=false,ingressClass.name=inner,controllerName=team.example/inner,publish.addresses={192.0.2.1}',
+      'watchNamespaces={team},rbac.secretNames={shop-tls,api-tls},crds.install=false,ingressClass.name=inner,controllerName=team.example/inner,publish.addresses={192.0.2.1}',
   },
   {
     release: 'outer',
@@ -36,7 +37,7 @@ spec:
   replicas: 2
   selector: { matchLabels: { app: app } }
   template:
-    metadata: { labels: { app: app } }
+    metadata: { labels: { app: app }, annotations: ${JSON.stringify(READY_WHEN_LISTENING)} }
     spec: { containers: [{ name: app, image: app, ports: [{ containerPort: ${APP_PORT} }] }] }
 ---
 apiVersion: v1
@@ -50,12 +51,24 @@ metadata: { name: app, namespace: team }
 spec:
   targetRefs: [{ group: '', kind: Service, name: app }]
   rules: [{ name: browser, cookie: { name: APP } }]
----${ingress('inner')}---${ingress('outer')}`;
+---${ingress('inner')}---${ingress('outer')}---${ingress('outer').replace('name: outer,', 'name: lonely,').replace('name: app,', 'name: nowhere,').replace('outer.example', 'lonely.example')}`;
 
-interface Written {
-  readonly metadata: { readonly resourceVersion: string };
-  readonly status: unknown;
-}
+/** Every kind of object that a controller writes or could be thought to write. */
+const KINDS = [
+  'ingresses.networking.k8s.io',
+  'ingressclasses.networking.k8s.io',
+  'stickypolicies.holdfast.dev',
+  'services',
+  'endpointslices.discovery.k8s.io',
+  'pods',
+  'secrets',
+  'configmaps',
+  'events.events.k8s.io',
+  'customresourcedefinitions.apiextensions.k8s.io',
+].join(',');
+const WRITING = ['create', 'update', 'patch', 'delete', 'deletecollection'];
+/** How long nothing changes: ms. */
+const QUIET = 60_000;
 
 let pods: Pods | undefined;
 const controllers = new Map<string, Controller[]>();
@@ -102,40 +115,116 @@ test.each([
   expect((await ask(address, `${other}.example`)).status).toBe(404);
 });
 
-test('each writes its own status only, and nothing is written again while nothing changes', async () => {
-  const read = async (): Promise<[Written, Written, Written]> => [
-    await get<Written>('ingress', 'inner', '-n', 'team'),
-    await get<Written>('ingress', 'outer', '-n', 'team'),
-    await get<Written>('stickypolicy', 'app', '-n', 'team'),
-  ];
-  const written = await eventually(async () => {
-    const [inner, outer, policy] = await read();
-    expect(inner.status).toMatchObject({ loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } });
-    expect(outer.status).toMatchObject({ loadBalancer: { ingress: [{ ip: '192.0.2.2' }] } });
-    const { ancestors } = policy.status as { ancestors: { controllerName: string }[] };
-    const names = new Set(ancestors.map(({ controllerName }) => controllerName));
-    expect(names).toEqual(new Set(['team.example/inner', 'team.example/outer']));
-    return [inner, outer, policy];
+test('on one Service with one policy, each writes its own status', async () => {
+  await eventually(async () => {
+    for (const [name, ip] of [
+      ['inner', '192.0.2.1'],
+      ['outer', '192.0.2.2'],
+    ] as const) {
+      const { status } = await get<{ status: unknown }>('ingress', name, '-n', 'team');
+      expect(status).toEqual({ loadBalancer: { ingress: [{ ip }] } });
+    }
+    interface Policy {
+      readonly status: {
+        readonly ancestors: { controllerName: string; conditions: { type: string; status: string }[] }[];
+      };
+    }
+    const { ancestors } = (await get<Policy>('stickypolicy', 'app', '-n', 'team')).status;
+    const accepted = ancestors.map(({ controllerName, conditions }) => [
+      controllerName,
+      conditions.find(({ type }) => type === 'Accepted')?.status,
+    ]);
+    expect(accepted.sort()).toEqual([
+      ['team.example/inner', 'True'],
+      ['team.example/outer', 'True'],
+    ]);
   });
-  await pause(10_000);
-  expect(await read()).toEqual(written);
+  // An Ingress that cannot be served has an Event, once, of the one whose class it is.
+  await eventually(async () => expect(await eventsOf('lonely')).toHaveLength(1));
 });
 
-test('neither was refused anything', () => {
-  for (const { log } of [...controllers.values()].flat()) {
-    expect(log).toContain('"serving"');
-    expect(log).not.toMatch(/forbidden|\b403\b/i);
+test('while nothing changes for a minute, each renews its Lease and writes nothing else', async () => {
+  const before = await versions();
+  expect(before).toContain('StickyPolicy team/app ');
+  const writes = RELEASES.map(({ release }) => ({ release, before: writesOf(release).length }));
+  await pause(QUIET);
+  expect(await versions()).toEqual(before);
+  for (const { release, before: written } of writes) {
+    const lease = `update /apis/coordination.k8s.io/v1/namespaces/${release}/leases/holdfast-leader`;
+    expect([...new Set(writesOf(release).slice(written))]).toEqual([lease]);
   }
+}, 120_000);
+
+test('neither was refused anything, by its log and by that of the API server', () => {
+  for (const { release } of RELEASES) {
+    for (const { log } of controllers.get(release) ?? []) {
+      expect(log).toContain('"serving"');
+      expect(log).not.toMatch(/forbidden|\b403\b/i);
+    }
+    const requests = audited(release, 'holdfast');
+    expect(requests.length).toBeGreaterThan(10);
+    expect(requests.filter(({ responseStatus }) => responseStatus.code === 403)).toEqual([]);
+  }
+});
+
+test('with Roles only, nothing is even asked for beyond the namespace that is watched and its own', () => {
+  const asked = new Set(audited('inner', 'holdfast').map(({ objectRef }) => objectRef?.namespace));
+  expect(asked).toEqual(new Set(['team', 'inner']));
 });
 
 test.each([
   ['no', 'list', 'ingresses', '-A'],
   ['no', 'list', 'ingressclasses'],
-  ['no', 'list', 'secrets', '-n', 'team'],
-  ['no', 'get', 'secrets', '-n', 'inner'],
+  ['no', 'list', 'nodes'],
+  ['no', 'create', 'tokenreviews.authentication.k8s.io'],
   ['yes', 'list', 'ingresses', '-n', 'team'],
+  ['yes', 'patch', 'ingresses', '--subresource=status', '-n', 'team'],
+  ['no', 'patch', 'ingresses', '--subresource=status', '-n', 'inner'],
+  // Secrets: those that `rbac.secretNames` lists, and the session keys, and no other.
+  ['yes', 'get', 'secrets/shop-tls', '-n', 'team'],
+  ['yes', 'watch', 'secrets/api-tls', '-n', 'team'],
+  ['no', 'get', 'secrets/other', '-n', 'team'],
+  ['no', 'update', 'secrets/shop-tls', '-n', 'team'],
+  ['no', 'list', 'secrets', '-n', 'team'],
+  ['no', 'get', 'secrets', '-n', 'team'],
+  ['no', 'get', 'secrets/shop-tls', '-n', 'outer'],
+  ['no', 'get', 'secrets/shop-tls', '-n', 'inner'],
   ['yes', 'get', 'secrets/holdfast-session-keys', '-n', 'inner'],
-])('with Roles only, %s: may it %s %s', async (answer, ...what) => {
-  const asked = await run('kubectl', ['auth', 'can-i', ...what, '--as=system:serviceaccount:inner:holdfast']);
-  expect(asked.stdout.trim()).toBe(answer);
+  ['yes', 'update', 'secrets/holdfast-session-keys', '-n', 'inner'],
+  ['no', 'get', 'secrets/holdfast-session-keys', '-n', 'outer'],
+  ['no', 'get', 'secrets/holdfast-session-keys', '-n', 'team'],
+  ['no', 'get', 'secrets', '-n', 'inner'],
+  ['no', 'list', 'secrets', '-n', 'inner'],
+])('with Roles only and Secrets by name, %s: may it %s %s', async (answer, ...what) => {
+  expect(await mayI('inner', ...what)).toBe(answer);
 });
+
+test.each([
+  ['no', 'get', 'secrets/shop-tls', '-n', 'team'],
+  ['no', 'list', 'secrets', '-A'],
+  ['yes', 'get', 'secrets/holdfast-session-keys', '-n', 'outer'],
+])('with none named, %s: may it %s %s', async (answer, ...what) => {
+  expect(await mayI('outer', ...what)).toBe(answer);
+});
+
+async function mayI(release: string, ...what: readonly string[]): Promise<string> {
+  const asked = await run('kubectl', ['auth', 'can-i', ...what, `--as=system:serviceaccount:${release}:holdfast`]);
+  return asked.stdout.trim();
+}
+
+async function eventsOf(ingressName: string): Promise<unknown[]> {
+  const selector = `--field-selector=involvedObject.name=${ingressName}`;
+  return (await get<{ items: unknown[] }>('events', '-n', 'team', selector)).items;
+}
+
+/** Requests that write, in order, without their queries. */
+function writesOf(release: string): string[] {
+  const written = audited(release, 'holdfast').filter(({ verb }) => WRITING.includes(verb));
+  return written.map(({ verb, requestURI }) => `${verb} ${requestURI.replace(/\?.*/, '')}`);
+}
+
+/** Every object of these kinds in the cluster with its version, one a line. */
+async function versions(): Promise<string> {
+  const line = '{.kind} {.metadata.namespace}/{.metadata.name} {.metadata.resourceVersion}{"\\n"}';
+  return await kubectl(['get', KINDS, '-A', '-o', `jsonpath={range .items[*]}${line}{end}`]);
+}

@@ -6,7 +6,8 @@ import { createServer, request, type IncomingHttpHeaders, type IncomingMessage, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { api, apply, CLUSTER_DIR, eventually, kubectl, ROOT, run as runProgram } from './support/kube.ts';
+import { CLUSTER_DIR } from './support/control-plane.ts';
+import { api, apply, eventually, kubectl, ROOT, run as runProgram } from './support/kube.ts';
 
 /** The network namespace of the control plane delivers all pod addresses to itself: one server is every pod. */
 const POD_PORT = 8080;
@@ -228,7 +229,7 @@ function apiServer(): { pid: number; args: string[] } {
 test('while the API server is away all goes on, and what it says afterwards is live within two seconds', async () => {
   const { pid, args } = await eventually(apiServer);
   const relists = await figures('relists_total');
-  const serverLog = openSync(join(CLUSTER_DIR, 'apiserver.log'), 'a');
+  const serverLog = openSync(join(CLUSTER_DIR, 'kube-apiserver.log'), 'a');
   process.kill(pid, 'SIGKILL');
   await eventually(async () => expect([...new Set((await figures('connected')).values())]).toEqual([0]));
   const deadline = performance.now() + 5000;

@@ -27,7 +27,7 @@ store() { buildah --storage-driver vfs --root "$temp/store" --runroot "$temp/run
 
 packages() {
   local missing=() name
-  for name in buildah debootstrap curl iproute2:ip; do
+  for name in buildah debootstrap curl iproute2:ip mount; do
     if ! command -v "${name#*:}" >/dev/null; then missing+=("${name%:*}"); fi
   done
   if ((${#missing[@]} == 0)); then return; fi

@@ -1,9 +1,23 @@
-/** Two processes with the same keys agree without talking to each other. */
-import { beforeAll, expect, test } from 'vitest';
-import { Client, setCookieValue, site, startApp, startBackends } from '../support/app.ts';
+/** Two processes with the same keys agree without talking to each other; a process ends when it is told to, whenever that is. */
+import { once } from 'node:events';
+import { rm, writeFile } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import {
+  Client,
+  closeAtEnd,
+  eventually,
+  makeFolder,
+  setCookieValue,
+  site,
+  startApp,
+  startBackends,
+} from '../support/app.ts';
 import type { App, Backend } from '../support/app.ts';
 import { startProcess } from '../support/process.ts';
 import type { HoldfastProcess } from '../support/process.ts';
+import { Cli } from '../unit/cli/run-cli.ts';
 
 let first: App;
 let second: HoldfastProcess;
@@ -78,4 +92,76 @@ test('the sessions of a lost pod spread over the others', async () => {
     else expect(pod).toBe(on.get(client));
   }
   expect(targets.size).toBeGreaterThanOrEqual(3);
+});
+
+describe('SIGTERM during the start', () => {
+  const FLAGS = ['--admin-address', '127.0.0.1:0', '--shutdown-grace', '1s'];
+  const ALONE = '127.0.19.1';
+
+  function run(...args: readonly string[]): Cli {
+    const cli = new Cli(['run', ...FLAGS, ...args]);
+    closeAtEnd(() => cli.kill());
+    return cli;
+  }
+
+  test('while it waits for an API server: it ends at once, with 0', async () => {
+    const silent = createServer((socket) => socket.resume());
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const asked = once(silent, 'connection');
+    const { port } = silent.address() as AddressInfo;
+    const folder = await makeFolder();
+    closeAtEnd(() => rm(folder, { recursive: true }));
+    const kubeconfig = join(folder, 'kubeconfig');
+    const config = {
+      clusters: [{ name: 'c', cluster: { server: `http://127.0.0.1:${port}`, 'insecure-skip-tls-verify': true } }],
+      users: [{ name: 'u', user: {} }],
+      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+      'current-context': 'x',
+    };
+    await writeFile(kubeconfig, JSON.stringify(config));
+    // Nobody was served, so the delay for load balancers is not waited for either.
+    const cli = run(
+      '--kubeconfig',
+      kubeconfig,
+      '--state-dir',
+      folder,
+      '--bind-address',
+      '127.0.0.1',
+      '--http-port',
+      '0',
+      '--shutdown-delay',
+      '1h',
+    );
+    await asked;
+    cli.signal('SIGTERM');
+    expect(await cli.finished()).toMatchObject({ code: 0, err: '' });
+    silent.close();
+  });
+
+  test('as soon as the first worker serves: it ends with 0', async () => {
+    const held = await startBackends('held-0');
+    const folder = await startApp({ manifests: site('early', { endpoints: held.map((pod) => pod.endpoint()) }) });
+    // On an address of its own: a port that is free on 127.0.0.1 may be another test's by the time it is listened on.
+    const free = createServer().listen(0, ALONE);
+    await once(free, 'listening');
+    const { port } = free.address() as AddressInfo;
+    await new Promise((resolve) => free.close(resolve));
+    const keys = ['--session-keys-file', folder.keysFile, '--manifests', folder.dir];
+    const cli = run(
+      ...keys,
+      '--bind-address',
+      ALONE,
+      '--http-port',
+      String(port),
+      '--workers',
+      '4',
+      '--shutdown-delay',
+      '0s',
+    );
+    const client = new Client(port, { host: 'early.test', address: ALONE });
+    await eventually(async () => (await client.get('/')).pod === 'held-0');
+    cli.signal('SIGTERM');
+    expect((await cli.finished()).code).toBe(0);
+  });
 });

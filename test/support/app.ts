@@ -37,7 +37,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const config: Config = { ...defaults(base, dir), ...options.config };
   const logs: string[] = [];
   const logger = createLogger({ level: config.logLevel, pretty: false, write: (line) => logs.push(line) });
-  const app = new App(await startController(config, logger), config, base, logs);
+  const app = new App(await startController(config, logger, new AbortController().signal), config, base, logs);
   closeAtEnd(() => app.close());
   return app;
 }

@@ -4,6 +4,8 @@ import type { Described } from './backend.ts';
 import { closeAtEnd } from './cleanup.ts';
 
 export interface ClientOptions {
+  /** Of the proxy; default: 127.0.0.1. */
+  readonly address?: string;
   /** Value of Host; default `web.test`. */
   readonly host?: string;
   /** Keeps cookies between requests. Default false. */
@@ -47,7 +49,7 @@ export class Answer {
   }
 }
 
-/** Client of the proxy on `port` of 127.0.0.1. */
+/** Client of the proxy on `port`. */
 export class Client {
   readonly cookies = new Map<string, string>();
   /** The port may change: another process takes over. */
@@ -71,12 +73,12 @@ export class Client {
   }
 
   async ask(path: string, { method = 'GET', host, headers = {}, body }: Ask): Promise<Answer> {
-    const { jar = false, from, host: usual = 'web.test' } = this.#options;
+    const { jar = false, from, host: usual = 'web.test', address = '127.0.0.1' } = this.#options;
     const cookie: Record<string, string> = jar && this.cookies.size > 0 ? { cookie: this.cookieHeader } : {};
     const answer = await new Promise<Answer>((resolve, reject) => {
       const request = httpRequest(
         {
-          host: '127.0.0.1',
+          host: address,
           port: this.port,
           path,
           method,

@@ -24,6 +24,11 @@
 {{- fail (printf "watchNamespaces: %q is no name of a namespace; use lower-case letters, digits and -" .) -}}
 {{- end -}}
 {{- end -}}
+{{- range $v.rbac.secretNames -}}
+{{- if not (regexMatch "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$" .) -}}
+{{- fail (printf "rbac.secretNames: %q is no name of a Secret; write the name alone, such as shop-tls" .) -}}
+{{- end -}}
+{{- end -}}
 {{- if and $v.defaultBackend (not (regexMatch "^[a-z0-9-]+/[a-z0-9-]+:[a-z0-9-]+$" $v.defaultBackend)) -}}
 {{- fail (printf "defaultBackend: %q is not NAMESPACE/NAME:PORT, such as web/fallback:80" $v.defaultBackend) -}}
 {{- end -}}

@@ -78,7 +78,7 @@ export class Attachment {
   }
 
   /** Names in annotations that lead nowhere, and policies that nothing names. */
-  reportLoose(report: ProblemReport, watched: (namespace: string) => boolean): void {
+  reportLoose(report: ProblemReport, watched: (namespace: string) => boolean, named: Snapshot['policies']): void {
     for (const [ingress, { policyName }] of this.#wishes) {
       if (policyName === undefined || this.#byName(ingress, policyName) !== undefined) continue;
       const { namespace } = ingress.meta;
@@ -87,7 +87,7 @@ export class Attachment {
         report.error(ingress, NAME_FIELD, refused);
         continue;
       }
-      const near = nearest(policyName, this.#namesIn(namespace));
+      const near = nearest(policyName, namesIn(namespace, named));
       const hint = near === undefined ? 'create it there or remove the annotation' : `did you mean "${near}"?`;
       const message = `There is no StickyPolicy ${namespace}/${policyName}, so this Ingress is balanced without stickiness; ${hint}`;
       report.error(ingress, NAME_FIELD, hint.endsWith('?') ? message : `${message}.`);
@@ -137,12 +137,12 @@ export class Attachment {
   #byName(ingress: Ingress, name: string): StickyPolicy | undefined {
     return this.#policies.get(objectKey(ingress.meta.namespace, name));
   }
+}
 
-  #namesIn(namespace: string): string[] {
-    const names = [...this.#policies.values()].filter((p) => p.meta.namespace === namespace).map((p) => p.meta.name);
-    // A hint is not worth comparing thousands of names with thousands of typing errors.
-    return names.length > MAX_HINT_NAMES ? [] : names;
-  }
+function namesIn(namespace: string, policies: Snapshot['policies']): string[] {
+  const names = [...policies.values()].filter((p) => p.meta.namespace === namespace).map((p) => p.meta.name);
+  // A hint is not worth comparing thousands of names with thousands of typing errors.
+  return names.length > MAX_HINT_NAMES ? [] : names;
 }
 
 /** Who wrote the policy, for messages. */

@@ -10,7 +10,7 @@ import type { DraftRoute } from '../draft.ts';
 import { oldestFirst } from '../order.ts';
 import type { IngressWishes } from './attachment.ts';
 import { cautionsOf } from './cautions.ts';
-import type { PolicyTargets, TargetVerdict } from './targets.ts';
+import { REFUSED, type PolicyTargets, type TargetVerdict } from './targets.ts';
 
 export interface StatusInput {
   readonly snapshot: Snapshot;
@@ -33,14 +33,19 @@ export function compileStatus(input: StatusInput): CompiledStatus {
   for (const { namespace, service } of input.routes) if (service !== '') services.add(objectKey(namespace, service));
   const named = namedBy(input.wishes);
   const policies = new Map<ObjectKey, PolicyStatus>();
-  for (const policy of input.snapshot.policies.values()) {
+  for (const policy of [...input.snapshot.policies.values(), ...input.snapshot.refusedPolicies.values()]) {
     const { namespace, name, generation } = policy.meta;
     if (!input.watched(namespace)) continue;
     const collision = input.collisions.get(`${namespace}/${name}`);
     const compiled = input.policies.get(`${namespace}/${name}`);
     const cautions = compiled === undefined ? [] : cautionsOf(compiled);
     const said = [GOOD, ...cautions.map(({ field, message }) => `${field}: ${message}`)].join(' ');
-    const verdicts = [...input.targets.verdictsOf(policy), ...(named.get(objectKey(namespace, name)) ?? [])];
+    const byName = named.get(objectKey(namespace, name)) ?? [];
+    const fault = 'refused' in policy ? REFUSED : undefined;
+    const verdicts = [
+      ...input.targets.verdictsOf(policy),
+      ...byName.map((target) => ({ target, exists: true, fault })),
+    ];
     const mine = verdicts.filter(({ target }) => {
       const key = objectKey(namespace, target.name);
       return target.kind === 'Ingress' ? ingresses.has(key) : services.has(key);
@@ -57,15 +62,15 @@ export function compileStatus(input: StatusInput): CompiledStatus {
 }
 
 /** Ingresses that name a policy in their annotations are its targets, too. */
-function namedBy(wishes: ReadonlyMap<Ingress, IngressWishes>): Map<ObjectKey, TargetVerdict[]> {
-  const named = new Map<ObjectKey, TargetVerdict[]>();
+function namedBy(wishes: ReadonlyMap<Ingress, IngressWishes>): Map<ObjectKey, TargetRef[]> {
+  const named = new Map<ObjectKey, TargetRef[]>();
   for (const ingress of oldestFirst(wishes.keys())) {
     const { meta } = ingress;
     const name = wishes.get(ingress)?.policyName;
     if (name === undefined) continue;
     const target: TargetRef = { group: 'networking.k8s.io', kind: 'Ingress', name: meta.name };
     const key = objectKey(meta.namespace, name);
-    named.set(key, [...(named.get(key) ?? []), { target, exists: true, fault: undefined }]);
+    named.set(key, [...(named.get(key) ?? []), target]);
   }
   return named;
 }

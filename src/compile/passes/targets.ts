@@ -20,11 +20,15 @@ export interface TargetVerdict {
   /** Whether there is an object of that name. */
   readonly exists: boolean;
   /** undefined = the policy is attached there. */
-  readonly fault: { readonly reason: 'TargetNotFound' | 'Conflicted'; readonly message: string } | undefined;
+  readonly fault:
+    { readonly reason: 'TargetNotFound' | 'Conflicted' | 'Invalid'; readonly message: string } | undefined;
 }
 
+/** Of every target of a policy that is refused. */
+export const REFUSED = { reason: 'Invalid', message: 'The policy is refused; its Problems say why.' } as const;
+
 export class PolicyTargets {
-  readonly #verdicts = new Map<StickyPolicy, TargetVerdict[]>();
+  readonly #verdicts = new Map<TargetOwner, TargetVerdict[]>();
   readonly #owners = new Map<string, TargetOwner>();
   readonly #snapshot: Snapshot;
   readonly #report: ProblemReport;
@@ -52,7 +56,7 @@ export class PolicyTargets {
   }
 
   /** One a target, in the order written. */
-  verdictsOf(policy: StickyPolicy): readonly TargetVerdict[] {
+  verdictsOf(policy: TargetOwner): readonly TargetVerdict[] {
     return this.#verdicts.get(policy) ?? [];
   }
 
@@ -85,6 +89,15 @@ export class PolicyTargets {
       const key = targetKey(ref.kind, namespace, ref.name, sectionOf(ref));
       if (!this.#owners.has(key)) this.#owners.set(key, policy);
     }
+    const verdict = (target: TargetRef): TargetVerdict => {
+      return { target, exists: this.#targetOf(namespace, target) !== undefined, fault: REFUSED };
+    };
+    this.#verdicts.set(policy, policy.targetRefs.map(verdict));
+  }
+
+  #targetOf(namespace: string, { kind, name }: TargetRef): Ingress | Service | undefined {
+    const key = objectKey(namespace, name);
+    return (kind === 'Ingress' ? this.#snapshot.ingresses : this.#snapshot.services).get(key);
   }
 
   #fault({ meta: { namespace } }: StickyPolicy, ref: TargetRef): { part: string; message: string } | undefined {
@@ -95,7 +108,7 @@ export class PolicyTargets {
       };
     }
     const key = objectKey(namespace, ref.name);
-    const target = (ref.kind === 'Ingress' ? this.#snapshot.ingresses : this.#snapshot.services).get(key);
+    const target = this.#targetOf(namespace, ref);
     if (target === undefined) {
       const message = `There is no ${ref.kind} ${key}; correct the name or create it in the policy's own namespace.`;
       return { part: 'name', message };

@@ -1,8 +1,10 @@
 /** Talks to the API server: requests and watch streams over kept connections, with credentials that are read again when refused. */
-import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { request as httpRequest, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { Credentials } from './credentials.ts';
+import { TLSSocket } from 'node:tls';
+import { loadCredentials, type Credentials } from './credentials.ts';
 
 export interface KubeRequest {
   readonly query?: Readonly<Record<string, string>>;
@@ -38,6 +40,8 @@ export interface KubeApi {
 }
 
 const REQUEST_MS = 30_000;
+/** For TCP and TLS together: an address where nobody answers must not hold up what would work at the next try. */
+const CONNECT_MS = 5_000;
 /** Of one answer: a page of 500 large objects fits many times. */
 const MAX_BYTES = 256 * 1024 * 1024;
 const UNAUTHORIZED = 401;
@@ -56,7 +60,7 @@ export class KubeClient implements KubeApi {
     readonly kubeconfig: string | undefined;
     readonly userAgent: string;
   }): Promise<KubeClient> {
-    return new KubeClient(await Credentials.load(options.kubeconfig), options.userAgent);
+    return new KubeClient(await loadCredentials(options.kubeconfig), options.userAgent);
   }
 
   private constructor(credentials: Credentials, userAgent: string) {
@@ -127,6 +131,7 @@ export class KubeClient implements KubeApi {
     });
     const ms = options.timeout ?? REQUEST_MS;
     const timer = setTimeout(() => request.destroy(new Error(`no answer from ${server.host} within ${ms} ms`)), ms);
+    request.once('socket', (socket) => giveUpConnecting(request, socket, server.host));
     request.once('response', (response) => {
       // Whoever reads the body is told; until somebody does, an aborted one must not end the process.
       response.on('error', () => undefined);
@@ -152,6 +157,17 @@ export class KubeClient implements KubeApi {
     const response = await promise;
     return { status: response.statusCode ?? 0, headers: response.headers, body: response };
   }
+}
+
+function giveUpConnecting(request: ClientRequest, socket: Socket, where: string): void {
+  // A kept connection, or one that an agent for a proxy has made.
+  if (!socket.connecting) return;
+  const timer = setTimeout(
+    () => request.destroy(new Error(`no connection to ${where} within ${CONNECT_MS} ms`)),
+    CONNECT_MS,
+  );
+  socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', () => clearTimeout(timer));
+  request.once('close', () => clearTimeout(timer));
 }
 
 /** Reads a whole body; more than `limit` bytes are refused. */

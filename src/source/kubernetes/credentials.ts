@@ -4,6 +4,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent, type AgentOptions, type RequestOptions } from 'node:https';
 import { dirname, resolve } from 'node:path';
 import type * as Library from '@kubernetes/client-node';
+import { PodAccount } from './pod-account.ts';
 
 /** What a request needs to reach the API server and be let in. */
 export interface Access {
@@ -12,49 +13,61 @@ export interface Access {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
+export interface Credentials {
+  /** Of the pod, or of the context in use; undefined = neither says. */
+  readonly namespace: string | undefined;
+  /** Never blocks on the network, except for exec plug-ins that do. */
+  access(): Promise<Access>;
+  /** Forgets what is cached: a rotated token, certificate or file counts from now on. */
+  refresh(): void;
+  close(): void;
+}
+
 /** Also found dead connections: a peer that vanished without a word is noticed by the kernel. */
 const KEEP_ALIVE_MS = 30_000;
 
 /** Whether there is anything to connect to: a kubeconfig named here or by the environment, or the pod's own account. */
 export function clusterIsNamed(kubeconfig: string | undefined): boolean {
-  return kubeconfig !== undefined || isInCluster() || (process.env['KUBECONFIG'] ?? '') !== '';
-}
-
-function isInCluster(): boolean {
-  return (process.env['KUBERNETES_SERVICE_HOST'] ?? '') !== '' && existsSync(`${SERVICE_ACCOUNT}/token`);
+  return kubeconfig !== undefined || PodAccount.exists() || (process.env['KUBECONFIG'] ?? '') !== '';
 }
 
 /** Without a `cause`, which would quote the file. */
 class UnreadableCredentials extends Error {}
 
-export class Credentials {
+/**
+ * @param kubeconfig a file; undefined = the pod's own account, else the files of `KUBECONFIG`
+ * @throws Error with a message for the user
+ */
+export async function loadCredentials(kubeconfig: string | undefined): Promise<Credentials> {
+  if (kubeconfig === undefined && PodAccount.exists()) return podAccount();
+  // Loaded only where it is needed: it is by far the largest package there is here.
+  return new KubeconfigCredentials(await import('@kubernetes/client-node'), kubeconfig);
+}
+
+function podAccount(): Credentials {
+  try {
+    return new PodAccount(KEEP_ALIVE_MS);
+  } catch (error) {
+    throw unreadable('the pod’s service account', error);
+  }
+}
+
+class KubeconfigCredentials implements Credentials {
   readonly #library: typeof Library;
   readonly #kubeconfig: string | undefined;
   #config: Library.KubeConfig;
   #agent: { readonly material: string; readonly agent: HttpAgent } | undefined;
 
-  /**
-   * @param kubeconfig a file; undefined = the pod's own account, else the files of `KUBECONFIG`
-   * @throws Error with a message for the user
-   */
-  static async load(kubeconfig: string | undefined): Promise<Credentials> {
-    // Loaded only where a cluster is asked for: it is by far the largest package there is here.
-    return new Credentials(await import('@kubernetes/client-node'), kubeconfig);
-  }
-
-  private constructor(library: typeof Library, kubeconfig: string | undefined) {
+  constructor(library: typeof Library, kubeconfig: string | undefined) {
     this.#library = library;
     this.#kubeconfig = kubeconfig;
     this.#config = this.#read();
   }
 
-  /** The namespace of the context in use; undefined = it names none. */
   get namespace(): string | undefined {
     return this.#config.getContextObject(this.#config.getCurrentContext())?.namespace;
   }
 
-  /** Forgets what is cached: a rotated token, certificate or file counts from now on. */
   refresh(): void {
     this.#config = this.#read();
   }
@@ -63,7 +76,6 @@ export class Credentials {
     this.#agent?.agent.destroy();
   }
 
-  /** Never blocks on the network, except for exec plug-ins that do. */
   async access(): Promise<Access> {
     const cluster = this.#config.getCurrentCluster();
     if (cluster === null) throw new Error(`${this.#where()} has no current cluster; set current-context`);
@@ -102,20 +114,17 @@ export class Credentials {
   }
 
   #where(): string {
-    return this.#kubeconfig ?? (isInCluster() ? 'the pod’s service account' : 'KUBECONFIG');
+    return this.#kubeconfig ?? 'KUBECONFIG';
   }
 
   #read(): Library.KubeConfig {
     const config = new this.#library.KubeConfig();
     try {
       if (this.#kubeconfig !== undefined) config.loadFromFile(this.#kubeconfig);
-      else if (isInCluster()) config.loadFromCluster();
       else config.loadFromDefault();
       if (config.getCurrentCluster() === null) throw new Error('it has no current cluster; set current-context');
     } catch (error) {
-      // The first line alone and no cause: the parser quotes the lines around a mistake, and those hold tokens.
-      const [why = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1);
-      throw new UnreadableCredentials(`cannot read the credentials of ${this.#where()}: ${why}`);
+      throw unreadable(this.#where(), error);
     }
     this.#useTokenFile(config);
     return config;
@@ -125,7 +134,7 @@ export class Credentials {
   #useTokenFile(config: Library.KubeConfig): void {
     const user = config.getCurrentUser();
     const files = this.#kubeconfig === undefined ? (process.env['KUBECONFIG'] ?? '').split(':') : [this.#kubeconfig];
-    if (user === null || (this.#kubeconfig === undefined && isInCluster())) return;
+    if (user === null) return;
     for (const file of files.filter((name) => name !== '' && existsSync(name))) {
       const raw = this.#library.loadYaml<RawKubeConfig | undefined>(readFileSync(file, 'utf8'));
       const tokenFile = raw?.users?.find(({ name }) => name === user.name)?.user?.tokenFile;
@@ -135,6 +144,12 @@ export class Credentials {
       return;
     }
   }
+}
+
+/** The first line alone and no cause: the parser quotes the lines around a mistake, and those hold tokens. */
+function unreadable(what: string, error: unknown): Error {
+  const [why = ''] = (error instanceof Error ? error.message : String(error)).split('\n', 1);
+  return new UnreadableCredentials(`cannot read the credentials of ${what}: ${why}`);
 }
 
 interface RawKubeConfig {

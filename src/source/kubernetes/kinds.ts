@@ -7,6 +7,8 @@ export interface WatchedKind {
   /** Last part of the path. */
   readonly plural: string;
   readonly namespaced: boolean;
+  /** Defined by a CRD, so a cluster may not have the kind. */
+  readonly custom?: true;
   /** What to ask for in the `Accept` headers of list and watch. */
   readonly accept: { readonly list: string; readonly watch: string };
 }
@@ -50,6 +52,7 @@ const KINDS: readonly WatchedKind[] = [
     apiVersion: 'holdfast.dev/v1alpha1',
     plural: 'stickypolicies',
     namespaced: true,
+    custom: true,
     accept: JSON_ONLY,
   },
 ];

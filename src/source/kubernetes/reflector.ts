@@ -25,6 +25,8 @@ export interface ReflectorTiming extends BackOffTiming {
   readonly answer: number;
   /** Of one event: bytes. etcd holds objects of 1.5 MiB at most. */
   readonly line: number;
+  /** A kind of a CRD counts as empty after it has been missing (404, and no other answer) for so long: ms. */
+  readonly missing: number;
   /** A watch that ends after less than this without an event did not work: ms. */
   readonly settled: number;
 }
@@ -40,6 +42,7 @@ export const TIMING: ReflectorTiming = {
   silence: 150_000,
   answer: 60_000,
   line: 16 * 1024 * 1024,
+  missing: 30_000,
   settled: 1000,
 };
 
@@ -71,6 +74,8 @@ export class Reflector {
   #lastEventAt: number | undefined;
   #relists = 0;
   #told = '';
+  /** Since when the API server has said nothing but that there is no such kind: wall clock, ms. */
+  #missingSince: number | undefined;
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
@@ -130,7 +135,7 @@ export class Reflector {
   }
 
   async #list(): Promise<string> {
-    const { delivery, timing, onSynced } = this.#options;
+    const { delivery, timing } = this.#options;
     if (this.#synced) this.#relists++;
     delivery.beginList();
     let version: string | undefined;
@@ -145,12 +150,16 @@ export class Reflector {
     } while (next !== '');
     delivery.endList();
     this.#whole = false;
+    this.#missingSince = undefined;
     this.#touch();
-    if (!this.#synced) {
-      this.#synced = true;
-      onSynced();
-    }
+    this.#sync();
     return version;
+  }
+
+  #sync(): void {
+    if (this.#synced) return;
+    this.#synced = true;
+    this.#options.onSynced();
   }
 
   async #page(next: string, timing: ReflectorTiming): Promise<Page> {
@@ -268,14 +277,31 @@ export class Reflector {
     if (error instanceof ApiFault && error.status === GONE) this.#relist();
     const wait = this.#backOff.next(error);
     this.#tell(error);
+    this.#countMissing(error);
     await this.#pause(wait);
+  }
+
+  /**
+   * Without the CRD there are no objects of it, and nothing else shall wait for them; it is asked for on and on. Not at the
+   * first 404: a gateway or an API server that is starting may answer one, and policies must not vanish by it.
+   */
+  #countMissing(error: unknown): void {
+    const { clock, scope, timing } = this.#options;
+    if (scope.watched.custom !== true || !(error instanceof ApiFault) || error.status !== 404) {
+      this.#missingSince = undefined;
+      return;
+    }
+    const now = clock.now();
+    this.#missingSince ??= now;
+    if (now - this.#missingSince >= timing.missing) this.#sync();
   }
 
   /** Each new failure is told once, not at every try; an expired version is everyday business. */
   #tell(error: unknown): void {
     const status = error instanceof ApiFault ? error.status : undefined;
     const text = error instanceof Error ? error.message : String(error);
-    if (status === 401 || status === 403 || status === 404) this.#options.delivery.refused(adviceFor(status, text));
+    if (status === 401 || status === 403 || status === 404)
+      this.#options.delivery.refused(adviceFor(status, text, this.#options.scope));
     if (status === GONE || this.#told === text) return;
     this.#told = text;
     this.#options.log({ path: this.#path, status, why: text }, 'watching failed; trying again');
@@ -303,10 +329,13 @@ function* splitOrRelist(lines: LineSplitter, chunk: Buffer, relist: () => void):
   }
 }
 
-function adviceFor(status: number, text: string): string {
+function adviceFor(status: number, text: string, { watched }: Scope): string {
+  const [group = ''] = watched.apiVersion.split('/');
   switch (status) {
     case 404:
-      return `The API server has no such kind, so none are served (${text}); install the CustomResourceDefinitions.`;
+      return watched.custom === true
+        ? `The API server has no such kind, so none are served (${text}); install the CustomResourceDefinition ${watched.plural}.${group}: kubectl apply -f manifests/crds/, or crds.install: true in the chart.`
+        : `The API server has no such kind, so none are served (${text}); is this a Kubernetes API server?`;
     case 403:
       return `We may not read these objects, so changes are not seen (${text}); grant get, list and watch.`;
     default:

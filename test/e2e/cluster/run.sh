@@ -60,7 +60,8 @@ start kube-apiserver --etcd-servers http://127.0.0.1:2379 --cert-dir certs \
   --bind-address 127.0.0.1 --secure-port 6443 --advertise-address 10.0.0.1 --service-cluster-ip-range 10.96.0.0/16 \
   --authorization-mode RBAC --token-auth-file tokens.csv --disable-admission-plugins TaintNodesByCondition \
   --service-account-issuer https://kubernetes.default.svc \
-  --service-account-key-file accounts.key --service-account-signing-key-file accounts.key
+  --service-account-key-file accounts.key --service-account-signing-key-file accounts.key \
+  --audit-policy-file "$source_dir/audit.yaml" --audit-log-path audit.log
 
 ready=
 for ((i = 0; i < 600; i++)); do

@@ -5,16 +5,21 @@ import { pause } from './kube.ts';
 export interface Answer {
   readonly status: number;
   readonly pod: string;
+  /** Tells a pod of a StatefulSet from the one before it of the same name. */
+  readonly uid: string;
   readonly setCookie: readonly string[];
   /** What an error says. */
   readonly error: string;
 }
 
 export interface Move {
+  /** UIDs. */
   readonly from: string;
   readonly to: string;
   /** When the answer came; ms. */
   readonly at: number;
+  /** The cookie that led there: it names the pod that was left. */
+  readonly cookie: string;
 }
 
 /** @throws when the connection breaks */
@@ -26,9 +31,10 @@ export async function ask(address: string, host: string, cookie = '', agent?: Ag
     response.setEncoding('utf8').on('data', (part: string) => (text += part));
     response.on('error', reject);
     response.on('end', () => {
-      const status = response.statusCode ?? 0;
+      const { statusCode: status = 0, headers: fields } = response;
       const pod = status === 200 ? (JSON.parse(text) as { pod: string }).pod : '';
-      resolve({ status, pod, setCookie: response.headers['set-cookie'] ?? [], error: status === 200 ? '' : text });
+      const uid = String(fields['pod-uid'] ?? '');
+      resolve({ status, pod, uid, setCookie: fields['set-cookie'] ?? [], error: status === 200 ? '' : text });
     });
   });
   sent.on('timeout', () => sent.destroy(new Error('no answer within 15 s')));
@@ -45,14 +51,17 @@ export class Client {
   readonly failures: string[] = [];
   readonly moves: Move[] = [];
   requests = 0;
+  /** Where its session is. */
   pod = '';
+  uid = '';
   cookie = '';
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
-  /** Asks the addresses in turn, `pace` ms between two requests, until told to stop. */
-  async run(addresses: readonly string[], host: string, pace: number, stop: AbortSignal): Promise<void> {
+  /** Asks whoever `addresses` names at the time, in turn, `pace` ms between two requests, until told to stop. */
+  async run(addresses: () => readonly string[], host: string, pace: number, stop: AbortSignal): Promise<void> {
     for (let turn = 0; !stop.aborted; turn++) {
-      await this.#ask(addresses[turn % addresses.length] ?? '', host);
+      const open = addresses();
+      await this.#ask(open[turn % open.length] ?? '', host);
       await pause(pace);
     }
     this.#agent.destroy();
@@ -62,19 +71,24 @@ export class Client {
     this.requests++;
     try {
       const answer = await ask(address, host, this.cookie, this.#agent);
-      if (answer.status !== 200)
-        this.failures.push(`${address} answered ${answer.status} ${answer.error} (session on ${this.pod})`);
-      else this.#took(answer);
+      if (answer.status === 200) this.#took(answer);
+      else this.#fail(`${address} answered ${answer.status} ${answer.error}`);
     } catch (error) {
-      this.failures.push(`${address}: ${String(error)} (session on ${this.pod})`);
+      this.#fail(`${address}: ${String(error)}`);
     }
   }
 
+  #fail(why: string): void {
+    this.failures.push(`${new Date().toISOString()} ${why} (session on ${this.pod})`);
+  }
+
   #took(answer: Answer): void {
-    this.cookie = cookieOf(answer) ?? this.cookie;
-    if (this.pod !== '' && answer.pod !== this.pod) {
-      this.moves.push({ from: this.pod, to: answer.pod, at: Date.now() });
+    const { cookie } = this;
+    this.cookie = cookieOf(answer) ?? cookie;
+    if (this.uid !== '' && answer.uid !== this.uid) {
+      this.moves.push({ from: this.uid, to: answer.uid, at: Date.now(), cookie });
     }
     this.pod = answer.pod;
+    this.uid = answer.uid;
   }
 }

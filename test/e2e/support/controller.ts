@@ -1,9 +1,10 @@
 /** Runs the controller as a pod of the installed chart would: its flags, environment, account and address, none written twice. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { API_CA, API_SERVER, eventually, get, kubectl, ROOT } from './kube.ts';
+import { API_CA, API_SERVER } from './control-plane.ts';
+import { eventually, get, kubectl, ROOT } from './kube.ts';
 
 interface EnvVar {
   readonly name: string;
@@ -12,7 +13,7 @@ interface EnvVar {
 }
 
 interface Pod {
-  readonly metadata: { readonly name: string; readonly namespace: string };
+  readonly metadata: { readonly name: string; readonly namespace: string; readonly deletionTimestamp?: string };
   readonly spec: {
     readonly serviceAccountName: string;
     readonly containers: readonly [{ readonly args: readonly string[]; readonly env: readonly EnvVar[] }];
@@ -20,26 +21,54 @@ interface Pod {
   readonly status: { readonly podIP?: string };
 }
 
+/** Where a controller is told to find the API server: this one, or something of a test's between the two. */
+export interface Way {
+  readonly host: string;
+  readonly port: number;
+  /** PEM file of who signed its certificate. */
+  readonly authority: string;
+}
+
+const DIRECT: Way = { ...API_SERVER, authority: API_CA };
+
+/** The program; benchmarks run the compiled one. */
+const ENTRY = process.env['HOLDFAST_ENTRY'] ?? join(ROOT, 'src/main.ts');
+
+/** As kubelet does, in a mount namespace of the process's own: the account's folder at the place where every pod has it. */
+const MOUNTED = `
+mount -t tmpfs -o mode=755 tmpfs /var/run
+mkdir -p /var/run/secrets/kubernetes.io
+ln -s "$0" /var/run/secrets/kubernetes.io/serviceaccount
+exec "$@"`;
+
 export class Controller {
   readonly pod: string;
   readonly address: string;
+  readonly #again: () => Promise<Controller>;
   readonly #process: ChildProcess;
   readonly #directory: string;
   readonly #ended: Promise<number | null>;
   #log = '';
 
-  private constructor(pod: Pod, address: string, directory: string) {
+  private constructor(pod: Pod, way: Way, directory: string) {
     this.pod = pod.metadata.name;
-    this.address = address;
+    this.address = pod.status.podIP ?? '';
+    this.#again = () => Controller.#start(pod, way);
     this.#directory = directory;
     const [{ args, env }] = pod.spec.containers;
     const variables = Object.fromEntries(env.map((variable) => [variable.name, valueOf(variable, pod)]));
     const given = args.map((arg) => arg.replace(/\$\((\w+)\)/g, (_, name: string) => variables[name] ?? ''));
     // A pod has the ports for itself; here every pod shares them, so each listens on its own address alone.
-    const own = [`--bind-address=${address}`, `--admin-address=${address}:9090`];
-    this.#process = spawn(process.execPath, [join(ROOT, 'src/main.ts'), ...given, ...own], {
+    const own = [`--bind-address=${this.address}`, `--admin-address=${this.address}:9090`];
+    const program = [process.execPath, ENTRY, ...given, ...own];
+    this.#process = spawn('unshare', ['--mount', 'sh', '-ec', MOUNTED, directory, ...program], {
       cwd: directory,
-      env: { ...variables, PATH: process.env['PATH'], HOLDFAST_KUBECONFIG: join(directory, 'kubeconfig') },
+      env: {
+        ...variables,
+        PATH: process.env['PATH'],
+        KUBERNETES_SERVICE_HOST: way.host,
+        KUBERNETES_SERVICE_PORT: String(way.port),
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const { promise, resolve } = Promise.withResolvers<number | null>();
@@ -50,27 +79,39 @@ export class Controller {
     }
   }
 
-  /** One process for each pod of the release that there is; resolves when all are ready. */
-  static async startAll(namespace: string): Promise<Controller[]> {
+  /** One process for each pod of the release that there is and does not end; resolves when all are ready. */
+  static async startAll(namespace: string, way: Way = DIRECT): Promise<Controller[]> {
     const selector = 'app.kubernetes.io/component=controller';
     const pods = await eventually(async () => {
       const { items } = await get<{ items: Pod[] }>('pods', '-n', namespace, '-l', selector);
-      if (items.length === 0 || items.some(({ status }) => status.podIP === undefined)) throw new Error('no pods yet');
-      return items;
+      const lasting = items.filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+      if (lasting.length === 0 || lasting.some(({ status }) => !status.podIP)) throw new Error('no pods yet');
+      return lasting;
     });
-    const controllers = await Promise.all(pods.map((pod) => Controller.#start(pod)));
+    const controllers = await Promise.all(pods.map((pod) => Controller.#start(pod, way)));
     await Promise.all(controllers.map((controller) => controller.ready()));
     return controllers;
   }
 
-  static async #start(pod: Pod): Promise<Controller> {
-    const { serviceAccountName } = pod.spec;
-    const { namespace } = pod.metadata;
+  static async #start(pod: Pod, way: Way): Promise<Controller> {
     const directory = mkdtempSync(join(tmpdir(), 'holdfast-e2e-'));
-    const token = await kubectl(['create', 'token', '-n', namespace, serviceAccountName]);
+    const { namespace } = pod.metadata;
+    const token = await kubectl(['create', 'token', '-n', namespace, pod.spec.serviceAccountName]);
     writeFileSync(join(directory, 'token'), token.trim());
-    writeFileSync(join(directory, 'kubeconfig'), kubeconfig(join(directory, 'token')));
-    return new Controller(pod, pod.status.podIP ?? '', directory);
+    writeFileSync(join(directory, 'namespace'), namespace);
+    copyFileSync(way.authority, join(directory, 'ca.crt'));
+    return new Controller(pod, way, directory);
+  }
+
+  /** The token that it finds from now on, as kubelet replaces one that is about to expire. */
+  giveToken(token: string): void {
+    const next = join(this.#directory, 'token.next');
+    writeFileSync(next, token);
+    renameSync(next, join(this.#directory, 'token'));
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
   }
 
   /** Everything it has logged. */
@@ -92,6 +133,13 @@ export class Controller {
     return `http://${this.address}:9090${path}`;
   }
 
+  /** As kubelet starts the container of the same pod anew, once this one has ended; resolves when it is ready. */
+  async again(): Promise<Controller> {
+    const next = await this.#again();
+    await next.ready();
+    return next;
+  }
+
   /** As Kubernetes ends a pod; the exit code. */
   async stop(): Promise<number | null> {
     this.#process.kill('SIGTERM');
@@ -107,16 +155,4 @@ function valueOf({ name, value, valueFrom }: EnvVar, { metadata }: Pod): string 
   if (path === 'metadata.name') return metadata.name;
   if (path === 'metadata.namespace') return metadata.namespace;
   throw new Error(`the tests do not know how to fill ${name}`);
-}
-
-function kubeconfig(tokenFile: string): string {
-  const cluster = { server: API_SERVER, 'certificate-authority': API_CA };
-  return JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'test', cluster }],
-    users: [{ name: 'controller', user: { tokenFile } }],
-    contexts: [{ name: 'test', context: { cluster: 'test', user: 'controller' } }],
-    'current-context': 'test',
-  });
 }

@@ -1,22 +1,12 @@
 /** Talks to the tests' cluster: kubectl and helm as a user runs them, and the API itself where they are too slow or too kind. */
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { Agent, request as httpsRequest } from 'node:https';
+import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
+import { KubeConfig } from '@kubernetes/client-node';
 
 export const ROOT = join(import.meta.dirname, '../../..');
 export const CHART = join(ROOT, 'charts/holdfast');
-/** Made by cluster/run.sh. */
-export const CLUSTER_DIR = required('CLUSTER_DIR');
-export const API_SERVER = 'https://127.0.0.1:6443';
-export const API_CA = join(CLUSTER_DIR, 'certs/apiserver.crt');
-
-function required(name: string): string {
-  const value = process.env[name];
-  if (value === undefined) throw new Error(`${name} is not set: run these tests with \`npm run test:e2e\``);
-  return value;
-}
 
 export interface Ran {
   readonly code: number;
@@ -63,12 +53,25 @@ export async function get<T>(...args: readonly string[]): Promise<T> {
   return JSON.parse(await kubectl(['get', ...args, '-o', 'json'])) as T;
 }
 
-const agent = new Agent({ keepAlive: true, ca: readFileSync(API_CA) });
-const ADMIN = { authorization: 'Bearer admin-token', 'content-type': 'application/json' };
+/** How `KUBECONFIG` gets to the API server, over connections that are kept. */
+async function reach(): Promise<{ server: string; options: RequestOptions }> {
+  const config = new KubeConfig();
+  config.loadFromDefault();
+  const server = config.getCurrentCluster()?.server;
+  if (server === undefined) throw new Error('KUBECONFIG names no cluster: run these tests with `npm run test:e2e`');
+  const options: RequestOptions = {};
+  await config.applyToHTTPSOptions(options);
+  const { ca, cert, key } = options;
+  return { server, options: { ...options, agent: new Agent({ keepAlive: true, ca, cert, key }) } };
+}
+
+const { server: SERVER, options: ACCESS } = await reach();
 
 async function open(method: string, path: string, body?: unknown): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const request = httpsRequest(`${API_SERVER}${path}`, { method, agent, headers: ADMIN }, resolve);
+  const type = method === 'PATCH' ? 'application/strategic-merge-patch+json' : 'application/json';
+  const headers = { ...ACCESS.headers, 'content-type': type };
+  const request = httpsRequest(`${SERVER}${path}`, { ...ACCESS, method, headers }, resolve);
   request.on('error', reject);
   request.end(body === undefined ? undefined : JSON.stringify(body));
   return await promise;

@@ -2,10 +2,11 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startAdmin } from '../../../src/admin/server.ts';
 import type { AdminOptions, AdminServer, Readiness } from '../../../src/admin/types.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const READY: Readiness = { unsynced: [], keys: true, workers: { up: 2, wanted: 2 }, shuttingDown: false };
 
@@ -63,7 +64,10 @@ interface Got {
   readonly body: string;
 }
 
-async function get(path: string, options: { method?: string; headers?: Record<string, string> } = {}): Promise<Got> {
+async function get(
+  path: string,
+  options: { method?: string; headers?: Record<string, string>; localAddress?: string } = {},
+): Promise<Got> {
   const sent = request({ ...server.address, path, agent: false, ...options });
   sent.end();
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
@@ -223,6 +227,28 @@ describe('what is refused', () => {
     socket.resume();
     await once(socket, 'close');
     expect(socket.destroyed).toBe(true);
+  });
+
+  test('a client that says nothing at all is let go', async () => {
+    const socket = connect(server.address.port, '127.0.0.1');
+    socket.resume();
+    await once(socket, 'close');
+    expect(socket.destroyed).toBe(true);
+  });
+
+  test('a peer with all its connections open leaves room for others, and gets in again when it has closed some', async () => {
+    const { port } = server.address;
+    const closed: Socket[] = [];
+    const sockets = Array.from({ length: 300 }, () => {
+      const socket = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.2' });
+      socket.on('error', () => socket.destroy());
+      socket.once('close', () => closed.push(socket));
+      return socket.resume();
+    });
+    await eventually(() => closed.length === 300 - 32);
+    expect(await get('/healthz')).toMatchObject({ status: 200 });
+    for (const socket of sockets) socket.destroy();
+    await eventually(async () => (await get('/healthz', { localAddress: '127.0.0.2' })).status === 200);
   });
 
   test('garbage is a 400 and the server goes on', async () => {

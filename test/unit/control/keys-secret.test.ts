@@ -15,6 +15,7 @@ let client: KubeClient;
 let clock: TestClock;
 let leading: boolean;
 let got: (readonly SessionKey[])[];
+let complaints: (string | undefined)[];
 let lines: string[];
 let keys: KeysSecret;
 
@@ -23,11 +24,14 @@ beforeEach(async () => {
   clock = new TestClock();
   leading = true;
   got = [];
+  complaints = [];
   const log = logged();
   lines = log.lines;
   const onKeys = (list: readonly SessionKey[]): void => void got.push(list);
   const secret = { namespace: 'ns', name: 'keys' };
-  keys = new KeysSecret({ api: client, secret, leading: () => leading, onKeys, clock, random, logger: log.logger });
+  const onComplaint = (message: string | undefined): void => void complaints.push(message);
+  const common = { api: client, secret, clock, random, logger: log.logger };
+  keys = new KeysSecret({ ...common, leading: () => leading, onKeys, onComplaint });
 });
 
 afterEach(async () => {
@@ -72,22 +76,25 @@ test('a write in between is a conflict, and the next try finds it', async () => 
     return undefined;
   };
   await until(() => expect(server.writes()).toHaveLength(1));
-  await until(() => expect(lines.join('')).toContain('answered 409'));
+  await until(() => expect(clock.pending).toBe(1));
   clock.advance(1000);
   await until(() => expect(got).toEqual([firstKeys(0, random)]));
   expect(textOf(server.objects.get(PATH))).toBe(LIST.trim());
+  expect(complaints).toEqual([]);
+});
+
+test('a refusal is told until somebody else has filled it', async () => {
+  keys.seen(server.put(PATH, withKeys(LIST)));
+  server.intercept = ({ method }) => (method === 'PUT' ? 403 : undefined);
+  keys.seen(server.put(PATH, {}));
+  await until(() => expect(complaints.at(-1)).toContain('the API server answered 403'));
+  keys.seen(server.put(PATH, withKeys(LIST)));
+  expect(complaints.at(-1)).toBeUndefined();
 });
 
 test.each<[string, () => Raw | undefined]>([
   ['emptied', () => server.put(PATH, { data: {} })],
   ['an empty list', () => server.put(PATH, withKeys('[]'))],
-  [
-    'gone',
-    () => {
-      server.objects.delete(PATH);
-      return undefined;
-    },
-  ],
 ])('%s: the keys in memory stay and are written back', async (_name, lose) => {
   keys.seen(server.put(PATH, withKeys(LIST)));
   keys.seen(lose());
@@ -104,13 +111,34 @@ test('a list that cannot be read is nobody’s to write over; the keys in memory
   expect(server.seen).toEqual([]);
 });
 
-test('without the right to make it, it says what to do, once, and goes on trying', async () => {
-  server.intercept = ({ method }) => (method === 'POST' ? 403 : undefined);
+test('gone: the keys in memory stay, nothing is made, it is told once, and what comes back empty is filled', async () => {
+  keys.seen(server.put(PATH, withKeys(LIST)));
+  server.objects.delete(PATH);
   keys.seen(undefined);
-  for (let i = 1; i <= 3; i++) {
-    await until(() => expect(server.writes()).toHaveLength(i));
-    await until(() => expect(clock.pending).toBe(1));
-    clock.advance(30_000);
-  }
+  keys.seen(undefined);
+  expect(got).toHaveLength(1);
+  expect(complaints).toEqual([expect.stringContaining('the session keys in memory stay in force') as string]);
   expect(lines.filter((line) => line.includes('kubectl -n ns create secret generic keys'))).toHaveLength(1);
+  expect(server.seen).toEqual([]);
+  keys.seen(server.put(PATH, {}));
+  await until(() => expect(textOf(server.objects.get(PATH))).toBe(LIST.trim()));
+  await until(() => expect(complaints.at(-1)).toBeUndefined());
+  expect(server.writes().map(({ method }) => method)).toEqual(['PUT']);
+});
+
+test('never there: it says that there are no keys and what to do, and the leader makes none without it', () => {
+  keys.seen(undefined);
+  expect(complaints).toEqual([expect.stringMatching(/so there are no session keys; make it, empty/) as string]);
+  keys.fill();
+  expect(server.seen).toEqual([]);
+});
+
+test('deleted between the look and the write: it is told, and filled once it is back', async () => {
+  const empty = server.put(PATH, {});
+  server.objects.delete(PATH);
+  keys.seen(empty);
+  await until(() => expect(complaints).toHaveLength(1));
+  expect(server.writes()).toEqual([]);
+  keys.seen(server.put(PATH, {}));
+  await until(() => expect(got).toHaveLength(1));
 });

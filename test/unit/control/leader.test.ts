@@ -90,6 +90,22 @@ test('another waits until the record has not changed for its duration, by its ow
   expect(spec()).toMatchObject({ holderIdentity: 'b', leaseTransitions: 5 });
 });
 
+test('an exception in what is done with the lead stops no renewal', async () => {
+  const { logger, lines } = logged();
+  const onChange = (): void => {
+    throw new Error('broken');
+  };
+  const a = new Leader({ api: client, lease: LEASE, identity: 'a', clock, random: () => 0, logger, onChange });
+  leaders.push(a);
+  a.start();
+  running++;
+  await until(() => expect(a.leading).toBe(true));
+  for (let seconds = 2; seconds <= 20; seconds += 2) await round(2000);
+  expect(spec()['renewTime']).toBe('2026-01-01T00:00:20.000000Z');
+  expect(a.leading).toBe(true);
+  expect(lines.filter((line) => line.includes('broken'))).toHaveLength(1);
+});
+
 test('a lease that was given back is taken at the next try', async () => {
   const a = candidate('a');
   await until(() => expect(a.leading).toBe(true));

@@ -14,8 +14,15 @@ const KEYS: readonly SessionKey[] = [
 ];
 
 const servers: AdminServer[] = [];
+let now = NOW;
+/** Questions that reached a replica. */
+let asked: string[] = [];
+let listed = 0;
 
 afterEach(async () => {
+  now = NOW;
+  asked = [];
+  listed = 0;
   await Promise.all(servers.splice(0).map((server) => server.close()));
 });
 
@@ -27,9 +34,12 @@ async function start(inFlight: readonly number[], instances = inFlight.map((_, i
       service: { namespace: 'ns', name: 'replicas' },
       instance: instances[i] ?? '',
       local: () => ({ sessions: 2 * count, inFlight: count, upgraded: 0, done: count === 0 }),
-      slices: async () => slices,
+      slices: async () => {
+        listed++;
+        return slices;
+      },
       keys: () => KEYS,
-      clock: () => NOW,
+      clock: () => now,
     });
     const never = (): never => {
       throw new Error('not asked for here');
@@ -42,7 +52,10 @@ async function start(inFlight: readonly number[], instances = inFlight.map((_, i
       version: never,
       drain: (namespace, pod) => replicas.all(namespace, pod),
       // From another machine, as it would be.
-      drainHere: (namespace, pod, caller) => replicas.local(namespace, pod, { ...caller, loopback: false }),
+      drainHere: (namespace, pod, caller) => {
+        asked.push(`${i} ${namespace}/${pod}`);
+        return replicas.local(namespace, pod, { ...caller, loopback: false });
+      },
     });
     servers.push(server);
     slices.push(slice(server.address.port));
@@ -75,8 +88,12 @@ function slice(port: number): EndpointSlice {
   return { kind: 'EndpointSlice', meta, service: 'replicas', addressType: 'IPv4', ports, endpoints: [endpoint] };
 }
 
-async function drain(server: AdminServer | undefined, query = ''): Promise<{ status: number; body: unknown }> {
-  const answer = await fetch(`http://127.0.0.1:${server?.address.port}/api/v1/drain?pod=shop/web-0${query}`);
+async function drain(
+  server: AdminServer | undefined,
+  query = '',
+  pod = 'shop/web-0',
+): Promise<{ status: number; body: unknown }> {
+  const answer = await fetch(`http://127.0.0.1:${server?.address.port}/api/v1/drain?pod=${pod}${query}`);
   return { status: answer.status, body: await answer.json() };
 }
 
@@ -85,6 +102,38 @@ test('all replicas are asked and added up, each once, ready or not', async () =>
   const body = { sessions: 14, inFlight: 7, upgraded: 0, done: false, replicas: { asked: 3, answered: 3 } };
   expect(await drain(first)).toEqual({ status: 200, body });
   expect(await drain(third)).toEqual({ status: 200, body });
+});
+
+test('many who ask about one pod within a moment cost one question to each replica, and one list of them', async () => {
+  const [first] = await start([1, 2, 4]);
+  const answers = await Promise.all(Array.from({ length: 20 }, () => drain(first)));
+  now += 499;
+  answers.push(await drain(first));
+  for (const { body } of answers) expect(body).toMatchObject({ inFlight: 7 });
+  expect(asked.sort()).toEqual(['0 shop/web-0', '1 shop/web-0', '2 shop/web-0']);
+  await drain(first, '', 'shop/web-1');
+  expect(asked).toHaveLength(6);
+  expect(listed).toBe(1);
+  now += 1;
+  await drain(first);
+  expect(asked).toHaveLength(9);
+  now += 500;
+  await drain(first);
+  expect(listed).toBe(2);
+  // A clock that was set back keeps nothing for long.
+  now -= 3_600_000;
+  await drain(first);
+  expect(asked).toHaveLength(15);
+});
+
+test('questions about many pods at once all get their answer, few at a time', async () => {
+  const [first] = await start([1, 2]);
+  const pods = Array.from({ length: 60 }, (_, i) => `shop/web-${i}`);
+  // From one peer the admin server takes only so many connections.
+  for (let i = 0; i < pods.length; i += 20) {
+    const answers = await Promise.all(pods.slice(i, i + 20).map((pod) => drain(first, '', pod)));
+    for (const { body } of answers) expect(body).toMatchObject({ replicas: { asked: 2, answered: 2 } });
+  }
 });
 
 test('a replica at two addresses counts once', async () => {
@@ -102,6 +151,7 @@ test('done when none has work and all have answered', async () => {
     replicas: { asked: 2, answered: 2 },
   });
   await second?.close();
+  now += 500;
   expect((await drain(first)).body).toEqual({
     sessions: 0,
     inFlight: 0,

@@ -129,6 +129,36 @@ describe('status', () => {
     });
   });
 
+  test('without the CRD of policies the Ingresses have their addresses', async () => {
+    server.intercept = ({ path }) => (path.endsWith('/stickypolicies') ? 404 : undefined);
+    status.update({ ...wanted(), compiled: { ...wanted().compiled, policies: new Map() } });
+    await until(() => expect(statusOf(INGRESS)).toBeDefined());
+    expect(lines).toEqual([]);
+  });
+
+  test('a bug in one comparison is logged, and the next change is written', async () => {
+    const broken = { ...wanted(), addresses: null } as unknown as WantedStatus;
+    Object.defineProperty(broken, 'compiled', {
+      get: () => {
+        throw new Error('broken');
+      },
+    });
+    status.update(wanted());
+    await settled(2);
+    status.update(broken);
+    expect(lines.join('')).toContain('broken');
+    status.update(wanted(2));
+    await settled(3);
+  });
+
+  test('a refused policy says so with the reason, at its targets', async () => {
+    status.update({ ...wanted(), refused: new Map([['ns/p', 'spec.rules: write one']]) });
+    await settled(2);
+    expect(statusOf(POLICY)).toMatchObject({
+      ancestors: [{ conditions: [{ status: 'False', reason: 'Invalid', message: 'spec.rules: write one' }, {}, {}] }],
+    });
+  });
+
   test('an object that has gone is no failure', async () => {
     server.objects.delete(POLICY);
     status.update(wanted());

@@ -2,10 +2,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { KubeClient, readText } from '../../../../src/source/kubernetes/client.ts';
 
 interface Received {
@@ -22,11 +22,10 @@ let received: Received[];
 let respond: (request: Received, response: ServerResponse) => void;
 let client: KubeClient;
 
-async function connect(prefix = ''): Promise<KubeClient> {
-  const { port } = server.address() as AddressInfo;
+async function connect(prefix = '', scheme = 'http', { port } = server.address() as AddressInfo): Promise<KubeClient> {
   const config = {
     clusters: [
-      { name: 'c', cluster: { server: `http://127.0.0.1:${port}${prefix}`, 'insecure-skip-tls-verify': true } },
+      { name: 'c', cluster: { server: `${scheme}://127.0.0.1:${port}${prefix}`, 'insecure-skip-tls-verify': true } },
     ],
     users: [{ name: 'u', user: { token: 'secret' } }],
     contexts: [{ name: 'x', context: { cluster: 'c', user: 'u', namespace: 'shop' } }],
@@ -141,7 +140,8 @@ test('no answer in time, an abort before and an abort meanwhile all reject', asy
 
 test('the time for an answer does not limit a stream', async () => {
   const sent = Promise.withResolvers<ServerResponse>();
-  respond = (_, response) => {
+  respond = ({ url }, response) => {
+    if (url === '/silent') return;
     response.write('one\n');
     sent.resolve(response);
   };
@@ -149,7 +149,28 @@ test('the time for an answer does not limit a stream', async () => {
   expect(status).toBe(200);
   const text = readText(body, 100);
   const response = await sent.promise;
-  await new Promise((resolve) => setTimeout(resolve, 80));
+  // Another one that was asked later runs out of the same time.
+  await expect(client.request('GET', '/silent', { timeout: 50 })).rejects.toThrow('within 50 ms');
   response.end('two\n');
   expect(await text).toBe('one\ntwo\n');
+});
+
+test('a server that takes the connection and says nothing is given up long before an answer would be late', async () => {
+  const mute = createTcpServer();
+  mute.listen(0, '127.0.0.1');
+  await once(mute, 'listening');
+  const secure = await connect('', 'https', mute.address() as AddressInfo);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const taken = once(mute, 'connection') as Promise<[Socket]>;
+    const refusal = expect(secure.request('GET', '/a', { timeout: 60_000 })).rejects.toThrow('no connection to');
+    const [socket] = await taken;
+    vi.advanceTimersByTime(5_000);
+    await refusal;
+    socket.destroy();
+  } finally {
+    vi.useRealTimers();
+    secure.close();
+    mute.close();
+  }
 });

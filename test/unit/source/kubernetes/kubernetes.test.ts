@@ -67,11 +67,48 @@ describe('list', () => {
     expect(told.synced).toBe(0);
     const [problems] = told.problems.values();
     expect(problems?.[0]).toMatchObject({ severity: 'error', object: { kind: 'StickyPolicy' } });
-    expect(problems?.[0]?.message).toContain('install the CustomResourceDefinitions');
+    expect(problems?.[0]?.message).toContain(
+      'install the CustomResourceDefinition stickypolicies.holdfast.dev: kubectl',
+    );
     server.faults.length = 0;
     await told.until(() => told.synced === 1 && told.problems.size === 0);
     expect(source.unsynced()).toEqual([]);
     expect(logged.filter((line) => line.includes('watching failed'))).toHaveLength(1);
+  });
+
+  test('a kind whose CRD is missing for a while counts as empty, and is taken up when it is there', async () => {
+    const prepare = (api: ApiServer) => {
+      for (let i = 0; i < 1000; i++) api.faults.push(answer(isList('stickypolicies'), 404));
+      many(api, 3);
+    };
+    const { told, source, server, logged } = await start(prepare, { timing: { ...FAST, missing: 60 } });
+    await told.until(() => told.synced === 1);
+    expect(source.unsynced()).toEqual([]);
+    expect(server.requests.filter(isList('stickypolicies')).length).toBeGreaterThan(2);
+    expect([...told.problems.values()].flat()).toMatchObject([{ object: { kind: 'StickyPolicy' } }]);
+    expect(logged.filter((line) => line.includes('watching failed'))).toHaveLength(1);
+    server.put(policy('late', {}));
+    server.faults.length = 0;
+    await told.until(() => told.names('StickyPolicy').length === 1 && told.problems.size === 0);
+    expect(told.synced).toBe(1);
+  });
+
+  test('other failures in between say nothing about the kind, and a kind of Kubernetes itself is waited for', async () => {
+    let turn = 0;
+    const prepare = (api: ApiServer) => {
+      for (let i = 0; i < 1000; i++) {
+        api.faults.push(
+          (seen, response) =>
+            isList('stickypolicies')(seen) &&
+            answer(isList('stickypolicies'), turn++ % 2 === 0 ? 404 : 500)(seen, response),
+        );
+        api.faults.push(answer(isList('services'), 404));
+      }
+    };
+    const { told, source, server } = await start(prepare, { timing: { ...FAST, missing: 15 } });
+    await told.until(() => server.requests.filter(isList('stickypolicies')).length > 20);
+    await told.until(() => server.requests.filter(isList('services')).length > 20);
+    expect(source.unsynced().sort()).toEqual(['Service', 'StickyPolicy']);
   });
 
   test('that fails halfway deletes nothing and starts again', async () => {

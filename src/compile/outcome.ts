@@ -1,0 +1,144 @@
+/** The outcomes of all parts put together: table, Problems and status of the whole, changed in place part by part. */
+import { isDeepStrictEqual } from 'node:util';
+import type { ObjectKey, PoolKey } from '../model/ids.ts';
+import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
+import type { Problem } from '../model/problem.ts';
+import type { CompiledStatus, PolicyStatus } from '../model/status.ts';
+import type { PoolSpec, Route, Table, VirtualHost } from '../model/table.ts';
+import type { Compiled } from './compile.ts';
+import { sortedByObject } from './report.ts';
+
+/** What a part has in the whole: keys alone, for there are thousands of parts. */
+export interface Share {
+  readonly hosts: readonly string[];
+  readonly policies: readonly PolicyId[];
+  readonly affinities: readonly string[];
+  readonly pools: readonly PoolKey[];
+  readonly hasFallback: boolean;
+  readonly ingresses: readonly ObjectKey[];
+  readonly services: readonly ObjectKey[];
+  readonly statuses: readonly ObjectKey[];
+  readonly problems: readonly Problem[];
+}
+
+export class Outcome implements Compiled {
+  readonly #hosts = new Entries<VirtualHost>();
+  readonly #policies = new Entries<CompiledPolicy>();
+  readonly #affinities = new Entries<CompiledAffinity>();
+  readonly #pools = new Entries<PoolSpec>();
+  readonly #ingresses = new Entries<true>();
+  readonly #services = new Entries<true>();
+  readonly #statuses = new Entries<PolicyStatus>();
+  /** Shares with Problems. */
+  readonly #troubled = new Set<Share>();
+  #fallback: Route | undefined;
+  #problems: Problem[] | undefined;
+
+  /** What stays the same stays the same object. Its maps are this one's own: they change with the next `replace`. */
+  get table(): Table {
+    return {
+      hosts: this.#hosts.map,
+      fallback: this.#fallback,
+      policies: this.#policies.map,
+      affinities: this.#affinities.map,
+      pools: this.#pools.map,
+    };
+  }
+
+  /** By object, as `compile` has them. */
+  get problems(): Problem[] {
+    this.#problems ??= sortedByObject([...this.#troubled].flatMap(({ problems }) => problems));
+    return this.#problems;
+  }
+
+  /** A copy: status is written long after a table has gone live. */
+  get status(): CompiledStatus {
+    return {
+      ingresses: new Set(this.#ingresses.map.keys()),
+      services: new Set(this.#services.map.keys()),
+      policies: new Map(this.#statuses.map),
+    };
+  }
+
+  /** Takes the shares `before` out and puts what was compiled in their place; returns its shares, in order. */
+  replace(before: readonly Share[], after: readonly Compiled[]): Share[] {
+    for (const { table, status } of after) {
+      this.#hosts.add(table.hosts);
+      this.#policies.add(table.policies);
+      this.#affinities.add(table.affinities);
+      this.#pools.add(table.pools);
+      this.#ingresses.add(status.ingresses.entries().map(([key]) => [key, true]));
+      this.#services.add(status.services.entries().map(([key]) => [key, true]));
+      this.#statuses.add(status.policies);
+    }
+    for (const share of before) this.#remove(share);
+    const fallback = after.find(({ table }) => table.fallback !== undefined)?.table.fallback;
+    if (fallback !== undefined || before.some(({ hasFallback }) => hasFallback)) {
+      if (!isDeepStrictEqual(this.#fallback, fallback)) this.#fallback = fallback;
+    }
+    this.#problems = undefined;
+    const shares = after.map(shareOf);
+    for (const share of shares) if (share.problems.length > 0) this.#troubled.add(share);
+    return shares;
+  }
+
+  #remove(share: Share): void {
+    this.#hosts.remove(share.hosts);
+    this.#policies.remove(share.policies);
+    this.#affinities.remove(share.affinities);
+    this.#pools.remove(share.pools);
+    this.#ingresses.remove(share.ingresses);
+    this.#services.remove(share.services);
+    this.#statuses.remove(share.statuses);
+    this.#troubled.delete(share);
+  }
+}
+
+/** Entries that several parts may hold, all with the same value; they are there as long as one does. */
+class Entries<T> {
+  readonly map = new Map<string, T>();
+  /** How many hold an entry; absent = one, as nearly all. */
+  readonly #holders = new Map<string, number>();
+
+  /** To be called before the former holders are removed: what comes out as it was stays the same object. */
+  add(entries: Iterable<readonly [string, T]>): void {
+    for (const [key, value] of entries) {
+      const known = this.map.get(key);
+      if (known === undefined) {
+        this.map.set(key, value);
+        continue;
+      }
+      this.#holders.set(key, (this.#holders.get(key) ?? 1) + 1);
+      if (!isDeepStrictEqual(known, value)) this.map.set(key, value);
+    }
+  }
+
+  remove(keys: readonly string[]): void {
+    for (const key of keys) {
+      const holders = this.#holders.get(key) ?? 1;
+      if (holders === 1) this.map.delete(key);
+      else if (holders === 2) this.#holders.delete(key);
+      else this.#holders.set(key, holders - 1);
+    }
+  }
+}
+
+const NONE: readonly never[] = [];
+
+function shareOf({ table, problems, status }: Compiled): Share {
+  return {
+    hosts: keysOf(table.hosts),
+    policies: keysOf(table.policies),
+    affinities: keysOf(table.affinities),
+    pools: keysOf(table.pools),
+    hasFallback: table.fallback !== undefined,
+    ingresses: keysOf(status.ingresses),
+    services: keysOf(status.services),
+    statuses: keysOf(status.policies),
+    problems: problems.length === 0 ? NONE : problems,
+  };
+}
+
+function keysOf(entries: ReadonlyMap<string, unknown> | ReadonlySet<string>): readonly string[] {
+  return entries.size === 0 ? NONE : [...entries.keys()];
+}

@@ -1,0 +1,75 @@
+/** Which routes, Services, rules and policies are counted: each has a slot as long as some part of the table needs it. */
+import type { CompiledPolicy } from '../model/policy.ts';
+import type { Route } from '../model/table.ts';
+import type { Counted } from '../shared/counted.ts';
+import type { TableDelta } from '../shared/messages.ts';
+import { policySlotKey, routeSlotKey, ruleSlotKey, serviceSlotKey } from '../shared/slot-keys.ts';
+
+type SlotEntry = TableDelta['slots'][number];
+/** Something that is counted. */
+export type SlotNeed = readonly [block: SlotEntry[0], key: string];
+
+export interface SlotChanges {
+  /** What the workers do not know yet. */
+  readonly added: readonly SlotEntry[];
+  /** `block key` of what nothing needs any more. */
+  readonly removed: readonly string[];
+}
+
+export class SlotNeeds {
+  readonly #counted: Counted;
+  /** By `block key`. */
+  readonly #needed = new Map<string, { readonly entry: SlotEntry; times: number }>();
+
+  constructor(counted: Counted) {
+    this.#counted = counted;
+  }
+
+  all(): SlotEntry[] {
+    return [...this.#needed.values()].map(({ entry }) => entry);
+  }
+
+  /** `now`, `version`: when and in which table the slots that are released were given up. */
+  change(needed: Iterable<SlotNeed>, released: Iterable<SlotNeed>, now: number, version: number): SlotChanges {
+    const added: SlotEntry[] = [];
+    for (const [block, key] of needed) {
+      const known = this.#needed.get(`${block} ${key}`);
+      if (known !== undefined) {
+        known.times++;
+        continue;
+      }
+      const entry: SlotEntry = [block, key, this.#counted[block].acquire(key)];
+      this.#needed.set(`${block} ${key}`, { entry, times: 1 });
+      added.push(entry);
+    }
+    return { added, removed: this.#release(released, now, version) };
+  }
+
+  #release(released: Iterable<SlotNeed>, now: number, version: number): string[] {
+    const removed: string[] = [];
+    for (const [block, key] of released) {
+      const known = this.#needed.get(`${block} ${key}`);
+      if (known === undefined || --known.times > 0) continue;
+      this.#needed.delete(`${block} ${key}`);
+      this.#counted[block].retire(key, now, version);
+      removed.push(`${block} ${key}`);
+    }
+    return removed;
+  }
+}
+
+export function* needsOfRoutes(routes: Iterable<Route>): Generator<SlotNeed> {
+  for (const { namespace, ingress, service } of routes) {
+    yield ['route', routeSlotKey(namespace, ingress, service)];
+    yield ['service', serviceSlotKey(namespace, service)];
+    yield ['rule', ruleSlotKey(namespace, '', '')];
+  }
+}
+
+export function* needsOfPolicies(policies: Iterable<CompiledPolicy>): Generator<SlotNeed> {
+  for (const { namespace, name, rules } of policies) {
+    yield ['policy', policySlotKey(namespace, name)];
+    yield ['rule', ruleSlotKey(namespace, name, '')];
+    for (const rule of rules) yield ['rule', ruleSlotKey(namespace, name, rule.name)];
+  }
+}
