@@ -44,7 +44,7 @@ async function follow(
 test('ends with 0 when there is no work twice in a row, and tells each change once', async () => {
   expect(await follow([BUSY, BUSY, DONE, BUSY, DONE, DONE])).toBe(0);
   const busy = '3 sessions, 2 requests in flight, 1 upgraded connections\n';
-  const done = '0 requests in flight, 0 upgraded connections: no work left\n';
+  const done = '0 sessions, 0 requests in flight, 0 upgraded connections: no work left\n';
   expect(out).toBe(busy + done + busy + done);
   expect(pauses).toBe(5);
 });
