@@ -72,7 +72,7 @@ function isDue(
   const same = token !== undefined && endpointOf(token, pool, policy.identity) === d.endpoint;
   // What the backend wrote itself is left as it is.
   if (same && key.format === 'Signed' && token.plainId !== '') return false;
-  if (same) return key.emit === 'Always' || d.otherName || isRenewalDue(token, policy, key, env);
+  if (same) return key.emit === 'Always' || d.otherName || isRenewalDue(token, policy, key, pool, env);
   if (key.emitMethods.length > 0 && !key.emitMethods.includes(facts.method)) return false;
   return key.emitStatusBelow === 0 || response.status < key.emitStatusBelow;
 }
@@ -81,6 +81,7 @@ function isRenewalDue(
   token: NonNullable<Decision['token']>,
   policy: CompiledPolicy,
   key: TokenCookieKey,
+  pool: LivePool,
   { keys, now }: DecideEnv,
 ): boolean {
   if (key.format === 'Plain' && token.plainId === '') return true;
@@ -89,8 +90,10 @@ function isRenewalDue(
   if (policy.idleTimeout > 0 && age > policy.idleTimeout / 8) return true;
   if (key.maxAge > 0 && age > (key.maxAge * 1000) / 2) return true;
   if (token.plainId !== '') return false;
-  // Only forward: a replica that does not yet issue with the newest key must not take tokens back to an older one.
-  return keys.issueFrom(keys.issuing(now)) > keys.issueFrom(token.keyId);
+  // Only forward: a replica that does not yet issue with the newest key must not take tokens back to an older one. And
+  // only to a key of this pool: one that came while the request was under way would not be the key that is written with.
+  const keyId = issuingKey(keys, now, pool.identity[policy.identity].prefixes);
+  return keys.issueFrom(keyId) > keys.issueFrom(token.keyId);
 }
 
 /** `before`: the token that it replaces. undefined = there is no key that both the ring and the pool know, which lasts no longer than a table update. */

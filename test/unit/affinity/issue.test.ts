@@ -116,6 +116,13 @@ describe('what it says', () => {
     expect(token(answered.setCookie)).toMatchObject({ keyId: 0 });
   });
 
+  test('T6, T12 a request that was under way when the newest key came is not given its own token again', () => {
+    const rotated = KeyRing.from([key(0), key(1, NOW)]);
+    const cookie = sessionOn(affinity(), 'b');
+    const answered = ask(affinity(), pool(ABC, KEYS), facts({ cookie }), env({ keys: rotated }));
+    expect(answered).toMatchObject({ pod: 'b', verdict: 'kept -', setCookie: undefined });
+  });
+
   test('a token under another spelling of the name is kept and written under the right one', () => {
     const cookieNames = [{ issue: 'HF-11111111', read: ['HF-11111111', 'HF'], own: undefined }];
     const live = affinity([COOKIE], {}, { cookieNames });
