@@ -1,11 +1,11 @@
 /** Which endpoints a request may go to, best first, and the choice among them by algorithm or by a key's hash. */
-import { DRAINING, NOT_READY, READY } from '../model/live.ts';
+import { NOT_READY, READY } from '../model/live.ts';
 import type { IdentityView, LivePool, Meters } from '../model/live.ts';
 import type { CompiledPolicy } from '../model/policy.ts';
 import type { Algorithm, HashAlgorithm } from '../model/sticky-policy.ts';
 import { balance } from './balance/balance.ts';
 import type { BalanceEnv } from './balance/balancer.ts';
-import { poolOrder } from './hash/pool-order.ts';
+import { poolOrder, takesKeys } from './hash/pool-order.ts';
 import { firstOf } from './rendezvous.ts';
 
 export interface SelectEnv {
@@ -103,9 +103,8 @@ function keepsKeys(
   env: SelectEnv,
 ): boolean {
   const endpoint = pool.endpoints[index];
-  if (endpoint === undefined || endpoint.state === DRAINING) return false;
   const grace = policy.lost.notReadyGrace;
-  if (endpoint.state === NOT_READY && env.now - endpoint.since > grace) return false;
+  if (endpoint === undefined || !takesKeys(endpoint, grace, env.now)) return false;
   if (!policy.retry.changeOnFailure) return true;
   if (tried.length > 0 && tried.includes(endpoint.slot)) return false;
   const failing = env.meters.failingSince(endpoint.slot);

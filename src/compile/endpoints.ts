@@ -53,7 +53,17 @@ export function buildPool(
     const seen = known?.state === state ? known.since : now;
     // A clock ahead of ours must not put the start into the future.
     const since = state === 'Draining' && drainStart !== undefined ? Math.min(drainStart, now) : seen;
-    return { address, port, state, since, pod, ...(cookieValue !== undefined && { cookieValue }), identities };
+    const wasReady = state !== 'NotReady' || known?.wasReady === true;
+    return {
+      address,
+      port,
+      state,
+      since,
+      wasReady,
+      pod,
+      ...(cookieValue !== undefined && { cookieValue }),
+      identities,
+    };
   });
   endpoints.sort((a, b) => compareText(a.identities.Address, b.identities.Address));
   reportEqualValues(spec, ordered, endpoints, problems);

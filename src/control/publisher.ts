@@ -223,6 +223,7 @@ export class Publisher {
         cookieValue: endpoint.cookieValue,
         state: STATE_CODES[endpoint.state],
         since: endpoint.since,
+        wasReady: endpoint.wasReady,
       })),
       identity: this.#identityOf(pool),
     };

@@ -20,6 +20,8 @@ export interface LiveEndpoint {
   readonly state: number;
   /** When the state began: wall clock, ms. */
   readonly since: number;
+  /** As in `Endpoint`. */
+  readonly wasReady: boolean;
 }
 
 /** Look-ups of one pool under one identity kind. Arrays are parallel to `LivePool.endpoints`. */

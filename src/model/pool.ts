@@ -10,6 +10,8 @@ export interface Endpoint {
   readonly state: EndpointState;
   /** When it entered this state as seen here: wall clock, ms since the epoch. */
   readonly since: number;
+  /** It has been Ready or Draining here, so that keys may have come to it: a pod that is still starting has none to keep. */
+  readonly wasReady: boolean;
   /** Pod name for metrics and logs; `address:port` without a targetRef. */
   readonly pod: string;
   /** Its id in cookies of format Plain, when its pod's annotation gives one; else `pod` is. */

@@ -18,6 +18,7 @@ export interface EndpointData {
   /** `READY`, `DRAINING`, `NOT_READY` of `model/live.ts`. */
   readonly state: number;
   readonly since: number;
+  readonly wasReady: boolean;
 }
 
 /** Look-up material of one identity kind, arrays parallel to the pool's endpoints. */

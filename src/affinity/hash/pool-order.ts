@@ -1,6 +1,6 @@
 /** The orders of a pool's endpoints, each made once, when the first request asks for it, and kept as long as the pool's view. */
 import { DRAINING, NOT_READY } from '../../model/live.ts';
-import type { IdentityView, LivePool } from '../../model/live.ts';
+import type { IdentityView, LiveEndpoint, LivePool } from '../../model/live.ts';
 import type { HashAlgorithm } from '../../model/sticky-policy.ts';
 import { keyOrder } from './key-order.ts';
 import type { KeyOrder } from './key-order.ts';
@@ -11,6 +11,11 @@ interface Made {
   /** Wall clock, ms: then an endpoint that is NotReady leaves it. */
   readonly until: number;
   readonly order: KeyOrder;
+}
+
+/** Whether an endpoint's state lets keys be looked up at it: Ready, or NotReady for no longer than the grace after it was Ready. */
+export function takesKeys({ state, since, wasReady }: LiveEndpoint, grace: number, now: number): boolean {
+  return state === NOT_READY ? wasReady && now - since <= grace : state !== DRAINING;
 }
 
 const made = new WeakMap<IdentityView, Made[]>();
@@ -46,10 +51,10 @@ export function poolOrder(
 function make(algorithm: HashAlgorithm, view: IdentityView, pool: LivePool, grace: number, now: number): Made {
   const members: number[] = [];
   let until = Infinity;
-  for (const [index, { state, since }] of pool.endpoints.entries()) {
-    if (grace !== Infinity && (state === DRAINING || (state === NOT_READY && now - since > grace))) continue;
+  for (const [index, endpoint] of pool.endpoints.entries()) {
+    if (grace !== Infinity && !takesKeys(endpoint, grace, now)) continue;
     members.push(index);
-    if (state === NOT_READY) until = Math.min(until, since + grace);
+    if (endpoint.state === NOT_READY) until = Math.min(until, endpoint.since + grace);
   }
   return { algorithm, grace, until, order: keyOrder(algorithm, view.seeds, Int32Array.from(members)) };
 }

@@ -414,6 +414,7 @@ describe('hashed keys', () => {
     const heir = ask(live, pool(others), user('u1')).pod;
     expect(at({ state: 'NotReady' })).toBe(heir);
     expect(at({ state: 'Draining' })).toBe(heir);
+    expect(at({ state: 'NotReady', since: NOW - 1, wasReady: false })).toBe(heir);
     expect(at({}, failing(NOW - HOUR))).toBe(heir);
   });
 

@@ -31,6 +31,8 @@ export interface TestEndpoint {
   readonly id: string;
   readonly state?: 'Ready' | 'Draining' | 'NotReady';
   readonly since?: number;
+  /** Default true. */
+  readonly wasReady?: boolean;
   readonly address?: string;
 }
 
@@ -54,6 +56,7 @@ export function pool(list: readonly (string | TestEndpoint)[], keys = KEYS, serv
     pod: item.id,
     state: STATES[item.state ?? 'Ready'],
     since: item.since ?? NOW - HOUR,
+    wasReady: item.wasReady ?? true,
   }));
   const indices = (state: number) => Int32Array.from(endpoints.flatMap((e, i) => (e.state === state ? [i] : [])));
   const view = identityView(

@@ -5,7 +5,7 @@ import type { KeyOrder } from '../../../src/affinity/hash/key-order.ts';
 import { poolOrder } from '../../../src/affinity/hash/pool-order.ts';
 import { hashText, seedsOf } from '../../../src/affinity/rendezvous.ts';
 import { simulate } from '../../../src/affinity/simulate.ts';
-import { HOUR, NOW, pool } from './fixtures.ts';
+import { affinity, ask, facts, HOUR, NOW, pool } from './fixtures.ts';
 import type { TestEndpoint } from './fixtures.ts';
 
 const ALGORITHMS = ['Rendezvous', 'Maglev', 'Ring'] as const;
@@ -191,6 +191,22 @@ describe('the orders of a pool', () => {
       expect(first(get('Maglev', target), `user-${key}`)).toBe(first(get('Maglev', gone), `user-${key}`));
     }
   });
+
+  test.each(ALGORITHMS)(
+    '%s: a pod that starts has no keys by grace, and gets them once, when it is Ready',
+    (algorithm) => {
+      const live = affinity([{ name: 'r', header: { name: 'X-User', mode: 'Hash', hash: { algorithm } } }]);
+      const podsOf = (list: readonly (string | TestEndpoint)[]) => {
+        const target = pool(list);
+        return Array.from({ length: 200 }, (_, key) => ask(live, target, facts({ head: { 'x-user': `u${key}` } })).pod);
+      };
+      const before = podsOf(['a', 'b']);
+      expect(podsOf(['a', 'b', { id: 'c', state: 'NotReady', since: NOW, wasReady: false }])).toEqual(before);
+      expect(podsOf(['a', 'b', 'c']).filter((pod) => pod === 'c').length).toBeGreaterThan(30);
+      // Once it was Ready it keeps them over a short failure.
+      expect(podsOf(['a', 'b', { id: 'c', state: 'NotReady', since: NOW - 1 }])).toEqual(podsOf(['a', 'b', 'c']));
+    },
+  );
 
   test('a NotReady endpoint leaves it when its grace ends, and not before', () => {
     const target = pool(mixed(NOW - 1000));

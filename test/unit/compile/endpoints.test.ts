@@ -121,6 +121,7 @@ describe('buildPool', () => {
         port: 8080,
         state: 'Ready',
         since: 1000,
+        wasReady: true,
         pod: 'a',
         identities: { PodUID: 'uid:uid-a', PodName: 'pod:ns/a', Address: 'addr:10.0.0.1:8080' },
       },
@@ -188,6 +189,25 @@ describe('buildPool', () => {
       previous: before,
     });
     expect(after.endpoints.map(({ pod: name, since }) => [name, since])).toEqual([['new', 2]]);
+  });
+
+  it('knows which NotReady pods were Ready before: neither those that start, nor those of an old UID', () => {
+    const [yes, no] = [{ ready: true }, { ready: false }];
+    const steps = [[no], [yes], [no], [no, no], [no, yes], [yes, no]];
+    let previous: Pool | undefined;
+    const seen = steps.map((conditions, step) => {
+      const endpoints = conditions.map((condition, i) => pod('ab'[i] ?? '', `10.0.0.${i + 1}`, condition));
+      previous = build([slice('s', endpoints)], { now: step, ...(previous !== undefined && { previous }) });
+      return previous.endpoints.map(({ wasReady }) => wasReady);
+    });
+    expect(seen).toEqual([[false], [true], [true], [true, false], [true, true], [true, true]]);
+    const recreated = {
+      ...pod('a', '10.0.0.1', no),
+      targetRef: { kind: 'Pod', namespace: 'ns', name: 'a', uid: 'new' },
+    };
+    expect(
+      build([slice('s', [recreated])], { now: 9, ...(previous !== undefined && { previous }) }).endpoints,
+    ).toMatchObject([{ pod: 'a', wasReady: false }]);
   });
 
   it('keeps since while the state lasts, and starts anew when it changes', () => {

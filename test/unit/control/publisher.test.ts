@@ -54,6 +54,7 @@ function pool(name: string, pods: readonly number[]): Pool {
       port: 9000 + pod,
       state: pod % 3 === 2 ? 'Draining' : 'Ready',
       since: 5,
+      wasReady: true,
       pod: `${name}-${pod}`,
       identities: {
         PodUID: `uid:${name}${pod}`,

@@ -96,6 +96,7 @@ test('the balance of a pool is maximum ÷ mean over its Ready endpoints, and abs
     pod: `web-${slot}`,
     state: READY,
     since: 0,
+    wasReady: true,
   }));
   const none = { seeds: new Int32Array(), prefixes: [] };
   const pool: PoolData = {
