@@ -32,7 +32,7 @@ export function editSetCookie(
   if (!mayCarry(facts, response)) return '';
   const { key } = token;
   if (d.bound === undefined && d.issue < 0) d.drawSession(env);
-  const value = makeToken(d, live, key, pool, env, d.bound);
+  const value = makeToken(d, live, key, pool, facts, env, d.bound);
   if (value === undefined) return line;
   d.edited = true;
   beginSession(d, live);

@@ -8,7 +8,7 @@ import { setEntry } from './entry.ts';
 import type { DecideEnv } from './env.ts';
 import { OUTCOME, REASON } from './decision.ts';
 import type { Decision } from './decision.ts';
-import { endpointOf, plainSession } from './plain.ts';
+import { endpointOf, sessionOf } from './plain.ts';
 import { successor, tierOf } from './select.ts';
 import type { VerifiedToken } from './token.ts';
 
@@ -48,9 +48,9 @@ export function followToken(
 
 /** The token's session is the decision's. */
 export function adoptSession(d: Decision, token: VerifiedToken, facts: RequestFacts): void {
-  const words = token.plainId === '' ? undefined : plainSession(token, facts.clientAddress);
-  d.sessionHigh = words?.[0] ?? token.sessionHigh;
-  d.sessionLow = words?.[1] ?? token.sessionLow;
+  const words = sessionOf(token, facts.clientAddress);
+  d.sessionHigh = words[0];
+  d.sessionLow = words[1];
 }
 
 /** No endpoint is left for this request: none at all, or none that has not been tried. */

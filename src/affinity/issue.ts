@@ -1,13 +1,16 @@
 /** Whether an answer carries our token, and its Set-Cookie. */
 import type { RequestFacts } from '../model/facts.ts';
+import { OBSERVED } from '../model/live.ts';
 import type { LivePool } from '../model/live.ts';
 import type { CompiledPolicy, TokenCookieKey } from '../model/policy.ts';
 import type { LiveAffinity } from './build.ts';
+import { setEntry } from './entry.ts';
 import type { DecideEnv } from './env.ts';
 import type { Decision } from './decision.ts';
 import type { KeyRing } from './keyring.ts';
 import { serializeSetCookie } from './set-cookie.ts';
-import { endpointOf, plainValue } from './plain.ts';
+import { adoptSession } from './follow.ts';
+import { endpointOf, parsePlain, plainValue } from './plain.ts';
 import { createToken } from './token.ts';
 import type { VerifiedToken } from './token.ts';
 
@@ -46,7 +49,7 @@ export function issueToken(
   if (response.cacheable && key.cacheable === 'Skip') return NOTHING;
   const name = d.own ? (names.own ?? names.issue) : names.issue;
   if (key.preserve && response.setCookieNames().includes(name)) return NOTHING;
-  const value = makeToken(d, live, key, pool, env, d.token);
+  const value = makeToken(d, live, key, pool, facts, env, d.token);
   if (value === undefined) return NOTHING;
   return {
     setCookie: serializeSetCookie(key, name, value, facts, env.now),
@@ -102,6 +105,7 @@ export function makeToken(
   live: LiveAffinity,
   key: TokenCookieKey,
   pool: LivePool,
+  facts: RequestFacts,
   env: DecideEnv,
   before: VerifiedToken | undefined,
 ): string | undefined {
@@ -111,8 +115,11 @@ export function makeToken(
   const ages = policy.idleTimeout > 0 || key.maxAge > 0;
   if (key.format === 'Plain') {
     const endpoint = pool.endpoints[d.endpoint];
+    if (endpoint === undefined) return undefined;
     const stamps = ages || policy.absoluteTimeout > 0 ? { lastSeen: env.now, firstSeen: issuedAt } : undefined;
-    return endpoint === undefined ? undefined : plainValue(endpoint, stamps);
+    const value = plainValue(endpoint, stamps);
+    if (before === undefined) beginPlain(d, live, value, facts, env);
+    return value;
   }
   const { prefixes } = pool.identity[policy.identity];
   const keyId = issuingKey(env.keys, env.now, prefixes);
@@ -128,6 +135,14 @@ export function makeToken(
     service: `${pool.namespace}/${pool.service}`,
   };
   return createToken(fields, d.own ? affinity.ownScope : affinity.scope, env.keys);
+}
+
+/** A session's id in format Plain follows from its value: the session table is to know it by the one that will come back. */
+function beginPlain(d: Decision, live: LiveAffinity, value: string, facts: RequestFacts, env: DecideEnv): void {
+  const token = parsePlain(value, env.now);
+  if (token === undefined) return;
+  adoptSession(d, token, facts);
+  if (d.onIssue) setEntry(d, OBSERVED, live.entries, d.sessionHigh, d.sessionLow, live.entryLife);
 }
 
 function issuingKey(keys: KeyRing, now: number, prefixes: ReadonlyMap<number, readonly string[]>): number {

@@ -16,7 +16,7 @@ export function parsePlain(text: string, now: number): VerifiedToken | undefined
   const lastSeen = Number(match[2] ?? 0) * 1000;
   const issuedAt = Number(match[3] ?? 0) * 1000;
   if (Math.max(lastSeen, issuedAt) > now + FUTURE_TOLERANCE) return undefined;
-  // Which session it is follows from the client, too: see `plainSession`.
+  // Which session it is follows from the client, too: see `sessionOf`.
   const none = { prefix: '', scope: '', keyId: -1, sessionHigh: 0, sessionLow: 0 };
   return { text, ...none, issuedAt, lastSeen, plainId: match[1] ?? '' };
 }
@@ -34,11 +34,16 @@ export function plainValue(
 const words = { 0: 0, 1: 0 };
 
 /**
- * A plain value names no session: its id, its start and the client's address stand for one, so that on every replica all
- * requests of a client move to one place, and the clients of a lost endpoint to all of the others.
+ * The session id of a token. A plain value names no session: its id, its start and the client's address stand for one, so
+ * that on every replica all requests of a client move to one place, and the clients of a lost endpoint to all of the others.
+ * Good until the next call.
  */
-export function plainSession(token: VerifiedToken, clientAddress: string): Readonly<typeof words> {
-  hashText(`${token.plainId} ${token.issuedAt} ${clientAddress}`, words);
+export function sessionOf(token: VerifiedToken, clientAddress: string): Readonly<typeof words> {
+  if (token.plainId !== '') hashText(`${token.plainId} ${token.issuedAt} ${clientAddress}`, words);
+  else {
+    words[0] = token.sessionHigh;
+    words[1] = token.sessionLow;
+  }
   return words;
 }
 

@@ -10,7 +10,7 @@ import type { EntryScope } from './entry.ts';
 import type { DecideEnv } from './env.ts';
 import { REASON } from './decision.ts';
 import type { Decision, TokenReading } from './decision.ts';
-import { endpointOf, parsePlain } from './plain.ts';
+import { endpointOf, parsePlain, sessionOf } from './plain.ts';
 import { isTokenShaped } from './token.ts';
 import type { TokenFault, VerifiedToken } from './token.ts';
 
@@ -35,14 +35,14 @@ export function sessionToken(
   d.own = false;
   d.fault = reading.fault;
   if (reading.fault !== REASON.no_token) d.tokenFault = reading.fault;
-  const shared = liveToken(d, reading, live, token.key, pool, env);
+  const shared = liveToken(d, reading, live, token.key, pool, facts, env);
   d.token = shared;
   d.otherName = shared !== undefined && reading.tokens.indexOf(shared) >= reading.underIssueName;
   if (token.names.own === undefined) return shared;
 
   const { identity } = live.policy;
   if (shared !== undefined && endpointOf(shared, pool, identity) >= 0) return shared;
-  const own = firstLive(d, reading.own, live, live.ownEntries, token.key, env);
+  const own = firstLive(d, reading.own, live, live.ownEntries, token.key, facts, env);
   if (shared !== undefined && elsewhereInGroup(live, shared, env)) {
     // The group's session stays where it is; this Service, which does not have that pod, remembers a choice of its own.
     d.own = true;
@@ -64,14 +64,15 @@ function liveToken(
   live: LiveAffinity,
   key: TokenCookieKey,
   pool: LivePool,
+  facts: RequestFacts,
   env: DecideEnv,
 ): VerifiedToken | undefined {
-  const first = firstLive(d, reading.tokens, live, live.entries, key, env);
+  const first = firstLive(d, reading.tokens, live, live.entries, key, facts, env);
   if (first === undefined || first.plainId === '') return first;
   const { identity } = live.policy;
   if (endpointOf(first, pool, identity) >= 0) return first;
   const known = reading.tokens.filter((token) => token.plainId === '' || endpointOf(token, pool, identity) >= 0);
-  const meant = firstLive(d, known, live, live.entries, key, env);
+  const meant = firstLive(d, known, live, live.entries, key, facts, env);
   if (meant !== undefined) return meant;
   return key.format === 'Plain' && reading.tokens.indexOf(first) < reading.underIssueName ? first : undefined;
 }
@@ -168,10 +169,11 @@ function firstLive(
   live: LiveAffinity,
   scope: EntryScope,
   key: TokenCookieKey,
+  facts: RequestFacts,
   env: DecideEnv,
 ): VerifiedToken | undefined {
   for (const token of tokens) {
-    const expired = expiry(token, live.policy, scope, key, env);
+    const expired = expiry(token, live.policy, scope, key, facts, env);
     if (expired === LIVE) return token;
     d.fault = expired;
   }
@@ -189,6 +191,7 @@ function expiry(
   policy: CompiledPolicy,
   scope: EntryScope,
   key: TokenCookieKey,
+  facts: RequestFacts,
   env: DecideEnv,
 ): number {
   const { now } = env;
@@ -199,8 +202,8 @@ function expiry(
   if (token.lastSeen === 0 || key.mode === 'Rewrite' || key.mode === 'Prefix') return LIVE;
   if (idleTimeout > 0 && now > token.lastSeen + idleTimeout + idleTimeout / 8) {
     // A stream that is open, or an answer that could carry no token: the cookie does not know, the table does.
-    const { sessionHigh, sessionLow } = token;
-    if (!seenSince(scope, sessionHigh, sessionLow, OBSERVED, now - idleTimeout, env)) return REASON.idle_expired;
+    const id = sessionOf(token, facts.clientAddress);
+    if (!seenSince(scope, id[0], id[1], OBSERVED, now - idleTimeout, env)) return REASON.idle_expired;
   }
   if (key.maxAge > 0 && now > token.lastSeen + key.maxAge * 1000 + CLOCK_SKEW) return REASON.idle_expired;
   return LIVE;

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { KeyRing } from '../../../src/affinity/keyring.ts';
 import { TokenMemo } from '../../../src/affinity/token-memo.ts';
+import { editSetCookie } from '../../../src/affinity/backend-cookies.ts';
 import { issueToken } from '../../../src/affinity/issue.ts';
 import { Decision } from '../../../src/affinity/decision.ts';
 import type { DecideEnv } from '../../../src/affinity/env.ts';
@@ -708,5 +709,38 @@ describe('the session table', () => {
     expect(answer).toMatchObject({ pod: 'a', verdict: 'kept -' });
     // Its cookie catches up.
     expect(answer.setCookie).toBeDefined();
+  });
+
+  test('knows a session of format Plain by the value that the client will bring', () => {
+    const modes = [{ mode: 'Insert' }, { mode: 'Rewrite' }, { mode: 'Prefix' }] as const;
+    for (const changes of [{}, { idleTimeout: HOUR }]) {
+      for (const { mode } of modes) {
+        const live = affinity([{ name: 'r', cookie: { name: 'HF', format: 'Plain', mode } }], changes);
+        const first = ask(live, pool(['a']), facts());
+        const line =
+          mode === 'Insert' ? first.setCookie : editSetCookie(first.d, live, pool(['a']), facts(), OK, env(), 'HF=x');
+        expect(first.d).toMatchObject({ outcomeName: 'new', onIssue: true });
+        const { region, entryHigh, entryLow, entryScope } = first.d;
+        const again = ask(live, pool(['a']), facts({ cookie: pair(`${line};`) }));
+        expect(again.verdict).toBe('kept -');
+        expect(again.d).toMatchObject({ region, entryHigh, entryLow, entryScope });
+      }
+    }
+  });
+
+  test('a plain value that looks idle lives while the table has seen that session', () => {
+    const live = affinity([{ name: 'r', cookie: { name: 'HF', format: 'Plain' } }], { idleTimeout: HOUR });
+    const first = ask(live, pool(['a']), facts());
+    const { entryHigh, entryLow } = first.d;
+    const later = NOW + 2 * HOUR;
+    const find: DecideEnv['sessions']['find'] = (_region, high, low, _now, view) => {
+      Object.assign(view, { ref: slotOf('a'), lastSeen: later - HOUR / 2 });
+      return high === entryHigh && low === entryLow;
+    };
+    const on = env({ now: later, sessions: { find } });
+    const cookie = pair(first.setCookie);
+    expect(ask(live, pool(ABC), facts({ cookie }), on)).toMatchObject({ pod: 'a', verdict: 'kept -' });
+    const stranger = facts({ cookie, clientAddress: '192.0.2.2' });
+    expect(ask(live, pool(ABC), stranger, on).verdict).toBe('new idle_expired');
   });
 });
