@@ -88,6 +88,8 @@ export class SessionTable {
   readonly #counts: Block;
   /** Buckets of one region. */
   readonly #buckets: number;
+  /** By how much the last sweep found counts to be too high, by cell. */
+  #wrong: ReadonlyMap<Int32Array, ReadonlyMap<number, number>> = new Map();
 
   /** `owner`: the worker's row + 1, or `MAIN_THREAD`. `counts`: the block `session`. */
   constructor({ buffer, seed, epoch }: SessionMemory, owner: number, counts: Block) {
@@ -231,16 +233,28 @@ export class SessionTable {
     return copies;
   }
 
-  /** A worker that died between a write and its count leaves the count wrong; where nothing changed meanwhile it is put right. */
+  /**
+   * A worker that died between a write and its count leaves the count wrong: it is put right where nothing changes
+   * meanwhile. A worker that lives is between the two as well when the sweep comes by; so only what the last sweep
+   * found wrong by as much is taken for wrong.
+   */
   #correct(before: Map<Int32Array, Int32Array>, found: Map<Int32Array, Int32Array>, header: Int32Array): void {
+    const wrong = new Map<Int32Array, Map<number, number>>();
     for (const [cells, copy] of before) {
       const sums = cells === this.#words ? header : found.get(cells);
+      const last = this.#wrong.get(cells);
+      const now = new Map<number, number>();
       for (let i = 0; i < copy.length; i++) {
         if (cells === this.#words && i >= EVICTIONS && i < SCOPES) continue;
+        const count = copy[i] ?? 0;
         const sum = sums?.[i] ?? 0;
-        if (copy[i] !== sum) Atomics.compareExchange(cells, i, copy[i] ?? 0, sum);
+        if (count === sum || cells[i] !== count) continue;
+        if (last?.get(i) === count - sum) Atomics.compareExchange(cells, i, count, sum);
+        else now.set(i, count - sum);
       }
+      if (now.size > 0) wrong.set(cells, now);
     }
+    this.#wrong = wrong;
   }
 
   #tick(now: number): number {

@@ -126,7 +126,24 @@ describe('the sweep', () => {
     counts.cells(7)[counts.at(7, 0) + SESSION.live]! += 3;
     counts.cells(9)[counts.at(9, 0) + SESSION.active]! += 1;
     table.sweep(START, NONE);
+    table.sweep(START, NONE);
     expect([live(7), active(7), active(9)]).toEqual([1, 1, 0]);
+  });
+
+  test('leaves a count alone that a worker is just about to make', () => {
+    const { table, counts, use, live } = setUp();
+    const cells = counts.cells(7);
+    const at = counts.at(7, 0) + SESSION.live;
+    for (let id = 0; id < 3; id++) {
+      use(id, 7);
+      // As if the entry were written and not counted yet when the sweep comes by.
+      cells[at]! -= 1;
+      table.sweep(START, NONE);
+      cells[at]! += 1;
+      expect(live(7)).toBe(id + 1);
+      table.sweep(START, NONE);
+      expect(live(7)).toBe(id + 1);
+    }
   });
 });
 
