@@ -94,8 +94,6 @@ function typeOf(field: JsonSchema): string {
       return `text, at most ${String(field['maxLength'])}`;
     case 'integer':
       return `whole number, ${String(field['minimum'])} to ${String(field['maximum'])}`;
-    case 'number':
-      return `number, at least ${String(field['minimum'])}`;
     default:
       return field.type ?? '';
   }
