@@ -63,19 +63,19 @@ export class SessionUse {
       decision.outcome !== OUTCOME.new,
     );
     this.#next = env.now + renewal(entryLife);
-    if (done !== INSERTED && done !== CHANGED) return;
-    if (decision.outcome === OUTCOME.moved) this.#moved(done === CHANGED);
-    else if (done === INSERTED && decision.outcome === OUTCOME.new) {
+    if (decision.outcome === OUTCOME.moved) this.#moved(done);
+    else if (decision.outcome === OUTCOME.new && (decision.onIssue || done === INSERTED)) {
+      // A session that is issued is one even when the table has no room for it; of a key only the table knows.
       this.#ctx.counters.endpoint(endpoint.slot, 'newSessions', 1);
     }
   }
 
   /** Of several requests of a session that moves, the table lets one count. Another port of the same endpoint is no move. */
-  #moved(changed: boolean): void {
+  #moved(done: number): void {
     const { affinity, pool, decision } = this.#plan;
     const { sessions, env } = this.#ctx;
-    if (affinity === undefined || pool === undefined) return;
-    if (changed && indexOfRef(sessions.previous, affinity.policy, pool, env) === decision.endpoint) return;
+    if ((done !== INSERTED && done !== CHANGED) || affinity === undefined || pool === undefined) return;
+    if (done === CHANGED && indexOfRef(sessions.previous, affinity.policy, pool, env) === decision.endpoint) return;
     this.#plan.countMove();
   }
 }
