@@ -13,7 +13,7 @@ export interface LaneContext {
   readonly settings: WorkerSettings;
   /** The table that requests are matched against from now on. */
   readonly table: LiveTable;
-  /** `now` is set before each decision. */
+  /** `now` is set before each decision, and before each token that is issued. */
   readonly env: DecideEnv & { now: number };
   readonly counters: Counters;
   readonly sessions: SessionTable;

@@ -70,6 +70,11 @@ export class Plan {
     return this.endpoint !== undefined;
   }
 
+  /** The endpoint's answer is there: tokens and Expires tell the time of the answer, however long the endpoint took. */
+  answered(): void {
+    this.#ctx.env.now = this.#ctx.deadlines.exact();
+  }
+
   /** Counts the decision, once a request, when its outcome is final. */
   countDecision(): void {
     const { route, decision } = this;

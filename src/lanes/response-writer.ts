@@ -45,6 +45,7 @@ export class ResponseWriter {
     let extra = '';
     this.issued = false;
     let cacheControl: string | undefined;
+    this.#plan.answered();
     if (affinity !== undefined && pool !== undefined && decision.issue >= 0) {
       const issued = issueToken(decision, affinity, pool, request, head, this.#ctx.env);
       this.issued = issued.setCookie !== undefined;

@@ -11,6 +11,7 @@ import {
   site,
   slices,
   startApp,
+  startBackend,
   startBackends,
 } from '../support/app.ts';
 import type { App, Backend } from '../support/app.ts';
@@ -115,6 +116,25 @@ test('a session with an open WebSocket is not idle, whatever its cookie says', a
   socket.close();
 });
 
+test('T8 a session that begins with a slow answer begins then, not when it was decided', async () => {
+  const waiting: (() => void)[] = [];
+  const slow = await startBackend({
+    pod: 'slow-0',
+    handler: (request, response) =>
+      request.url === '/slow' ? void waiting.push(() => response.end('done')) : void response.end('done'),
+  });
+  await app.change('slow.yaml', site('slow', { endpoints: [slow.endpoint()], session: { idleTimeout: '1s' } }));
+  const client = new Client(app.port, { host: 'slow.test', jar: true });
+  const answer = client.get('/slow');
+  await eventually(() => waiting.length === 1);
+  const asked = Date.now();
+  await eventually(() => Date.now() > asked + 2500);
+  waiting[0]?.();
+  await answer;
+  await client.get('/');
+  expect(await decisions('slow')).toEqual({ new: 1, kept: 1 });
+});
+
 test('a hashed key that was seen stays on its endpoint while that drains, and is counted by the table', async () => {
   const ask = async (id: number) =>
     (await new Client(app.port, { host: 'hashed.test' }).get('/', { 'x-id': `user-${id}` })).pod;
@@ -147,6 +167,29 @@ test('a full endpoint gets no new sessions, and when all are full new clients ar
   expect([refused.status, refused.headers['retry-after'], refused.setCookies]).toEqual([503, '1', []]);
   for (const { client, answer } of visits) expect((await client.get('/')).pod).toBe(answer.pod);
   expect(await decisions('capped')).toEqual({ new: 6, kept: 6, rejected: 1 });
+});
+
+test('new sessions are counted also when the table is full of others that came back', async () => {
+  const endpoints = backends.map((backend) => backend.endpoint());
+  const hosts = ['one', 'two', 'three', 'late'];
+  const small = await startApp({
+    manifests: file(...hosts.map((name) => site(name, { endpoints }))),
+    config: { sessionTableEntries: 1024 },
+  });
+  for (const host of hosts) {
+    const clients = Array.from(
+      { length: host === 'late' ? 30 : 100 },
+      () => new Client(small.port, { host: `${host}.test`, jar: true }),
+    );
+    for (const client of clients) {
+      await client.get('/');
+      if (host !== 'late') await client.get('/');
+      client.close();
+    }
+  }
+  const metrics = await small.metrics();
+  expect(metrics.sum('holdfast_endpoint_new_sessions_total', { service: 'one' })).toBe(100);
+  expect(metrics.sum('holdfast_endpoint_new_sessions_total', { service: 'late' })).toBe(30);
 });
 
 test('sessions outlive a worker that dies', async () => {

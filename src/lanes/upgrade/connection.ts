@@ -240,6 +240,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     if (this.#answered) return false;
     const { affinity, decision, pool } = this.#plan;
     const setCookies = response.headers['set-cookie'] ?? [];
+    this.#plan.answered();
     const facts = { status: 101, cacheable: false, setCookieNames: () => setCookies.map(cookieName) };
     const issued =
       affinity === undefined || pool === undefined
