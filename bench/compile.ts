@@ -67,7 +67,7 @@ function makeService(i: number): Service {
 function makeSlice(i: number): EndpointSlice {
   const namespace = `team-${i % 100}`;
   const endpoints = Array.from({ length: PODS_PER_SERVICE }, (_, pod) => ({
-    addresses: [`10.${Math.floor(i / 250)}.${i % 250}.${pod + 1}`],
+    address: `10.${Math.floor(i / 250)}.${i % 250}.${pod + 1}`,
     ready: true,
     serving: true,
     terminating: false,

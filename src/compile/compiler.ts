@@ -5,8 +5,8 @@
  */
 import { objectKey, type ObjectKey } from '../model/ids.ts';
 import type { Ingress, RefusedPolicy, StickyPolicy } from '../model/resources.ts';
+import { changedKeys } from '../model/sharded-map.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-import { changedKeys } from './changes.ts';
 import { compile, type Compiled } from './compile.ts';
 import { withFormerNames } from './former-names.ts';
 import { FLAG, ingressLink, linksOf, namesLink, policyLink, serviceLink, type Links, type Member } from './links.ts';
@@ -32,8 +32,8 @@ export class Compiler {
     this.#options = options;
   }
 
-  /** The table's maps are the compiler's own: they hold until the next call. */
-  update(snapshot: Snapshot): Compiled {
+  /** The sets of the outcome's status are the compiler's own and change with the next call. */
+  update(snapshot: Snapshot): Outcome {
     const last = this.#last;
     if (last === undefined || last.ingressClasses !== snapshot.ingressClasses) this.#compileAll(snapshot);
     else this.#compileTouched(last, snapshot);

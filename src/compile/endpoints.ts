@@ -1,7 +1,7 @@
 /** Builds a pool from the EndpointSlices of its Service: one endpoint a pod, whatever slices, families or ports it stands in. */
-import { objectKey, type IdentityKind, type ObjectKey } from '../model/ids.ts';
+import { objectKey, type ObjectKey } from '../model/ids.ts';
 import { formatIp, parseIp, type Ip } from '../model/ip.ts';
-import type { Endpoint, EndpointState, Pool } from '../model/pool.ts';
+import { hostPort, identityOf, type Endpoint, type EndpointState, type Pool } from '../model/pool.ts';
 import type { Problem } from '../model/problem.ts';
 import type { EndpointSlice, Pod, SliceEndpoint } from '../model/resources.ts';
 import type { PoolSpec } from '../model/table.ts';
@@ -9,16 +9,10 @@ import { compareText } from './order.ts';
 import { problemOf } from './report.ts';
 
 /** An endpoint before its `since` is known. */
-interface Candidate {
-  readonly address: string;
-  readonly port: number;
-  readonly state: EndpointState;
+interface Candidate extends Omit<Endpoint, 'since' | 'wasReady' | 'cookieValue'> {
   /** When draining began as the pod's metadata says; undefined = it does not say, or the endpoint does not drain. */
   readonly drainStart: number | undefined;
-  readonly pod: string;
   readonly cookieValue: string | undefined;
-  readonly hasPod: boolean;
-  readonly identities: Readonly<Record<IdentityKind, string>>;
   /** Of the family the Service prefers. */
   readonly preferred: boolean;
 }
@@ -46,26 +40,18 @@ export function buildPool(
   const candidates = ordered.flatMap((slice) => readSlice(spec, slice, pods, problems));
   if (candidates.length === 0) reportMissingPort(spec, ordered, problems);
 
-  const before = new Map(previous?.endpoints.map((endpoint) => [endpoint.identities.PodUID, endpoint]));
+  const before = new Map(previous?.endpoints.map((endpoint) => [identityOf(endpoint, 'PodUID'), endpoint]));
   const endpoints = mergeAddresses(mergePods(candidates)).map((candidate): Endpoint => {
-    const { address, port, state, drainStart, pod, cookieValue, identities } = candidate;
-    const known = before.get(identities.PodUID);
+    const { address, port, state, drainStart, pod, cookieValue, podNamespace, podUid } = candidate;
+    const known = before.get(identityOf(candidate, 'PodUID'));
     const seen = known?.state === state ? known.since : now;
     // A clock ahead of ours must not put the start into the future.
     const since = state === 'Draining' && drainStart !== undefined ? Math.min(drainStart, now) : seen;
     const wasReady = state !== 'NotReady' || known?.wasReady === true;
-    return {
-      address,
-      port,
-      state,
-      since,
-      wasReady,
-      pod,
-      ...(cookieValue !== undefined && { cookieValue }),
-      identities,
-    };
+    const value = cookieValue === undefined ? {} : { cookieValue };
+    return { address, port, state, since, wasReady, pod, ...value, podNamespace, podUid };
   });
-  endpoints.sort((a, b) => compareText(a.identities.Address, b.identities.Address));
+  endpoints.sort((a, b) => compareText(addressOf(a), addressOf(b)));
   reportEqualValues(spec, ordered, endpoints, problems);
   const { key, namespace, service, port } = spec;
   return { pool: { key, namespace, service, port, endpoints }, problems };
@@ -106,9 +92,8 @@ function readSlice(
   const candidates: Candidate[] = [];
   for (const endpoint of slice.endpoints) {
     const state = endpointState(endpoint);
-    // The API: "consumers should only use the first address"; further ones are of the same pod.
-    const text = endpoint.addresses[0];
-    if (state === undefined || text === undefined) continue;
+    if (state === undefined) continue;
+    const text = endpoint.address;
     const ip = parseIp(text);
     const fault = ip === undefined ? 'is no IP address' : spec.refuseLocal === true ? localFault(ip) : undefined;
     if (ip === undefined || fault !== undefined) {
@@ -116,7 +101,7 @@ function readSlice(
       problems.push(problemOf('error', slice, `endpoints[${endpoint.index}].addresses[0]`, message));
       continue;
     }
-    candidates.push(makeCandidate(spec, slice, endpoint, ip, port.port, marksOf(slice, endpoint, state, pods)));
+    candidates.push(makeCandidate(spec, endpoint, ip, port.port, marksOf(slice, endpoint, state, pods)));
   }
   return candidates;
 }
@@ -145,31 +130,23 @@ function marksOf(
 
 function makeCandidate(
   spec: PoolSpec,
-  slice: EndpointSlice,
-  { targetRef }: SliceEndpoint,
+  { address: text, targetRef }: SliceEndpoint,
   ip: Ip,
   port: number,
   { state, drainStart, cookieValue }: Marked,
 ): Candidate {
-  const address = formatIp(ip);
-  const hostPort = ip.version === 6 ? `[${address}]:${port}` : `${address}:${port}`;
-  const byAddress = `addr:${hostPort}`;
-  const name = targetRef?.name ?? '';
-  const namespace = targetRef?.namespace || slice.meta.namespace;
-  const uid = targetRef?.uid ?? '';
+  const formatted = formatIp(ip);
+  // The slice's own string where it says the same: one copy in memory instead of two.
+  const address = formatted === text ? text : formatted;
   return {
     address,
     port,
     state,
     drainStart,
-    pod: name === '' ? hostPort : name,
+    pod: targetRef?.name ?? hostPort(address, port),
     cookieValue,
-    hasPod: uid !== '' || name !== '',
-    identities: {
-      PodUID: uid === '' ? byAddress : `uid:${uid}`,
-      PodName: name === '' ? byAddress : `pod:${namespace}/${name}`,
-      Address: byAddress,
-    },
+    podNamespace: targetRef?.namespace ?? '',
+    podUid: targetRef?.uid ?? '',
     preferred: spec.ipFamily === undefined || spec.ipFamily === (ip.version === 6 ? 'IPv6' : 'IPv4'),
   };
 }
@@ -179,8 +156,7 @@ function mergePods(candidates: readonly Candidate[]): Candidate[] {
   const byPod = new Map<string, Candidate>();
   for (const candidate of candidates) {
     // Without a UID the name tells pods apart; without either, the address.
-    const { PodUID, PodName, Address } = candidate.identities;
-    const key = PodUID === Address ? PodName : PodUID;
+    const key = identityOf(candidate, candidate.podUid === '' ? 'PodName' : 'PodUID');
     const known = byPod.get(key);
     if (known === undefined) byPod.set(key, candidate);
     else {
@@ -199,27 +175,35 @@ function mergePods(candidates: readonly Candidate[]): Candidate[] {
 function mergeAddresses(candidates: readonly Candidate[]): Candidate[] {
   const byAddress = new Map<string, Candidate>();
   for (const candidate of candidates) {
-    const key = candidate.identities.Address;
+    const key = addressOf(candidate);
     const known = byAddress.get(key);
     if (known === undefined) byAddress.set(key, candidate);
-    else if (known.hasPod === candidate.hasPod)
+    else if (hasPod(known) === hasPod(candidate))
       byAddress.set(key, compareClaims(candidate, known) < 0 ? candidate : known);
     else {
-      const pod = candidate.hasPod ? candidate : known;
+      const pod = hasPod(candidate) ? candidate : known;
       byAddress.set(key, { ...pod, state: betterState(known.state, candidate.state) });
     }
   }
   return [...byAddress.values()];
 }
 
+function addressOf(endpoint: Parameters<typeof identityOf>[0]): string {
+  return identityOf(endpoint, 'Address');
+}
+
+function hasPod({ podNamespace }: Candidate): boolean {
+  return podNamespace !== '';
+}
+
 function compareClaims(a: Candidate, b: Candidate): number {
-  return RANK[b.state] - RANK[a.state] || compareText(a.identities.PodUID, b.identities.PodUID);
+  return RANK[b.state] - RANK[a.state] || compareText(identityOf(a, 'PodUID'), identityOf(b, 'PodUID'));
 }
 
 /** The preferred family, then the better state, then the same one on every replica. */
 function isBetterAddress(a: Candidate, b: Candidate): boolean {
   if (a.preferred !== b.preferred) return a.preferred;
-  return (RANK[b.state] - RANK[a.state] || compareText(a.identities.Address, b.identities.Address)) < 0;
+  return (RANK[b.state] - RANK[a.state] || compareText(addressOf(a), addressOf(b))) < 0;
 }
 
 function betterState(a: EndpointState, b: EndpointState): EndpointState {

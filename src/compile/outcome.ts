@@ -5,6 +5,7 @@ import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy
 import type { Problem } from '../model/problem.ts';
 import type { CompiledStatus, PolicyStatus } from '../model/status.ts';
 import type { PoolSpec, Route, Table, VirtualHost } from '../model/table.ts';
+import { SnapshotMap } from '../model/sharded-map.ts';
 import type { Compiled } from './compile.ts';
 import { sortedByObject } from './report.ts';
 
@@ -26,15 +27,15 @@ export class Outcome implements Compiled {
   readonly #policies = new Entries<CompiledPolicy>();
   readonly #affinities = new Entries<CompiledAffinity>();
   readonly #pools = new Entries<PoolSpec>();
-  readonly #ingresses = new Entries<true>();
-  readonly #services = new Entries<true>();
+  readonly #ingresses = new Keys();
+  readonly #services = new Keys();
   readonly #statuses = new Entries<PolicyStatus>();
   /** Shares with Problems. */
   readonly #troubled = new Set<Share>();
   #fallback: Route | undefined;
   #problems: Problem[] | undefined;
 
-  /** What stays the same stays the same object. Its maps are this one's own: they change with the next `replace`. */
+  /** Immutable; what stays the same stays the same object. */
   get table(): Table {
     return {
       hosts: this.#hosts.map,
@@ -51,13 +52,9 @@ export class Outcome implements Compiled {
     return this.#problems;
   }
 
-  /** A copy: status is written long after a table has gone live. */
+  /** Its sets are this one's own: they change with the next `replace`. */
   get status(): CompiledStatus {
-    return {
-      ingresses: new Set(this.#ingresses.map.keys()),
-      services: new Set(this.#services.map.keys()),
-      policies: new Map(this.#statuses.map),
-    };
+    return { ingresses: this.#ingresses.set, services: this.#services.set, policies: this.#statuses.map };
   }
 
   /** Takes the shares `before` out and puts what was compiled in their place; returns its shares, in order. */
@@ -67,8 +64,8 @@ export class Outcome implements Compiled {
       this.#policies.add(table.policies);
       this.#affinities.add(table.affinities);
       this.#pools.add(table.pools);
-      this.#ingresses.add(status.ingresses.entries().map(([key]) => [key, true]));
-      this.#services.add(status.services.entries().map(([key]) => [key, true]));
+      this.#ingresses.add(status.ingresses);
+      this.#services.add(status.services);
       this.#statuses.add(status.policies);
     }
     for (const share of before) this.#remove(share);
@@ -96,30 +93,59 @@ export class Outcome implements Compiled {
 
 /** Entries that several parts may hold, all with the same value; they are there as long as one does. */
 class Entries<T> {
-  readonly map = new Map<string, T>();
-  /** How many hold an entry; absent = one, as nearly all. */
-  readonly #holders = new Map<string, number>();
+  readonly #entries = new SnapshotMap<T>();
+  readonly #shared = new Shared();
+
+  get map(): ReadonlyMap<string, T> {
+    return this.#entries.freeze();
+  }
 
   /** To be called before the former holders are removed: what comes out as it was stays the same object. */
-  add(entries: Iterable<readonly [string, T]>): void {
+  add(entries: ReadonlyMap<string, T>): void {
     for (const [key, value] of entries) {
-      const known = this.map.get(key);
-      if (known === undefined) {
-        this.map.set(key, value);
-        continue;
-      }
-      this.#holders.set(key, (this.#holders.get(key) ?? 1) + 1);
-      if (!isDeepStrictEqual(known, value)) this.map.set(key, value);
+      const known = this.#entries.get(key);
+      if (known !== undefined) this.#shared.add(key);
+      if (known === undefined || !isDeepStrictEqual(known, value)) this.#entries.set(key, value);
     }
   }
 
   remove(keys: readonly string[]): void {
+    for (const key of keys) if (!this.#shared.remove(key)) this.#entries.delete(key);
+  }
+}
+
+/** The same for keys alone. */
+class Keys {
+  readonly set = new Set<string>();
+  readonly #shared = new Shared();
+
+  add(keys: ReadonlySet<string>): void {
     for (const key of keys) {
-      const holders = this.#holders.get(key) ?? 1;
-      if (holders === 1) this.map.delete(key);
-      else if (holders === 2) this.#holders.delete(key);
-      else this.#holders.set(key, holders - 1);
+      if (this.set.has(key)) this.#shared.add(key);
+      else this.set.add(key);
     }
+  }
+
+  remove(keys: readonly string[]): void {
+    for (const key of keys) if (!this.#shared.remove(key)) this.set.delete(key);
+  }
+}
+
+/** How many more than one hold a key. */
+class Shared {
+  readonly #more = new Map<string, number>();
+
+  add(key: string): void {
+    this.#more.set(key, (this.#more.get(key) ?? 0) + 1);
+  }
+
+  /** Whether somebody still holds the key. */
+  remove(key: string): boolean {
+    const more = this.#more.get(key);
+    if (more === undefined) return false;
+    if (more === 1) this.#more.delete(key);
+    else this.#more.set(key, more - 1);
+    return true;
   }
 }
 

@@ -78,6 +78,8 @@ export interface Config {
   readonly publishService: ObjectName | undefined;
   /** Addresses that the status of Ingresses shows; go before those of `publishService`. Empty = none given. */
   readonly publishAddress: readonly string[];
+  /** The last replica takes its addresses back when it ends. */
+  readonly removeStatusOnShutdown: boolean;
   /** The Lease that the writing replica holds; undefined = not given (the default depends on where we run). */
   readonly leaderLease: ObjectName | undefined;
   /** The headless Service of the controller's replicas; undefined = this process is the only one. */

@@ -199,6 +199,13 @@ export const settingsSchema = z.strictObject({
     defaultText: 'those of --publish-service',
     meaning: 'IP addresses or host names that stand in the status of our Ingresses',
   }),
+  removeStatusOnShutdown: setting(values.flag(), {
+    section: 'Cluster',
+    value: '',
+    default: 'false',
+    meaning:
+      'when the last replica of --replicas-service ends, take these addresses out of the status of our Ingresses',
+  }),
   leaderLease: setting(values.objectName('holdfast/holdfast-leader').optional(), {
     section: 'Cluster',
     value: 'NS/NAME',

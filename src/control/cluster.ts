@@ -14,12 +14,17 @@ import { guarded } from './guarded.ts';
 import { KeysSecret } from './keys-secret.ts';
 import { Leader } from './leader.ts';
 import { givenAddresses, serviceAddresses } from './published.ts';
+import { allEnd } from './replicas.ts';
 import { StatusWriter } from './status.ts';
 import type { LoadBalancerAddress } from './status-objects.ts';
 import { watchOne } from './watch-one.ts';
 
-/** How long writes under way may take at the end. */
+/** How long writes under way may take at the end; and those that take our addresses back, when that was asked for. */
 const LAST_WRITES_MS = 2000;
+const WITHDRAWING_MS = 5000;
+/** EndpointSlices are a moment behind the pods that are deleted: they are looked at this often, with pauses. */
+const LOOKS = 3;
+const LOOK_MS = 500;
 
 export interface ClusterOptions {
   readonly api: KubeApi;
@@ -125,14 +130,48 @@ export class Cluster {
     this.#tell();
   }
 
+  /** To be called when the process begins to end: the lead is for those that stay. */
+  retire(): void {
+    this.#leader?.retire();
+  }
+
   /** Ends what is under way, then gives the lease back. */
   async close(): Promise<void> {
+    const { clock, config } = this.#options;
     this.#keys?.stop();
     await Promise.all(this.#watches.map((watch) => watch.close()));
-    const written = Promise.all([this.#status.stop(), this.#events.stop()]);
+    const ending = new AbortController();
+    const written = Promise.all([this.#status.stop(), this.#events.stop()]).then(() => this.#withdraw(ending.signal));
     // An API server that does not answer shall not keep the process until it is killed.
-    await Promise.race([written, new Promise((resolve) => setTimeout(resolve, LAST_WRITES_MS).unref())]);
+    const late = Promise.withResolvers<undefined>();
+    const most = LAST_WRITES_MS + (config.removeStatusOnShutdown ? WITHDRAWING_MS : 0);
+    const timer = clock.setTimeout(() => late.resolve(undefined), most);
+    await Promise.race([written, late.promise]);
+    clock.clearTimeout(timer);
+    ending.abort();
     await this.#leader?.stop();
+  }
+
+  /** Takes our addresses out of the status of Ingresses, if that was asked for and no replica remains that stands for them. */
+  async #withdraw(signal: AbortSignal): Promise<void> {
+    const { config, logger } = this.#options;
+    if (!config.removeStatusOnShutdown || !this.leading) return;
+    try {
+      if (await this.#isLast(signal)) await this.#status.withdraw(signal);
+      else logger.info('the addresses stay in the status of Ingresses, as a replica remains or may remain');
+    } catch (error) {
+      logger.warn({ err: error }, 'the addresses stay in the status of Ingresses: the replicas are not known');
+    }
+  }
+
+  async #isLast(signal: AbortSignal): Promise<boolean> {
+    const { api, config, clock } = this.#options;
+    if (config.replicasService === undefined) return true;
+    for (let looks = 1; !(await allEnd(api, config.replicasService, signal)); looks++) {
+      if (looks === LOOKS) return false;
+      await new Promise<void>((resolve) => clock.setTimeout(resolve, LOOK_MS));
+    }
+    return true;
   }
 
   #onLeader(leads: boolean): void {

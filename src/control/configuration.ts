@@ -10,7 +10,7 @@ import type { Snapshot } from '../model/snapshot.ts';
 import type { CompiledStatus } from '../model/status.ts';
 import type { Table } from '../model/table.ts';
 import type { Counted } from '../shared/counted.ts';
-import type { PoolData, TableDelta } from '../shared/messages.ts';
+import type { EndpointData, PoolData, TableDelta } from '../shared/messages.ts';
 import type { Store, StoreChange } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Pools } from './pools.ts';
@@ -84,6 +84,11 @@ export class Configuration {
   /** The pools as the workers have them. */
   livePools(): Iterable<PoolData> {
     return this.#publisher.pools.values();
+  }
+
+  /** Who holds the slot; undefined = no endpoint of a pool. */
+  endpointAt(slot: number): EndpointData | undefined {
+    return this.#publisher.endpointAt(slot);
   }
 
   /** `policy` labels of the routes that lead to each pool. */
@@ -162,7 +167,7 @@ export class Configuration {
     this.#compiled = compiled;
     const { table } = compiled;
     this.pools.retable(table, services, snapshot, now);
-    this.#options.send(this.#publisher.publishTable(table, this.pools.all));
+    this.#options.send(this.#publisher.publishTable(table, this.pools));
     return compiled;
   }
 

@@ -6,6 +6,7 @@ import { KeyRing, type SessionKey } from '../affinity/keyring.ts';
 import type { Config, HostPort } from '../config/config.ts';
 import { RESOURCE_KINDS } from '../model/resources.ts';
 import { Counted } from '../shared/counted.ts';
+import { collectGarbage, limitGrowth } from '../shared/memory.ts';
 import { GAUGE } from '../shared/layout.ts';
 import { HealthMarks } from '../shared/meters.ts';
 import type { AccessRecord } from '../shared/messages.ts';
@@ -18,6 +19,7 @@ import { Metrics } from '../telemetry/metrics.ts';
 import { packageVersion } from '../package.ts';
 import { Cluster, keysSecretOf } from './cluster.ts';
 import { Configuration } from './configuration.ts';
+import { maxIdleUpstreams } from './descriptors.ts';
 import { drainProgress } from './drain.ts';
 import { Prober } from './prober.ts';
 import { ownIdentity, ownNamespace } from './place.ts';
@@ -36,7 +38,7 @@ export interface Controller {
 
 const SWEEP_MS = 10_000;
 /** After a change has gone live, until the cluster is told. */
-const TELL_MS = 100;
+const TELL_MS = 500;
 const KEY_FILE_POLL_MS = 1000;
 
 /**
@@ -85,6 +87,7 @@ class RunningController implements Controller {
   constructor(config: Config, logger: Logger) {
     this.#config = config;
     this.#logger = logger;
+    limitGrowth();
     this.#counted = new Counted(config.workers);
     this.#configuration = new Configuration({
       counted: this.#counted,
@@ -100,7 +103,11 @@ class RunningController implements Controller {
     this.#workers = new Workers({
       count: config.workers,
       epoch: this.#startedAt,
-      settings: { ...config, publicHttpPort: config.publicHttpPort ?? 0 },
+      settings: {
+        ...config,
+        publicHttpPort: config.publicHttpPort ?? 0,
+        maxIdleUpstreams: maxIdleUpstreams(config.workers),
+      },
       counted: this.#counted,
       sessions,
       sessionTable: this.#sessions,
@@ -158,6 +165,7 @@ class RunningController implements Controller {
       await Promise.race([Promise.all([this.#first.promise, this.#firstKeys.promise]), aborted(stop)]);
       if (stop.aborted) return;
       this.httpAddress = await this.#workers.start(this.#config.httpPort);
+      collectGarbage();
       this.#startBackground();
     } catch (error) {
       await this.#close(0);
@@ -169,6 +177,7 @@ class RunningController implements Controller {
 
   async shutdown(): Promise<void> {
     this.#shuttingDown = true;
+    this.#cluster?.retire();
     // Load balancers need a while to see that /readyz fails; until then connections still come. Before anything was served
     // nobody has to see it.
     if (this.#workers.up > 0) await new Promise((resolve) => setTimeout(resolve, this.#config.shutdownDelay));
@@ -289,7 +298,12 @@ class RunningController implements Controller {
 
   #startBackground(): void {
     const health = new HealthMarks(this.#counted.blocks.mark, this.#startedAt);
-    const prober = new Prober(health, () => this.#probeTargets(), this.#config.connectTimeout, this.#clock);
+    const prober = new Prober(
+      health,
+      (slot) => this.#configuration.endpointAt(slot),
+      this.#config.connectTimeout,
+      this.#clock,
+    );
     const sweeper = setInterval(() => {
       this.#sweep();
     }, SWEEP_MS);
@@ -299,10 +313,6 @@ class RunningController implements Controller {
       clearInterval(sweeper);
       this.#metrics.stop();
     });
-  }
-
-  *#probeTargets() {
-    for (const pool of this.#configuration.livePools()) yield* pool.endpoints;
   }
 
   #sweep(): void {

@@ -19,7 +19,7 @@ export function drainProgress(
   let sessions = 0;
   let inFlight = 0;
   let upgraded = 0;
-  for (const [key, { slot }] of counted.endpoints.entries()) {
+  for (const [key, slot] of counted.endpoints.entries()) {
     // An upgraded connection is in flight for balancing; here it is told apart. Most endpoints have neither these nor
     // sessions, so the key is taken apart last.
     const open = counted.blocks.gauge.sum(slot, GAUGE.inFlight);

@@ -52,6 +52,7 @@ export class Leader {
   #leading = false;
   #renewedAt = 0;
   #timer: unknown;
+  #retired = false;
   #stopped = false;
   #complaint = '';
   #round: Promise<void> = Promise.resolve();
@@ -73,6 +74,11 @@ export class Leader {
     this.#round = this.#tick();
   }
 
+  /** Does not take the lead any more, for it will end soon; who has it keeps it until `stop`. */
+  retire(): void {
+    this.#retired = true;
+  }
+
   /** Gives the lease back, so that another replica need not wait until it runs out. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -85,6 +91,7 @@ export class Leader {
   }
 
   async #tick(): Promise<void> {
+    if (this.#retired && !this.#leading) return;
     const { clock, random } = this.#options;
     const asked = clock.now();
     const held = await this.#attempt();

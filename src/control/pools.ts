@@ -3,17 +3,24 @@ import { buildPool } from '../compile/endpoints.ts';
 import type { ObjectKey, PoolKey } from '../model/ids.ts';
 import type { Pool } from '../model/pool.ts';
 import type { Problem } from '../model/problem.ts';
+import { changedKeys, SnapshotMap } from '../model/sharded-map.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { PoolSpec, Table } from '../model/table.ts';
 
 export class Pools {
-  readonly #pools = new Map<PoolKey, Pool>();
+  readonly #pools = new SnapshotMap<Pool>();
   readonly #problems = new Map<PoolKey, readonly Problem[]>();
-  readonly #specs = new Map<PoolKey, PoolSpec>();
+  #specs: Table['pools'] = new Map();
   readonly #keysByService = new Map<ObjectKey, readonly PoolKey[]>();
 
   get all(): ReadonlyMap<PoolKey, Pool> {
-    return this.#pools;
+    return this.#pools.freeze();
+  }
+
+  /** One for each port of the Service that a route leads to. */
+  of(service: ObjectKey): Pool[] {
+    const keys = this.#keysByService.get(service) ?? [];
+    return keys.map((key) => this.#pools.get(key)).filter((pool) => pool !== undefined);
   }
 
   problems(): Problem[] {
@@ -25,16 +32,18 @@ export class Pools {
    *
    * @param changed Services whose slices or pods are different
    */
-  retable(table: Table, changed: ReadonlySet<ObjectKey>, snapshot: Snapshot, now: number): void {
-    for (const spec of table.pools.values()) {
-      const known = this.#specs.get(spec.key);
-      if (known === spec && !changed.has(spec.serviceKey)) continue;
-      if (known === undefined) this.#add(spec);
-      this.#specs.set(spec.key, spec);
-      this.#build(spec, snapshot, now);
+  retable(table: Table, changed: Iterable<ObjectKey>, snapshot: Snapshot, now: number): void {
+    const before = this.#specs;
+    this.#specs = table.pools;
+    for (const key of changedKeys(before, table.pools)) {
+      const [former, spec] = [before.get(key), table.pools.get(key)];
+      if (spec === undefined) this.#remove(key, former?.serviceKey ?? '');
+      else {
+        if (former === undefined) this.#add(spec);
+        this.#build(spec, snapshot, now);
+      }
     }
-    if (this.#specs.size === table.pools.size) return;
-    for (const [key, spec] of this.#specs) if (!table.pools.has(key)) this.#remove(spec);
+    this.refresh(changed, snapshot, now);
   }
 
   /** The fast path: rebuilds the pools of these Services; returns those that came out different. */
@@ -56,11 +65,10 @@ export class Pools {
     this.#keysByService.set(serviceKey, [...(this.#keysByService.get(serviceKey) ?? []), key]);
   }
 
-  #remove({ key, serviceKey }: PoolSpec): void {
-    const left = (this.#keysByService.get(serviceKey) ?? []).filter((other) => other !== key);
-    if (left.length === 0) this.#keysByService.delete(serviceKey);
-    else this.#keysByService.set(serviceKey, left);
-    this.#specs.delete(key);
+  #remove(key: PoolKey, service: ObjectKey): void {
+    const left = (this.#keysByService.get(service) ?? []).filter((other) => other !== key);
+    if (left.length === 0) this.#keysByService.delete(service);
+    else this.#keysByService.set(service, left);
     this.#pools.delete(key);
     this.#problems.delete(key);
   }
@@ -90,8 +98,8 @@ function samePool(a: Pool, b: Pool): boolean {
       endpoint.since === other.since &&
       endpoint.pod === other.pod &&
       endpoint.cookieValue === other.cookieValue &&
-      endpoint.identities.PodUID === other.identities.PodUID &&
-      endpoint.identities.PodName === other.identities.PodName
+      endpoint.podNamespace === other.podNamespace &&
+      endpoint.podUid === other.podUid
     );
   });
 }

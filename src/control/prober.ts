@@ -21,16 +21,21 @@ interface Probe {
 
 export class Prober {
   readonly #health: HealthMarks;
-  readonly #targets: () => Iterable<ProbeTarget>;
+  readonly #targetAt: (slot: number) => ProbeTarget | undefined;
   readonly #timeout: number;
   readonly #clock: () => number;
   readonly #probes = new Map<number, Probe>();
   readonly #timer: NodeJS.Timeout;
 
-  /** `targets`: all endpoints of all pools; `timeout`: ms for one connect. */
-  constructor(health: HealthMarks, targets: () => Iterable<ProbeTarget>, timeout: number, clock: () => number) {
+  /** `targetAt`: undefined for slots of no pool's endpoint; `timeout`: ms for one connect. */
+  constructor(
+    health: HealthMarks,
+    targetAt: (slot: number) => ProbeTarget | undefined,
+    timeout: number,
+    clock: () => number,
+  ) {
     this.#health = health;
-    this.#targets = targets;
+    this.#targetAt = targetAt;
     this.#timeout = timeout;
     this.#clock = clock;
     this.#timer = setInterval(() => {
@@ -45,11 +50,12 @@ export class Prober {
   scan(): void {
     const now = this.#clock();
     const failing = new Set<number>();
-    for (const target of this.#targets()) {
-      if (this.#health.failingSince(target.slot) === 0) continue;
-      failing.add(target.slot);
-      const probe = this.#probes.get(target.slot) ?? { next: now + FIRST_MS, wait: FIRST_MS, underway: false };
-      this.#probes.set(target.slot, probe);
+    for (const slot of this.#health.failing()) {
+      const target = this.#targetAt(slot);
+      if (target === undefined) continue;
+      failing.add(slot);
+      const probe = this.#probes.get(slot) ?? { next: now + FIRST_MS, wait: FIRST_MS, underway: false };
+      this.#probes.set(slot, probe);
       if (!probe.underway && now >= probe.next) this.#try(target, probe);
     }
     for (const slot of this.#probes.keys()) if (!failing.has(slot)) this.#probes.delete(slot);

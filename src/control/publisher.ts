@@ -2,21 +2,26 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import { seedsOf } from '../affinity/rendezvous.ts';
-import { objectKey, type IdentityKind, type ObjectKey, type PoolKey } from '../model/ids.ts';
+import type { IdentityKind, ObjectKey, PoolKey } from '../model/ids.ts';
 import { DRAINING, NOT_READY, READY } from '../model/live.ts';
-import type { Pool } from '../model/pool.ts';
+import { changedKeys } from '../model/sharded-map.ts';
+import { identityOf, type Pool } from '../model/pool.ts';
 import type { CompiledAffinity, CompiledPolicy } from '../model/policy.ts';
 import type { Route, Table, VirtualHost } from '../model/table.ts';
 import type { Counted } from '../shared/counted.ts';
-import type { IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
+import type { EndpointData, IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
 import { refOf } from '../shared/session-table.ts';
 import { endpointSlotKey } from '../shared/slot-keys.ts';
 import { IdentityNeeds } from './identity-needs.ts';
 import { needsOfPolicies, needsOfRoutes, SlotNeeds, type SlotNeed } from './slot-needs.ts';
 
 const STATE_CODES = { Ready: READY, Draining: DRAINING, NotReady: NOT_READY } as const;
-/** Prefixes remembered, those of pods long gone among them; then they are computed anew. */
-const MAX_PREFIXES = 1_000_000;
+
+/** `Pools`, as far as it matters here. */
+interface AllPools {
+  readonly all: ReadonlyMap<PoolKey, Pool>;
+  readonly of: (service: ObjectKey) => Iterable<Pool>;
+}
 
 interface Difference<T> {
   readonly changed: T[];
@@ -27,36 +32,23 @@ interface Difference<T> {
 
 /** The part of a delta that repeats for hosts, policies and affinities: what is new or different, and what is gone. */
 class SentMap<T> {
-  readonly #sent = new Map<string, T>();
+  #sent: ReadonlyMap<string, T> = new Map();
 
-  /** Nearly everything is the same object as before, so going through all of it costs little. */
   diff(now: ReadonlyMap<string, T>): Difference<T> {
-    const changed: T[] = [];
-    const former: T[] = [];
-    for (const [key, value] of now) {
-      const known = this.#sent.get(key);
-      if (known === value || (known !== undefined && isDeepStrictEqual(known, value))) continue;
-      changed.push(value);
-      if (known !== undefined) former.push(known);
-      this.#sent.set(key, value);
+    const difference: Difference<T> = { changed: [], removed: [], former: [] };
+    for (const key of changedKeys(this.#sent, now)) {
+      const [known, value] = [this.#sent.get(key), now.get(key)];
+      if (known !== undefined && value !== undefined && isDeepStrictEqual(known, value)) continue;
+      if (known !== undefined) difference.former.push(known);
+      if (value === undefined) difference.removed.push(key);
+      else difference.changed.push(value);
     }
-    return { changed, removed: this.#forgetMissing(now, former), former };
+    this.#sent = now;
+    return difference;
   }
 
   values(): T[] {
     return [...this.#sent.values()];
-  }
-
-  #forgetMissing(now: ReadonlyMap<string, T>, former: T[]): string[] {
-    const removed: string[] = [];
-    if (this.#sent.size === now.size) return removed;
-    for (const [key, value] of this.#sent) {
-      if (now.has(key)) continue;
-      removed.push(key);
-      former.push(value);
-      this.#sent.delete(key);
-    }
-    return removed;
   }
 }
 
@@ -67,14 +59,16 @@ export class Publisher {
   readonly #policies = new SentMap<CompiledPolicy>();
   readonly #affinities = new SentMap<CompiledAffinity>();
   readonly #pools = new Map<PoolKey, PoolData>();
+  /** By slot. */
+  readonly #endpoints: (EndpointData | undefined)[] = [];
   /** The model pool that was last sent under a key; an unchanged pool is the same object. */
   readonly #sentPools = new Map<PoolKey, Pool>();
   readonly #identities = new IdentityNeeds();
   readonly #slots: SlotNeeds;
-  /** Token prefixes by key id and identity: an HMAC each, so made once. */
-  #prefixes = new Map<string, string>();
   #keys: readonly SessionKey[] = [];
   #keyRing: KeyRing | undefined;
+  /** Of the last whole table. */
+  #lastPools: ReadonlyMap<PoolKey, Pool> = new Map();
   #fallback: Route | undefined;
   version = 0;
 
@@ -89,11 +83,17 @@ export class Publisher {
     return this.#pools;
   }
 
+  /** Who of the workers' endpoints holds the slot. */
+  endpointAt(slot: number): EndpointData | undefined {
+    return this.#endpoints[slot];
+  }
+
   /** New keys: every pool is sent again with prefixes for them. */
   publishKeys(keys: readonly SessionKey[], keyRing: KeyRing, pools: Iterable<Pool>): TableDelta {
     this.#keys = keys;
     this.#keyRing = keyRing;
-    this.#prefixes = new Map();
+    // An id may stand for another key now: no prefix made so far is used again.
+    this.#pools.clear();
     return {
       ...this.#delta(
         [...pools].map((pool) => this.#pool(pool)),
@@ -104,8 +104,7 @@ export class Publisher {
   }
 
   /** A whole table with all its pools, after routes were compiled. */
-  publishTable(table: Table, pools: ReadonlyMap<PoolKey, Pool>): TableDelta {
-    if (this.#prefixes.size > MAX_PREFIXES) this.#prefixes = new Map();
+  publishTable(table: Table, pools: AllPools): TableDelta {
     const hosts = this.#hosts.diff(table.hosts);
     const policies = this.#policies.diff(table.policies);
     const affinities = this.#affinities.diff(table.affinities);
@@ -182,19 +181,20 @@ export class Publisher {
   }
 
   /** @param needy Services whose endpoints must be told by other identities than before */
-  #diffPools(
-    pools: ReadonlyMap<PoolKey, Pool>,
-    needy: ReadonlySet<ObjectKey>,
-  ): { pools: PoolData[]; removed: PoolKey[] } {
+  #diffPools(pools: AllPools, needy: ReadonlySet<ObjectKey>): { pools: PoolData[]; removed: PoolKey[] } {
     const changed: PoolData[] = [];
-    for (const pool of pools.values()) {
-      const sent = this.#sentPools.get(pool.key) === pool;
-      if (!sent || (needy.size > 0 && needy.has(objectKey(pool.namespace, pool.service)))) {
-        changed.push(this.#pool(pool));
-      }
+    const removed: PoolKey[] = [];
+    const { all } = pools;
+    for (const key of changedKeys(this.#lastPools, all)) {
+      const pool = all.get(key);
+      if (pool === undefined) removed.push(key);
+      else if (this.#sentPools.get(key) !== pool) changed.push(this.#pool(pool));
     }
-    const gone = this.#pools.size === pools.size ? [] : this.#pools.keys();
-    const removed = [...gone].filter((key) => !pools.has(key));
+    this.#lastPools = all;
+    const made = new Set(changed.map(({ key }) => key));
+    for (const service of needy) {
+      for (const pool of pools.of(service)) if (!made.has(pool.key)) changed.push(this.#pool(pool));
+    }
     for (const key of removed) this.#removePool(key);
     return { pools: changed, removed };
   }
@@ -202,6 +202,7 @@ export class Publisher {
   #removePool(key: PoolKey): void {
     this.#retire(this.#endpointKeys(key));
     this.#counted.pools.retire(key, this.#clock(), this.version + 1);
+    for (const { slot } of this.#pools.get(key)?.endpoints ?? []) this.#endpoints[slot] = undefined;
     this.#pools.delete(key);
     this.#sentPools.delete(key);
   }
@@ -232,6 +233,8 @@ export class Publisher {
       if (!former.delete(key)) this.#counted.forgetFailure(key);
     }
     this.#retire(former);
+    for (const { slot } of this.#pools.get(pool.key)?.endpoints ?? []) this.#endpoints[slot] = undefined;
+    for (const endpoint of data.endpoints) this.#endpoints[endpoint.slot] = endpoint;
     this.#pools.set(pool.key, data);
     this.#sentPools.set(pool.key, pool);
     return data;
@@ -254,35 +257,38 @@ export class Publisher {
     for (const key of endpoints) this.#counted.endpoints.retire(key, now, this.version + 1);
   }
 
-  #identityOf({ namespace, service, endpoints }: Pool): PoolData['identity'] {
+  #identityOf(pool: Pool): PoolData['identity'] {
     const identity: Partial<Record<IdentityKind, IdentityData>> = {};
-    for (const kind of this.#identities.of(namespace, service)) {
-      identity[kind] = this.#identity(endpoints.map(({ identities }) => identities[kind]));
+    for (const kind of this.#identities.of(pool.namespace, pool.service)) {
+      const own = pool.endpoints.map((endpoint) => identityOf(endpoint, kind));
+      const known = this.#knownPrefixes(pool.key, kind);
+      const prefixOf = (id: number, text: string) =>
+        known.get(`${id} ${text}`) ?? this.#keyRing?.endpointPrefix(id, text) ?? '';
+      identity[kind] = {
+        seeds: Int32Array.from(own.flatMap((text) => seedsOf(text))),
+        prefixes: this.#keys.map(({ id }) => [id, own.map((text) => prefixOf(id, text))] as const),
+      };
     }
     return identity;
   }
 
-  #identity(identities: readonly string[]): IdentityData {
-    return {
-      seeds: Int32Array.from(identities.flatMap((identity) => seedsOf(identity))),
-      prefixes: this.#keys.map(({ id }) => [id, identities.map((identity) => this.#prefix(id, identity))] as const),
-    };
-  }
-
-  #prefix(keyId: number, identity: string): string {
-    const at = `${keyId} ${identity}`;
-    let prefix = this.#prefixes.get(at);
-    if (prefix === undefined) {
-      prefix = this.#keyRing?.endpointPrefix(keyId, identity) ?? '';
-      this.#prefixes.set(at, prefix);
+  /** Token prefixes that the workers have in a pool, by key id and identity: each is an HMAC, not to be made again. */
+  #knownPrefixes(key: PoolKey, kind: IdentityKind): ReadonlyMap<string, string> {
+    const known = new Map<string, string>();
+    const endpoints = this.#sentPools.get(key)?.endpoints ?? [];
+    for (const [id, prefixes] of this.#pools.get(key)?.identity[kind]?.prefixes ?? []) {
+      for (const [i, endpoint] of endpoints.entries())
+        known.set(`${id} ${identityOf(endpoint, kind)}`, prefixes[i] ?? '');
     }
-    return prefix;
+    return known;
   }
 }
 
 /** Made anew for each use: kept for all endpoints they would take as much memory as the endpoints. */
 function slotKeysOf({ namespace, service, port, endpoints }: Pool): string[] {
-  return endpoints.map(({ pod, identities }) => endpointSlotKey(namespace, service, port, pod, identities.Address));
+  return endpoints.map((endpoint) =>
+    endpointSlotKey(namespace, service, port, endpoint.pod, identityOf(endpoint, 'Address')),
+  );
 }
 
 function isEmpty({ changed, removed }: Difference<unknown>): boolean {

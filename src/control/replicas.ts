@@ -7,7 +7,7 @@ import type { ObjectName } from '../config/config.ts';
 import { objectKey } from '../model/ids.ts';
 import type { EndpointSlice } from '../model/resources.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-import type { KubeApi } from '../source/kubernetes/client.ts';
+import type { KubeApi, KubeRequest } from '../source/kubernetes/client.ts';
 import { Fresh } from './fresh.ts';
 import { isProof, proofFor } from './replica-proof.ts';
 
@@ -112,11 +112,7 @@ function addressesIn(slices: Iterable<EndpointSlice>): ReplicaAddress[] {
   for (const { ports, endpoints, addressType } of slices) {
     const port = (ports.find(({ name }) => name === PORT_NAME) ?? (ports.length === 1 ? ports[0] : undefined))?.port;
     if (port === undefined || addressType === 'FQDN') continue;
-    for (const { addresses } of endpoints) {
-      // All addresses of an endpoint are the same pod.
-      const [host] = addresses;
-      if (host !== undefined) found.set(`${host} ${port}`, { host, port });
-    }
+    for (const { address: host } of endpoints) found.set(`${host} ${port}`, { host, port });
   }
   return [...found.values()];
 }
@@ -134,17 +130,42 @@ function progressOf(text: string | undefined): DrainProgress | undefined {
   return typeof instance === 'string' ? { sessions, inFlight, upgraded, done, instance } : undefined;
 }
 
+/**
+ * Whether no replica of the Service remains: every endpoint is on its way out. One that is ending while its pod stays has a
+ * container that is started anew. False also when nobody can tell: we are a replica ourselves, so a Service that shows none
+ * is the wrong one or has gone.
+ *
+ * @throws Error when the API server does not answer
+ */
+export async function allEnd(
+  api: Pick<KubeApi, 'request'>,
+  service: ObjectName,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const endpoints = (await listSlices(api, service, { signal })).flatMap((slice) => slice.endpoints);
+  return endpoints.length > 0 && endpoints.every(({ terminating }) => terminating === true);
+}
+
 /** Of the replicas' Service: those that the store has, else (its namespace is not a watched one) those that the API has. */
 export async function slicesOf(
   snapshot: Snapshot,
   api: Pick<KubeApi, 'request'> | undefined,
-  { namespace, name }: ObjectName,
+  service: ObjectName,
 ): Promise<EndpointSlice[]> {
-  const known = [...(snapshot.slicesByService.get(objectKey(namespace, name))?.values() ?? [])];
+  const known = [...(snapshot.slicesByService.get(objectKey(service.namespace, service.name))?.values() ?? [])];
   if (known.length > 0 || api === undefined) return known;
+  return await listSlices(api, service, { timeout: ANSWER_MS });
+}
+
+/** Empty also when the API server refuses. */
+async function listSlices(
+  api: Pick<KubeApi, 'request'>,
+  { namespace, name }: ObjectName,
+  options: Pick<KubeRequest, 'signal' | 'timeout'>,
+): Promise<EndpointSlice[]> {
   const path = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
   const query = { labelSelector: `kubernetes.io/service-name=${name}` };
-  const { status, text } = await api.request('GET', path, { query, timeout: ANSWER_MS });
+  const { status, text } = await api.request('GET', path, { ...options, query });
   if (status !== 200) return [];
   const { items } = JSON.parse(text) as { items?: object[] };
   return (items ?? []).flatMap((raw) => {

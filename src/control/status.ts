@@ -29,6 +29,9 @@ export interface WantedStatus {
   readonly addresses: readonly LoadBalancerAddress[] | undefined;
 }
 
+/** What an object's status is made from; plain data: where all parts are equal no second look at the object is needed. */
+type Wish = readonly unknown[];
+
 interface Kind {
   readonly name: 'Ingress' | 'StickyPolicy';
   readonly apiVersion: string;
@@ -37,9 +40,14 @@ interface Kind {
 
 const INGRESS: Kind = { name: 'Ingress', apiVersion: 'networking.k8s.io/v1', plural: 'ingresses' };
 const POLICY: Kind = { name: 'StickyPolicy', apiVersion: 'holdfast.dev/v1alpha1', plural: 'stickypolicies' };
+const KINDS = [INGRESS, POLICY];
+/** Objects compared before other work has its turn: less than a millisecond. */
+const SLICE = 100;
 const PAGE = '500';
 const RELIST_MS = 10 * 60_000;
 const RETRY_MS = 5000;
+/** At the end there is little time, and the queue with its pauses is stopped. */
+const WITHDRAWN_AT_ONCE = 16;
 /** A field manager's name may be no longer. */
 const MAX_MANAGER = 128;
 
@@ -47,8 +55,11 @@ export class StatusWriter {
   readonly #options: StatusOptions;
   readonly #queue: WriteQueue;
   #wanted: WantedStatus | undefined;
-  /** By kind and key: what the object's status has been found or made to agree with. */
-  readonly #settled = new Map<string, unknown>();
+  /** What the objects' status has been found or made to agree with. */
+  readonly #settled = { Ingress: new Map<ObjectKey, Wish>(), StickyPolicy: new Map<ObjectKey, Wish>() };
+  /** Compares everything, a slice at a time. */
+  #comparison: Iterator<undefined> | undefined;
+  #slice: unknown;
   #listed = false;
   #listing = false;
   #listTimer: unknown;
@@ -72,7 +83,7 @@ export class StatusWriter {
 
   /** A new leader first reads what stands there: most of it will be right. */
   lead(): void {
-    this.#settled.clear();
+    for (const { name } of KINDS) this.#settled[name].clear();
     this.#listed = false;
     this.#options.clock.clearTimeout(this.#listTimer);
     this.#listTimer = undefined;
@@ -83,7 +94,41 @@ export class StatusWriter {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#options.clock.clearTimeout(this.#listTimer);
+    this.#options.clock.clearTimeout(this.#slice);
     await this.#queue.stop();
+  }
+
+  /**
+   * Takes the addresses that we have applied out of every Ingress; to be called after `stop`. Applying nothing does it: the
+   * API server knows what is ours alone, and leaves what others have written since.
+   *
+   * @param signal ends it, done or not
+   */
+  async withdraw(signal: AbortSignal): Promise<void> {
+    const { leading, logger } = this.#options;
+    const left = [...(this.#wanted?.compiled.ingresses ?? [])];
+    const total = left.length;
+    let done = 0;
+    let failure: unknown;
+    const work = async (): Promise<void> => {
+      for (let key = left.pop(); key !== undefined && leading() && !signal.aborted; key = left.pop()) {
+        await this.#withdrawOne(key, signal).then(
+          () => done++,
+          (error: unknown) => (failure = error),
+        );
+      }
+    };
+    await Promise.all(Array.from({ length: WITHDRAWN_AT_ONCE }, work));
+    const details = { done, of: total };
+    if (done === total) logger.info(details, 'our addresses have been taken out of the status of Ingresses');
+    else logger.warn({ ...details, err: failure }, 'our addresses stay in the status of Ingresses');
+  }
+
+  async #withdrawOne(key: ObjectKey, signal: AbortSignal): Promise<void> {
+    const [namespace = '', name = ''] = key.split('/');
+    const path = `${collection(INGRESS, namespace)}/${name}`;
+    const answer = await this.#apply(INGRESS, path, { namespace, name }, undefined, signal);
+    if (answer.status !== 404 && answer.status >= 300) throw refusal(id(INGRESS, key), answer);
   }
 
   /** A failure is a bug and stops nothing: the next change and the next list look again. */
@@ -99,11 +144,34 @@ export class StatusWriter {
       if (this.#listTimer === undefined) this.#listAll();
       return;
     }
+    this.#comparison = this.#compareWith(wanted);
+    if (this.#slice === undefined) this.#compareSlice();
+  }
+
+  #compareSlice(): void {
+    this.#slice = undefined;
+    if (this.#comparison === undefined || this.#comparison.next().done === true) return;
+    const { clock, logger } = this.#options;
+    this.#slice = clock.setTimeout(
+      () => guarded(logger, 'comparing the status of objects', () => this.#compareSlice()),
+      0,
+    );
+  }
+
+  /** Thousands of objects at once would hold up changes for all this time. */
+  *#compareWith(wanted: WantedStatus): Generator<undefined> {
+    let compared = 0;
     for (const [kind, key] of this.#subjects(wanted)) {
-      if (!isDeepStrictEqual(this.#settled.get(id(kind, key)), this.#wish(kind, key, wanted)))
-        this.#queue.add(id(kind, key));
+      if (!isSame(this.#settled[kind.name].get(key), this.#wish(kind, key, wanted))) this.#queue.add(id(kind, key));
+      if (++compared % SLICE === 0) yield;
     }
-    for (const known of this.#settled.keys()) if (!this.#isSubject(known, wanted)) this.#settled.delete(known);
+    for (const kind of KINDS) {
+      const settled = this.#settled[kind.name];
+      for (const key of settled.keys()) {
+        if (!this.#isSubject(kind, key, wanted)) settled.delete(key);
+        if (++compared % SLICE === 0) yield;
+      }
+    }
   }
 
   *#subjects({ compiled, refused, addresses }: WantedStatus): Generator<[Kind, ObjectKey]> {
@@ -111,16 +179,13 @@ export class StatusWriter {
     for (const key of new Set([...compiled.policies.keys(), ...refused.keys()])) yield [POLICY, key];
   }
 
-  #isSubject(known: string, { compiled, refused, addresses }: WantedStatus): boolean {
-    const [name, key = ''] = known.split(' ');
-    if (name === INGRESS.name) return addresses !== undefined && compiled.ingresses.has(key);
+  #isSubject(kind: Kind, key: ObjectKey, { compiled, refused, addresses }: WantedStatus): boolean {
+    if (kind === INGRESS) return addresses !== undefined && compiled.ingresses.has(key);
     return compiled.policies.has(key) || refused.has(key);
   }
 
-  /** Plain data: two that are equal need no second look at the object. */
-  #wish(kind: Kind, key: ObjectKey, { compiled, refused, addresses }: WantedStatus): unknown {
-    if (kind === INGRESS) return addresses;
-    return { refused: refused.get(key), status: compiled.policies.get(key) };
+  #wish(kind: Kind, key: ObjectKey, { compiled, refused, addresses }: WantedStatus): Wish {
+    return kind === INGRESS ? [addresses] : [refused.get(key), compiled.policies.get(key)];
   }
 
   #listAll(): void {
@@ -155,7 +220,7 @@ export class StatusWriter {
   /** Everything once, in pages; objects whose status is right already are settled without a request of their own. */
   async #list(): Promise<void> {
     const { namespaces } = this.#options;
-    for (const kind of [INGRESS, POLICY]) {
+    for (const kind of KINDS) {
       for (const namespace of namespaces.length === 0 ? [undefined] : namespaces) {
         let next = '';
         do {
@@ -176,9 +241,10 @@ export class StatusWriter {
   #compare(kind: Kind, raw: RawObject): void {
     const wanted = this.#wanted;
     const key = `${raw.metadata?.namespace ?? ''}/${raw.metadata?.name ?? ''}`;
-    if (wanted === undefined || !this.#isSubject(id(kind, key), wanted)) return;
-    if (this.#change(kind, key, raw, wanted) !== undefined) this.#settled.delete(id(kind, key));
-    else this.#settled.set(id(kind, key), this.#wish(kind, key, wanted));
+    if (wanted === undefined || !this.#isSubject(kind, key, wanted)) return;
+    const settled = this.#settled[kind.name];
+    if (this.#change(kind, key, raw, wanted) !== undefined) settled.delete(key);
+    else settled.set(key, this.#wish(kind, key, wanted));
   }
 
   /** The status to apply; undefined = it says all that already. */
@@ -196,9 +262,9 @@ export class StatusWriter {
   /** Reads the object and writes what differs; false = it has changed meanwhile, once more. */
   async #settle(known: string): Promise<boolean> {
     const wanted = this.#wanted;
-    if (wanted === undefined || !this.#isSubject(known, wanted)) return true;
     const [name, key = ''] = known.split(' ');
     const kind = name === INGRESS.name ? INGRESS : POLICY;
+    if (wanted === undefined || !this.#isSubject(kind, key, wanted)) return true;
     const [namespace = '', objectName = ''] = key.split('/');
     const path = `${collection(kind, namespace)}/${objectName}`;
     const read = await this.#options.api.request('GET', path);
@@ -209,11 +275,12 @@ export class StatusWriter {
     const wish = this.#wish(kind, key, wanted);
     const status = this.#change(kind, key, raw, wanted);
     if (status !== undefined) {
-      const written = await this.#apply(kind, path, raw, status);
+      const { name, namespace, resourceVersion } = raw.metadata ?? {};
+      const written = await this.#apply(kind, path, { name, namespace, resourceVersion }, status);
       if (written.status === 409) return false;
       if (written.status !== 404 && written.status >= 300) throw refusal(known, written);
     }
-    this.#settled.set(known, wish);
+    this.#settled[kind.name].set(key, wish);
     return true;
   }
 
@@ -221,16 +288,26 @@ export class StatusWriter {
    * Server-side apply. Lists of ancestors and addresses are atomic, so entries of others are sent along as they were
    * read; the resourceVersion makes it a 409 when one has changed since, and force takes the list over from its last writer.
    */
-  async #apply(kind: Kind, path: string, raw: RawObject, status: unknown): Promise<KubeResponse> {
-    const { name, namespace, resourceVersion } = raw.metadata ?? {};
-    const metadata = { name, namespace, resourceVersion };
+  async #apply(
+    kind: Kind,
+    path: string,
+    metadata: Readonly<Record<string, string | undefined>>,
+    status: unknown,
+    signal?: AbortSignal,
+  ): Promise<KubeResponse> {
     const fieldManager = this.#options.controllerName.slice(0, MAX_MANAGER);
     return await this.#options.api.request('PATCH', `${path}/status`, {
       body: { apiVersion: kind.apiVersion, kind: kind.name, metadata, status },
       contentType: 'application/apply-patch+yaml',
       query: { fieldManager, force: 'true' },
+      ...(signal === undefined ? {} : { signal }),
     });
   }
+}
+
+/** Nearly always the same objects as before. */
+function isSame(settled: Wish | undefined, wish: Wish): boolean {
+  return settled !== undefined && wish.every((part, i) => part === settled[i] || isDeepStrictEqual(part, settled[i]));
 }
 
 function id(kind: Kind, key: ObjectKey): string {

@@ -27,7 +27,7 @@ export function samplePods(slices: Iterable<EndpointSlice>): SamplePod[] {
   const pods = new Map<string, SamplePod>();
   for (const slice of slices) {
     for (const endpoint of slice.endpoints) {
-      const [host = ''] = endpoint.addresses;
+      const host = endpoint.address;
       for (const { port } of slice.ports) {
         if (port === undefined || !isLoopback(host) || slice.service === '') continue;
         const pod = endpoint.targetRef?.name ?? `${host}:${port}`;

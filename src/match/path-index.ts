@@ -20,13 +20,20 @@ export function pathKey(path: string, pathType: PathType): string {
   return pathType === 'Prefix' && normal.endsWith('/') ? normal.slice(0, -1) : normal;
 }
 
+const NONE: ReadonlyMap<string, never> = new Map<string, never>();
+
+/** Nearly all hosts have entries of one type only, and thousands of empty maps are megabytes. */
+function orNone<R>(map: ReadonlyMap<string, R>): ReadonlyMap<string, R> {
+  return map.size === 0 ? NONE : map;
+}
+
 /** Immutable. Of two entries with one key the first wins. */
 export class PathIndex<R> {
-  readonly #exact = new Map<string, R>();
+  readonly #exact: ReadonlyMap<string, R>;
   /** By whole segments; keys have no trailing slash. */
-  readonly #prefix = new Map<string, R>();
+  readonly #prefix: ReadonlyMap<string, R>;
   /** By characters. */
-  readonly #text = new Map<string, R>();
+  readonly #text: ReadonlyMap<string, R>;
   /** 1 at each length that some Prefix key has, so that only those boundaries of a request path are looked up. */
   readonly #prefixLengths: Uint8Array;
   /** Distinct lengths of the keys in `#text`, longest first. */
@@ -37,15 +44,19 @@ export class PathIndex<R> {
   readonly #rootOnly: boolean;
 
   constructor(entries: Iterable<PathEntry<R>>) {
+    const [exact, prefix, text] = [new Map<string, R>(), new Map<string, R>(), new Map<string, R>()];
     for (const { path, pathType, value } of entries) {
-      const map = pathType === 'Exact' ? this.#exact : pathType === 'Prefix' ? this.#prefix : this.#text;
+      const map = pathType === 'Exact' ? exact : pathType === 'Prefix' ? prefix : text;
       const key = pathKey(path, pathType);
       if (!map.has(key)) map.set(key, value);
     }
     // Every path starts with `/`, so both kinds of prefix match all; Prefix goes before ImplementationSpecific.
-    this.#root = this.#prefix.get('') ?? this.#text.get('/');
-    this.#prefix.delete('');
-    this.#text.delete('/');
+    this.#root = prefix.get('') ?? text.get('/');
+    prefix.delete('');
+    text.delete('/');
+    this.#exact = orNone(exact);
+    this.#prefix = orNone(prefix);
+    this.#text = orNone(text);
     this.#prefixLengths = lengthMarks(this.#prefix.keys());
     this.#textLengths = [...new Set([...this.#text.keys()].map((key) => key.length))].sort((a, b) => b - a);
     this.#rootOnly = this.#exact.size === 0 && this.#prefix.size === 0 && this.#text.size === 0;

@@ -1,5 +1,6 @@
 /** Finds the route of a request by host and path: exact host beats wildcard beats none; a known host never falls through to another. */
 import type { Route, VirtualHost } from '../model/table.ts';
+import { ShardedMap } from '../model/sharded-map.ts';
 import { PathIndex } from './path-index.ts';
 
 export { PathIndex } from './path-index.ts';
@@ -12,7 +13,7 @@ interface HostEntry<R> {
   readonly fallback: R | undefined;
 }
 
-type Entries<R> = ReadonlyMap<string, HostEntry<R>>;
+type Entries<R> = ShardedMap<HostEntry<R>>;
 
 /** Immutable: changes make a new index that shares the unchanged hosts. */
 export class HostIndex<R> {
@@ -40,14 +41,14 @@ export class HostIndex<R> {
 
   /** `fallback` serves everything that no host and no host's own fallback takes. */
   static build<R>(hosts: Iterable<VirtualHost>, fallback: Route | undefined, map: RouteMapper<R>): HostIndex<R> {
-    const empty = new HostIndex<R>(new Map(), new Map(), undefined, undefined, map);
+    const empty = new HostIndex<R>(ShardedMap.empty(), ShardedMap.empty(), undefined, undefined, map);
     return empty.withHosts(hosts, []).withFallback(fallback);
   }
 
   /** A new index with these hosts replaced or added, and those (by `VirtualHost.host`) taken out; `map` applies to the changed ones. */
   withHosts(changed: Iterable<VirtualHost>, removed: Iterable<string>, map: RouteMapper<R> = this.#map): HostIndex<R> {
-    const exact = new Map(this.#exact);
-    const wildcard = new Map(this.#wildcard);
+    const exact = this.#exact.edit();
+    const wildcard = this.#wildcard.edit();
     let hostless = this.#hostless;
     for (const host of removed) {
       if (host === '') hostless = undefined;
@@ -61,7 +62,7 @@ export class HostIndex<R> {
       else if (host.startsWith('*.')) wildcard.set(host.slice(1), entry);
       else exact.set(host, entry);
     }
-    return new HostIndex(exact, wildcard, hostless, this.#fallback, map);
+    return new HostIndex(exact.done(), wildcard.done(), hostless, this.#fallback, map);
   }
 
   /** A new index with another global fallback. */

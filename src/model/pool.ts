@@ -16,8 +16,23 @@ export interface Endpoint {
   readonly pod: string;
   /** Its id in cookies of format Plain, when its pod's annotation gives one; else `pod` is. */
   readonly cookieValue?: string | undefined;
-  /** One string per identity kind; kinds that the endpoint cannot have fall back to its Address identity. */
-  readonly identities: Readonly<Record<IdentityKind, string>>;
+  /** Of the pod; both empty without a targetRef. */
+  readonly podNamespace: string;
+  readonly podUid: string;
+}
+
+type Identified = Pick<Endpoint, 'pod' | 'podNamespace' | 'podUid' | 'address' | 'port'>;
+
+/** Made when needed: three strings kept for each endpoint would take more memory than all the rest of it. Kinds that it cannot have fall back to its address. */
+export function identityOf({ pod, podNamespace, podUid, address, port }: Identified, kind: IdentityKind): string {
+  if (kind === 'PodUID' && podUid !== '') return `uid:${podUid}`;
+  if (kind === 'PodName' && podNamespace !== '') return `pod:${podNamespace}/${pod}`;
+  return `addr:${hostPort(address, port)}`;
+}
+
+/** As in a URL: RFC 3986 section 3.2.2 puts brackets around an IPv6 address. */
+export function hostPort(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 export interface Pool {

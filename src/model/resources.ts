@@ -84,7 +84,8 @@ export interface Service {
 }
 
 export interface SliceEndpoint {
-  readonly addresses: readonly string[];
+  /** The first one: the API says that "consumers should only use the first address"; further ones are of the same pod. */
+  readonly address: string;
   /** `undefined` = the API's null. */
   readonly ready: boolean | undefined;
   readonly serving: boolean | undefined;

@@ -65,6 +65,18 @@ export class Block {
     return total;
   }
 
+  /** Sums of one field over all rows, by slot: of tens of thousands of slots at once, at a fraction of what `sum` of each costs. */
+  sums(field: number): Float64Array {
+    const sums = new Float64Array(this.chunks.length * this.#slots);
+    for (const [index, cells] of this.chunks.entries()) {
+      for (let row = 0; row < this.rows; row++) {
+        let at = row * this.#slots * this.fields + field;
+        for (let i = index * this.#slots; i < (index + 1) * this.#slots; i++, at += this.fields) sums[i]! += cells[at]!;
+      }
+    }
+    return sums;
+  }
+
   /** Adds what a dead worker counted to the base row and empties its row; fields in `gauges` are only emptied. */
   fold(row: number, gauges: readonly number[] | 'all'): void {
     const stride = this.#slots * this.fields;

@@ -86,6 +86,8 @@ export type WorkerSettings = Pick<
 > & {
   /** 0 = the port listened on. */
   readonly publicHttpPort: number;
+  /** Idle connections to endpoints that one worker keeps. */
+  readonly maxIdleUpstreams: number;
 };
 
 /** Handed over when a worker starts. */

@@ -23,6 +23,15 @@ export class HealthMarks {
     return mark === 0 ? 0 : this.#epoch + mark * TICK_MS;
   }
 
+  /** Slots of all failing endpoints, those that have left their pools included. */
+  *failing(): Generator<number> {
+    for (const [index, cells] of this.#marks.chunks.entries()) {
+      for (let i = 0, at: number = MARK.failingSince; i < CHUNK_SLOTS; i++, at += this.#marks.fields) {
+        if (cells[at] !== 0) yield (index << CHUNK_SHIFT) | i;
+      }
+    }
+  }
+
   /** Marks an endpoint failing; the first failure's time stays. */
   failed(slot: number, now: number): void {
     const cells = this.#marks.cells(slot) as Int32Array;

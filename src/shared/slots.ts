@@ -3,12 +3,11 @@ import { createChunk } from './cells.ts';
 import type { Block, ChunkData } from './cells.ts';
 import { CHUNK_SHIFT } from './layout.ts';
 
-interface Held {
-  readonly slot: number;
-  /** Wall clock ms when the key was last retired; 0 = in use. */
-  retiredAt: number;
+interface Retired {
+  /** Wall clock ms when the key was last retired. */
+  readonly at: number;
   /** Table version without the key. */
-  retiredIn: number;
+  readonly version: number;
 }
 
 /**
@@ -20,7 +19,10 @@ export class SlotTable {
   readonly #blocks: readonly Block[];
   readonly #workers: number;
   readonly #keep: number;
-  readonly #held = new Map<string, Held>();
+  /** Those of vanished things included. */
+  readonly #slots = new Map<string, number>();
+  /** Keys of vanished things. */
+  readonly #retired = new Map<string, Retired>();
   readonly #free: number[] = [];
   /** By slot: how often it has been freed. */
   readonly #generations: number[] = [];
@@ -36,26 +38,21 @@ export class SlotTable {
 
   /** The slot of `key`, made on first use. A key that comes back before its slot was taken goes on with its counters. */
   acquire(key: string): number {
-    const held = this.#held.get(key);
-    if (held !== undefined) {
-      held.retiredAt = 0;
-      return held.slot;
-    }
+    this.#retired.delete(key);
+    const known = this.#slots.get(key);
+    if (known !== undefined) return known;
     const slot = this.#free.pop() ?? this.#grow();
-    this.#held.set(key, { slot, retiredAt: 0, retiredIn: 0 });
+    this.#slots.set(key, slot);
     return slot;
   }
 
   /** Keys that hold a slot, those of vanished things included. */
   get size(): number {
-    return this.#held.size;
+    return this.#slots.size;
   }
 
   retire(key: string, now: number, version: number): void {
-    const held = this.#held.get(key);
-    if (held === undefined || held.retiredAt !== 0) return;
-    held.retiredAt = now;
-    held.retiredIn = version;
+    if (this.#slots.has(key) && !this.#retired.has(key)) this.#retired.set(key, { at: now, version });
   }
 
   /** How many holders the slot has had before this one. */
@@ -66,28 +63,33 @@ export class SlotTable {
   /** Slots that the next sweep at this time will free unless they are busy. */
   leaving(now: number, acknowledged: number): Set<number> {
     const slots = new Set<number>();
-    for (const held of this.#held.values()) if (this.#isOver(held, now, acknowledged)) slots.add(held.slot);
+    for (const [key, retired] of this.#retired) {
+      const slot = this.#slots.get(key);
+      if (slot !== undefined && this.#isOver(retired, now, acknowledged)) slots.add(slot);
+    }
     return slots;
   }
 
   /** Frees slots retired long enough ago. `busy` says that a slot still has something in flight. */
   sweep(now: number, acknowledged: number, busy: (slot: number) => boolean): void {
-    for (const [key, held] of this.#held) {
-      if (!this.#isOver(held, now, acknowledged) || busy(held.slot)) continue;
-      this.#held.delete(key);
-      for (const block of this.#blocks) block.reset(held.slot);
-      this.#generations[held.slot] = this.generation(held.slot) + 1;
-      this.#free.push(held.slot);
+    for (const [key, retired] of this.#retired) {
+      const slot = this.#slots.get(key);
+      if (slot === undefined || !this.#isOver(retired, now, acknowledged) || busy(slot)) continue;
+      this.#slots.delete(key);
+      this.#retired.delete(key);
+      for (const block of this.#blocks) block.reset(slot);
+      this.#generations[slot] = this.generation(slot) + 1;
+      this.#free.push(slot);
     }
   }
 
-  #isOver({ retiredAt, retiredIn }: Held, now: number, acknowledged: number): boolean {
-    return retiredAt !== 0 && now - retiredAt >= this.#keep && retiredIn <= acknowledged;
+  #isOver({ at, version }: Retired, now: number, acknowledged: number): boolean {
+    return now - at >= this.#keep && version <= acknowledged;
   }
 
   /** Keys with their slots, those of vanished things included while they are kept. */
-  entries(): Iterable<[string, { readonly slot: number; readonly retiredAt: number }]> {
-    return this.#held;
+  entries(): Iterable<[key: string, slot: number]> {
+    return this.#slots;
   }
 
   /** Chunks made since the last call; they travel with the first table that needs them. */

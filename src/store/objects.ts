@@ -12,8 +12,8 @@ import type {
   Service,
   StickyPolicy,
 } from '../model/resources.ts';
+import { SnapshotMap } from '../model/sharded-map.ts';
 import type { Snapshot } from '../model/snapshot.ts';
-import { SnapshotMap } from './snapshot-map.ts';
 
 /** What one event changed. */
 export interface Effect {

@@ -17,8 +17,8 @@ export interface Balance {
 
 export class BalanceFigures {
   readonly #counted: Counted;
-  /** Requests by endpoint slot, oldest sample first; the first one is about a minute old. */
-  readonly #samples: Map<number, number>[] = [];
+  /** Requests by endpoint slot, modulo 2^32, oldest sample first; the first one is about a minute old. */
+  readonly #samples: Uint32Array[] = [];
 
   constructor(counted: Counted) {
     this.#counted = counted;
@@ -27,9 +27,10 @@ export class BalanceFigures {
   /** To be called every SAMPLE_MS. */
   sample(pools: Iterable<PoolData>): void {
     const { endpoint } = this.#counted.blocks;
-    const now = new Map<number, number>();
-    for (const pool of pools)
-      for (const { slot } of pool.endpoints) now.set(slot, endpoint.sum(slot, ENDPOINT.requests));
+    const sums = endpoint.sums(ENDPOINT.requests);
+    const now = new Uint32Array(sums.length);
+    // Only of endpoints in a pool: a slot may be another one's by the time the sample is looked at.
+    for (const pool of pools) for (const { slot } of pool.endpoints) now[slot] = sums[slot] ?? 0;
     this.#samples.push(now);
     if (this.#samples.length > SAMPLES) this.#samples.shift();
   }
@@ -39,7 +40,7 @@ export class BalanceFigures {
     const { endpoint, gauge, session } = this.#counted.blocks;
     const before = this.#samples[0];
     const slots = pool.endpoints.filter(({ state }) => state === READY).map(({ slot }) => slot);
-    const requests = slots.map((slot) => endpoint.sum(slot, ENDPOINT.requests) - (before?.get(slot) ?? 0));
+    const requests = slots.map((slot) => (endpoint.sum(slot, ENDPOINT.requests) - (before?.[slot] ?? 0)) >>> 0);
     const inflight = slots.map((slot) => gauge.sum(slot, GAUGE.inFlight));
     const sessions = slots.map((slot) => Math.max(0, session.sum(slot, SESSION.active)));
     return [...figures('sessions', sessions), ...figures('requests', requests), ...figures('inflight', inflight)];

@@ -140,7 +140,7 @@ function enabled({ counted, perEndpoint }: MetricsSource): boolean {
 /** Those that vanished within the last minutes included. A pod that changed its address has two slots: their figures add up. */
 function* endpoints(source: MetricsSource): Iterable<{ labels: Labels; slot: number }> {
   if (!enabled(source)) return;
-  for (const [key, { slot }] of source.counted.endpoints.entries()) {
+  for (const [key, slot] of source.counted.endpoints.entries()) {
     const [namespace = '', service = '', port = '', pod = ''] = slotLabels(key);
     yield { labels: { namespace, service, port, pod }, slot };
   }

@@ -23,7 +23,7 @@ export function registerRequestMetrics(registry: Registry, { counted }: MetricsS
     registers: [registry],
     collect() {
       this.reset();
-      for (const [key, { slot }] of counted.route.entries()) {
+      for (const [key, slot] of counted.route.entries()) {
         const [namespace = '', ingress = '', service = ''] = slotLabels(key);
         for (const [field, code_class] of CODE_CLASSES.entries()) {
           const value = counted.blocks.route.sum(slot, field);
@@ -49,7 +49,7 @@ export function registerRequestMetrics(registry: Registry, { counted }: MetricsS
     registers: [registry],
     collect() {
       this.reset();
-      for (const [key, { slot }] of counted.rule.entries()) {
+      for (const [key, slot] of counted.rule.entries()) {
         const [namespace = '', policy = '', rule = ''] = slotLabels(key);
         for (const [o, outcome] of OUTCOMES.entries()) {
           for (const [r, reason] of REASONS.entries()) {
@@ -68,7 +68,7 @@ export function registerRequestMetrics(registry: Registry, { counted }: MetricsS
     registers: [registry],
     collect() {
       this.reset();
-      for (const [key, { slot }] of counted.policy.entries()) {
+      for (const [key, slot] of counted.policy.entries()) {
         const [namespace = '', policy = ''] = slotLabels(key);
         for (const [r, reason] of REASONS.entries()) {
           const value = counted.blocks.policy.sum(slot, movesField(r));
@@ -85,7 +85,7 @@ export function registerRequestMetrics(registry: Registry, { counted }: MetricsS
     registers: [registry],
     collect() {
       this.reset();
-      for (const [key, { slot }] of counted.policy.entries()) {
+      for (const [key, slot] of counted.policy.entries()) {
         const [namespace = '', policy = ''] = slotLabels(key);
         for (const [reason, field] of Object.entries(INVALID_TOKEN)) {
           this.inc({ namespace, policy, reason }, counted.blocks.policy.sum(slot, field));
@@ -97,7 +97,7 @@ export function registerRequestMetrics(registry: Registry, { counted }: MetricsS
 
 function* durations({ counted }: Pick<MetricsSource, 'counted'>): Iterable<HistogramSeries> {
   const block = counted.blocks.service;
-  for (const [key, { slot }] of counted.service.entries()) {
+  for (const [key, slot] of counted.service.entries()) {
     const [namespace = '', service = ''] = slotLabels(key);
     const counts = Array.from({ length: DURATION_BUCKETS.length + 1 }, (_, bucket) => block.sum(slot, bucket));
     yield { labels: { namespace, service }, counts, sum: block.sum(slot, DURATION_SUM) };

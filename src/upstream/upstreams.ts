@@ -36,6 +36,8 @@ export interface UpstreamOptions {
   readonly connectTimeout: number;
   /** ms an idle connection is kept. */
   readonly idleTimeout: number;
+  /** Idle connections kept to all endpoints together, at least 1: each takes a descriptor that a client may need. */
+  readonly maxIdle: number;
   /** See `poisoning`. */
   readonly poisonReads: boolean;
   /** Counts a failed connect of an endpoint. */
@@ -51,6 +53,9 @@ export class Upstreams {
   readonly poisonReads: boolean;
   readonly #options: UpstreamOptions;
   readonly #endpoints: (UpstreamEndpoint | undefined)[] = [];
+  #idle = 0;
+  /** The slot whose oldest idle connection is the next to go when there are too many. */
+  #hand = 0;
 
   constructor(options: UpstreamOptions) {
     this.#options = options;
@@ -65,6 +70,7 @@ export class Upstreams {
     const upstream = this.#of(endpoint);
     const idle = upstream.idle.pop();
     if (idle === undefined) return this.#dial(upstream, handler);
+    this.#idle--;
     idle.lend(handler);
     return idle;
   }
@@ -88,6 +94,8 @@ export class Upstreams {
     connection.handler = null;
     connection.deadline = this.deadlines.now + Math.min(kept, this.#options.idleTimeout);
     endpoint.idle.push(connection);
+    this.#idle++;
+    if (this.#idle > this.#options.maxIdle) this.#closeOne();
   }
 
   /** An endpoint has left its pool: idle connections go, busy ones end with their exchange. */
@@ -109,13 +117,24 @@ export class Upstreams {
   forget(connection: UpstreamConnection): void {
     this.deadlines.delete(connection);
     const at = connection.endpoint.idle.indexOf(connection);
-    if (at >= 0) connection.endpoint.idle.splice(at, 1);
+    if (at < 0) return;
+    connection.endpoint.idle.splice(at, 1);
+    this.#idle--;
   }
 
   /** For connections: a dial failed. */
   dialFailed(endpoint: UpstreamEndpoint): void {
     this.health.failed(endpoint.slot, this.deadlines.exact());
     this.#options.onDialFailed(endpoint.slot);
+  }
+
+  /** Endpoints take turns, as a clock's hand goes round: nothing has to be kept in order for the sake of a rare case. */
+  #closeOne(): void {
+    for (let looked = 0; looked < this.#endpoints.length; looked++) {
+      this.#hand = (this.#hand + 1) % this.#endpoints.length;
+      const oldest = this.#endpoints[this.#hand]?.idle[0];
+      if (oldest !== undefined) return oldest.destroy();
+    }
   }
 
   #dial(upstream: UpstreamEndpoint, handler: UpstreamHandler): UpstreamConnection {

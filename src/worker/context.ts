@@ -58,6 +58,7 @@ export class WorkerContext implements LaneContext {
       health,
       connectTimeout: settings.connectTimeout,
       idleTimeout: settings.upstreamIdleTimeout,
+      maxIdle: settings.maxIdleUpstreams,
       poisonReads: POISON_READS,
       onDialFailed: (slot) => {
         this.counters.endpoint(slot, 'connectFailures', 1);

@@ -5,6 +5,7 @@ import { chooseAdopt, poisoning, READ_BYTES, withDataEvents } from '../io/adopt.
 import type { Adopt } from '../io/adopt.ts';
 import type { Http1Lane } from '../lanes/http1/client.ts';
 import { UpgradeLane } from '../lanes/upgrade/lane.ts';
+import { collectGarbage } from '../shared/memory.ts';
 import type { FromWorker, TableDelta, ToWorker, WorkerStart } from '../shared/messages.ts';
 import { POISON_READS, WorkerContext } from './context.ts';
 import { Listener } from './listener.ts';
@@ -37,6 +38,8 @@ function applyTable(delta: TableDelta): void {
     });
     ctx.deadlines.start();
     watch(ctx);
+    // The message that everything came in is garbage in the next turn, and no request waits yet.
+    setImmediate(collectGarbage);
   } else ctx.apply(delta);
   send({ type: 'applied', version: delta.version });
 }

@@ -11,7 +11,7 @@ import type { Route } from '../model/table.ts';
 import type { RegexCompiler } from '../rules/kind.ts';
 import type { Blocks } from '../shared/cells.ts';
 import type { BlockName } from '../shared/layout.ts';
-import type { IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
+import type { EndpointData, IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
 import { policySlotKey, routeSlotKey, ruleSlotKey, serviceSlotKey } from '../shared/slot-keys.ts';
 
 export interface TableBuilderOptions {
@@ -34,7 +34,8 @@ export class TableBuilder {
   readonly #policies = new Map<PolicyId, CompiledPolicy>();
   readonly #compiled = new Map<string, CompiledAffinity>();
   readonly #affinities = new Map<string, AffinityRef>();
-  readonly #slots = new Map<string, number>();
+  /** By `block key`. */
+  readonly #cells = new Map<string, CellRef>();
 
   constructor(options: TableBuilderOptions) {
     this.#options = options;
@@ -43,7 +44,7 @@ export class TableBuilder {
   /** Makes the delta live. It is one turn of the event loop, so no request sees half of it. */
   apply(delta: TableDelta): void {
     for (const chunk of delta.chunks) this.#options.blocks[chunk.block].attach(chunk);
-    for (const [block, key, slot] of delta.slots) this.#slots.set(`${block} ${key}`, slot);
+    for (const [block, key, slot] of delta.slots) this.#cells.set(`${block} ${key}`, this.#cellsOf(block, slot));
     if (delta.keys !== undefined) this.keys = this.#options.keyRing(delta.keys);
     for (const pool of delta.pools) this.#setPool(pool);
     this.#setAffinities(delta);
@@ -57,7 +58,7 @@ export class TableBuilder {
       this.#compiled.delete(id);
     }
     for (const id of delta.removedPolicies) this.#policies.delete(id);
-    for (const slot of delta.removedSlots) this.#slots.delete(slot);
+    for (const slot of delta.removedSlots) this.#cells.delete(slot);
   }
 
   #setPool(data: PoolData): void {
@@ -130,23 +131,39 @@ export class TableBuilder {
   }
 
   #cell(block: BlockName, key: string): CellRef {
-    const slot = this.#slots.get(`${block} ${key}`);
-    if (slot === undefined) throw new Error(`no slot for ${block} ${key}`);
+    const cell = this.#cells.get(`${block} ${key}`);
+    if (cell === undefined) throw new Error(`no slot for ${block} ${key}`);
+    return cell;
+  }
+
+  #cellsOf(block: BlockName, slot: number): CellRef {
     const cells = this.#options.blocks[block];
     return { cells: cells.cells(slot), at: cells.at(slot, this.#options.row) };
   }
 }
 
+/** As a literal: what comes out of a message keeps half of its fields in an array beside the object, slower and larger. */
+function compact(endpoint: EndpointData): EndpointData {
+  const { slot, ref, address, port, pod, cookieValue, state, since, wasReady } = endpoint;
+  return { slot, ref, address, port, pod, cookieValue, state, since, wasReady };
+}
+
+/** Hardly any pool drains, and thousands of empty typed arrays are megabytes. */
+const NO_INDICES = new Int32Array(0);
+
 function livePool(data: PoolData): LivePool {
   const states = data.endpoints.map((endpoint) => endpoint.state);
-  const indicesOf = (state: number) => Int32Array.from(states.keys().filter((i) => states[i] === state));
+  const indicesOf = (state: number): Int32Array => {
+    const indices = states.keys().filter((i) => states[i] === state);
+    return states.includes(state) ? Int32Array.from(indices) : NO_INDICES;
+  };
   return {
     key: data.key,
     slot: data.slot,
     namespace: data.namespace,
     service: data.service,
     port: data.port,
-    endpoints: data.endpoints,
+    endpoints: data.endpoints.map(compact),
     ready: indicesOf(READY),
     draining: indicesOf(DRAINING),
     identity: {
@@ -158,7 +175,7 @@ function livePool(data: PoolData): LivePool {
 }
 
 /** Of kinds that no policy in force uses. */
-const NO_VIEW: IdentityView = { seeds: new Int32Array(0), byPrefix: new Map(), prefixes: new Map() };
+const NO_VIEW: IdentityView = { seeds: NO_INDICES, byPrefix: new Map(), prefixes: new Map() };
 
 function identityView(data: IdentityData | undefined): IdentityView {
   if (data === undefined) return NO_VIEW;

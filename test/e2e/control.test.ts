@@ -31,12 +31,7 @@ kind: Service
 metadata: {name: replicas, namespace: ${SYSTEM}}
 spec: {clusterIP: None, ports: [{name: admin, port: 9090}]}
 ---
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: replicas-1, namespace: ${SYSTEM}, labels: {kubernetes.io/service-name: replicas}}
-addressType: IPv4
-ports: [{name: admin, port: 9090}]
-endpoints: [{addresses: [${REPLICAS[0]}]}, {addresses: [${REPLICAS[1]}]}]
+${replicasSlice()}
 ---
 apiVersion: v1
 kind: Service
@@ -77,6 +72,17 @@ spec:
 ---
 ${policy('first', '{group: networking.k8s.io, kind: Ingress, name: web}')}
 `;
+
+/** `ending` = addresses of pods that are being deleted. */
+function replicasSlice(...ending: readonly string[]): string {
+  const endpoints = REPLICAS.map((ip) => `{addresses: [${ip}], conditions: {terminating: ${ending.includes(ip)}}}`);
+  return `apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: replicas-1, namespace: ${SYSTEM}, labels: {kubernetes.io/service-name: replicas}}
+addressType: IPv4
+ports: [{name: admin, port: 9090}]
+endpoints: [${endpoints.join(', ')}]`;
+}
 
 /** `uid` = that of the real pod among them. */
 function slice(uid: string): string {
@@ -129,7 +135,7 @@ class Replica {
   readonly child: ChildProcess;
   log = '';
 
-  constructor(address: string, name: string) {
+  constructor(address: string, name: string, ...further: readonly string[]) {
     this.address = address;
     const flags = [
       ['--kubeconfig', process.env['KUBECONFIG'] ?? ''],
@@ -147,7 +153,7 @@ class Replica {
       ['--shutdown-grace', '1s'],
     ].flat();
     const env = { ...process.env, POD_NAME: name, POD_NAMESPACE: SYSTEM };
-    this.child = spawn(process.execPath, [join(ROOT, 'src/main.ts'), 'run', ...flags], {
+    this.child = spawn(process.execPath, [join(ROOT, 'src/main.ts'), 'run', ...flags, ...further], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -549,3 +555,54 @@ test('a leader that stops gives its lease back: the other one leads at once, and
   await eventually(async () => expect(conditions(await getPolicy('third'))[0]).toBe('Accepted=True Accepted'));
   expect((await getPolicy('first')).metadata.resourceVersion).toBe(before);
 }, 60_000);
+
+describe('the addresses in the status, when replicas end', () => {
+  const ours = { loadBalancer: { ingress: [{ ip: '203.0.113.7' }, { hostname: 'lb.example' }] } };
+  const theirs = { loadBalancer: { ingress: [{ ip: '198.51.100.9' }] } };
+  const ingress = (name: string): Promise<{ metadata: { resourceVersion: string }; status: unknown }> =>
+    get('ingress', name, '-n', SPACE);
+  const write = async (name: string, status: unknown): Promise<unknown> => {
+    const patch = ['--subresource=status', '--type=merge', '-p', JSON.stringify({ status })];
+    return await kubectl(['patch', 'ingress', name, '-n', SPACE, ...patch]);
+  };
+
+  test('stay with the last one, unless it was asked to remove them', async () => {
+    const last = await eventually(async () => {
+      for (const one of replicas) if (one.child.exitCode === null && (await one.leads())) return one;
+      throw new Error('nobody leads');
+    });
+    await apply(replicasSlice(...REPLICAS));
+    await last.stop();
+    expect((await ingress('web')).status).toEqual(ours);
+  });
+
+  test('asked, they stay while another replica remains, and go with the last one, but for those of others', async () => {
+    await apply(replicasSlice());
+    replicas.splice(0, 2, ...REPLICAS.map((ip, i) => new Replica(ip, `control-${i}`, '--remove-status-on-shutdown')));
+    const leading = await eventually(async () => {
+      for (const one of replicas) if (await one.leads()) return one;
+      throw new Error('nobody leads');
+    });
+    await Promise.all(replicas.map((one) => one.ready()));
+    const other = replica(1 - replicas.indexOf(leading));
+    await apply(replicasSlice(leading.address));
+    const before = (await ingress('web')).metadata.resourceVersion;
+    await write('lonely', null);
+    await leading.stop();
+    expect(leading.log).toContain('as a replica remains');
+    // Whoever takes over looks at all of them, and puts back what is missing.
+    await eventually(async () => expect((await ingress('lonely')).status, other.log).toEqual(ours));
+    expect((await ingress('web')).metadata.resourceVersion).toBe(before);
+
+    await write('lonely', theirs);
+    const policyBefore = (await getPolicy('first')).metadata.resourceVersion;
+    await apply(replicasSlice(...REPLICAS));
+    await other.stop();
+    expect(other.log).toContain('our addresses have been taken out');
+    expect((await ingress('web')).status).toEqual({ loadBalancer: {} });
+    expect((await ingress('lonely')).status).toEqual(theirs);
+    expect((await getPolicy('first')).metadata.resourceVersion).toBe(policyBefore);
+    const lease = await get<{ spec: { holderIdentity?: string } }>('lease', 'leader', '-n', SYSTEM);
+    expect(lease.spec.holderIdentity ?? '').toBe('');
+  }, 60_000);
+});

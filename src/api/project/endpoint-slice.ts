@@ -27,14 +27,14 @@ export function projectEndpointSlice(object: ObjectFields, meta: Meta, report: R
 }
 
 function readEndpoint(endpoint: ObjectFields, meta: Meta, report: Report): SliceEndpoint | undefined {
-  const addresses = endpoint.strings('addresses');
-  if (addresses.length === 0) {
+  const [address] = endpoint.strings('addresses');
+  if (address === undefined) {
     report.error(endpoint.at('addresses'), 'there is no address; write a list of one, such as ["10.0.0.7"]');
     return undefined;
   }
   const conditions = endpoint.object('conditions');
   return {
-    addresses,
+    address,
     ready: conditions?.boolean('ready'),
     serving: conditions?.boolean('serving'),
     terminating: conditions?.boolean('terminating'),
@@ -46,9 +46,11 @@ function readEndpoint(endpoint: ObjectFields, meta: Meta, report: Report): Slice
 function readTarget(target: ObjectFields | undefined, meta: Meta): SliceEndpoint['targetRef'] {
   const name = target?.string('name');
   if (target === undefined || name === undefined || name === '') return undefined;
+  const namespace = target.string('namespace') ?? '';
   return {
     kind: target.string('kind') ?? 'Pod',
-    namespace: target.string('namespace') || meta.namespace,
+    // The slice's own string where it says the same: thousands of copies would be kept.
+    namespace: [meta.namespace, ''].includes(namespace) ? meta.namespace : namespace,
     name,
     uid: target.string('uid') ?? '',
   };

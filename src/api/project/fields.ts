@@ -62,7 +62,7 @@ export interface ObjectFields {
   /** Members that are strings; others are reported and left out. */
   strings(key: string): string[];
   /** Scalars that are not strings are reported but kept as text, so that nothing they restrict falls open. */
-  stringMap(key: string): Record<string, string>;
+  stringMap(key: string): Readonly<Record<string, string>>;
 }
 
 function shown(value: unknown): string {
@@ -70,6 +70,9 @@ function shown(value: unknown): string {
   if (isRecord(value)) return 'a mapping';
   return typeof value === 'string' ? 'a text' : `a ${typeof value}`;
 }
+
+/** Shared: most objects have no annotations or no labels, and thousands of empty objects are megabytes. */
+const NO_TEXTS: Readonly<Record<string, string>> = Object.freeze({});
 
 class Fields implements ObjectFields {
   readonly path: string;
@@ -177,10 +180,10 @@ class Fields implements ObjectFields {
     return members;
   }
 
-  stringMap(key: string): Record<string, string> {
-    const texts: Record<string, string> = {};
+  stringMap(key: string): Readonly<Record<string, string>> {
     const map = this.object(key);
-    if (map === undefined) return texts;
+    if (map === undefined) return NO_TEXTS;
+    const texts: Record<string, string> = {};
     for (const [name, value] of Object.entries(map.raw)) {
       if (typeof value !== 'string') {
         this.#report.error(map.at(name), `this is ${shown(value)}; write a text in quotes`);

@@ -46,7 +46,7 @@ export async function loadCredentials(kubeconfig: string | undefined): Promise<C
 
 function podAccount(): Credentials {
   try {
-    return new PodAccount(KEEP_ALIVE_MS);
+    return new PodAccount({ keepAlive: KEEP_ALIVE_MS });
   } catch (error) {
     throw unreadable('the pod’s service account', error);
   }

@@ -326,7 +326,7 @@ ports: [x, {name: http, port: 80}]`);
       'ports[0]',
     ]);
     expect(projection.resource).toMatchObject({
-      endpoints: [{ addresses: ['10.0.0.1'], index: 1 }],
+      endpoints: [{ address: '10.0.0.1', index: 1 }],
       ports: [{ name: 'http', index: 1 }],
     });
   });

@@ -38,9 +38,13 @@ class Both {
     const whole = compile(snapshot, this.#options);
     this.#table = withFormerNames(whole.table, this.#table);
     const compiled = this.#compiler.update(snapshot);
-    expect(compiled.table).toEqual(this.#table);
+    const { hosts, policies, affinities, pools, ...rest } = compiled.table;
+    const maps = { hosts, policies, affinities, pools };
+    const entries = Object.entries<ReadonlyMap<string, unknown>>(maps).map(([name, map]) => [name, new Map(map)]);
+    expect({ ...rest, ...Object.fromEntries(entries) }).toEqual(this.#table);
     expect(compiled.problems).toEqual(whole.problems);
-    expect(compiled.status).toEqual(whole.status);
+    const { status } = compiled;
+    expect({ ...status, policies: new Map(status.policies) }).toEqual(whole.status);
     return compiled;
   }
 }

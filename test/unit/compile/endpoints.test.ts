@@ -1,7 +1,8 @@
 /** EndpointSlices to pools. */
 import { describe, expect, it } from 'vitest';
 import { buildPool, endpointState } from '../../../src/compile/endpoints.ts';
-import type { Pool } from '../../../src/model/pool.ts';
+import type { IdentityKind } from '../../../src/model/ids.ts';
+import { identityOf, type Endpoint, type Pool } from '../../../src/model/pool.ts';
 import type { EndpointSlice, Pod, SliceEndpoint } from '../../../src/model/resources.ts';
 import type { PoolSpec } from '../../../src/model/table.ts';
 
@@ -21,7 +22,7 @@ type Conditions = Partial<Pick<SliceEndpoint, 'ready' | 'serving' | 'terminating
 function pod(name: string, address: string, conditions: Conditions = {}): SliceEndpoint {
   const targetRef = { kind: 'Pod', namespace: 'ns', name, uid: `uid-${name}` };
   return {
-    addresses: [address],
+    address,
     ready: undefined,
     serving: undefined,
     terminating: undefined,
@@ -29,6 +30,12 @@ function pod(name: string, address: string, conditions: Conditions = {}): SliceE
     index: 0,
     ...conditions,
   };
+}
+
+const KINDS: readonly IdentityKind[] = ['PodUID', 'PodName', 'Address'];
+
+function identities(endpoint: Endpoint | undefined): string[] {
+  return endpoint === undefined ? [] : KINDS.map((kind) => identityOf(endpoint, kind));
 }
 
 function bare(address: string, conditions: Conditions = {}): SliceEndpoint {
@@ -115,7 +122,8 @@ describe('endpointState', () => {
 
 describe('buildPool', () => {
   it('makes endpoints with an identity of each kind', () => {
-    expect(build([slice('s', [pod('a', '10.0.0.1')])]).endpoints).toEqual([
+    const pool = build([slice('s', [pod('a', '10.0.0.1')])]);
+    expect(pool.endpoints).toEqual([
       {
         address: '10.0.0.1',
         port: 8080,
@@ -123,19 +131,17 @@ describe('buildPool', () => {
         since: 1000,
         wasReady: true,
         pod: 'a',
-        identities: { PodUID: 'uid:uid-a', PodName: 'pod:ns/a', Address: 'addr:10.0.0.1:8080' },
+        podNamespace: 'ns',
+        podUid: 'uid-a',
       },
     ]);
+    expect(identities(pool.endpoints[0])).toEqual(['uid:uid-a', 'pod:ns/a', 'addr:10.0.0.1:8080']);
   });
 
   it('T36 falls back to the address identity without a targetRef', () => {
     const [endpoint] = build([slice('s', [bare('10.0.0.1')])]).endpoints;
     expect(endpoint?.pod).toBe('10.0.0.1:8080');
-    expect(endpoint?.identities).toEqual({
-      PodUID: 'addr:10.0.0.1:8080',
-      PodName: 'addr:10.0.0.1:8080',
-      Address: 'addr:10.0.0.1:8080',
-    });
+    expect(identities(endpoint)).toEqual(Array(3).fill('addr:10.0.0.1:8080'));
   });
 
   it('T40 gives the same order whatever the order of slices and endpoints', () => {
@@ -143,7 +149,7 @@ describe('buildPool', () => {
     const one = build([slice('a', all.slice(0, 2)), slice('b', all.slice(2))]);
     const other = build([slice('b', all.slice(2).reverse()), slice('a', all.slice(0, 2).reverse())]);
     expect(other).toEqual(one);
-    expect(one.endpoints.map((endpoint) => endpoint.identities.Address)).toEqual(
+    expect(one.endpoints.map((endpoint) => identityOf(endpoint, 'Address'))).toEqual(
       ['addr:10.0.0.10:8080', 'addr:10.0.0.1:8080', 'addr:10.0.0.2:8080', 'addr:10.0.0.9:8080'].sort(),
     );
   });
@@ -157,7 +163,8 @@ describe('buildPool', () => {
     const slices = [slice('a', [pod('a', '10.0.0.1')]), slice('b', [pod('a', 'fd00::1')], { addressType: 'IPv6' })];
     expect(brief(build(slices))).toEqual(['a 10.0.0.1:8080 Ready']);
     expect(brief(build(slices, { spec: { ipFamily: 'IPv6' } }))).toEqual(['a fd00::1:8080 Ready']);
-    expect(build(slices, { spec: { ipFamily: 'IPv6' } }).endpoints[0]?.identities.Address).toBe('addr:[fd00::1]:8080');
+    const [endpoint] = build(slices, { spec: { ipFamily: 'IPv6' } }).endpoints;
+    expect(identities(endpoint)[2]).toBe('addr:[fd00::1]:8080');
   });
 
   it('T35 the other family’s better state counts, the preferred family’s address is dialled', () => {

@@ -22,8 +22,8 @@ export class ApiServer {
   /** By path, as `GET` finds them. */
   readonly objects = new Map<string, Raw>();
   readonly seen: Seen[] = [];
-  /** Answers instead of the server: a status, or undefined to let the request through. */
-  intercept: (seen: Seen) => number | undefined = () => undefined;
+  /** Answers instead of the server: a status, or nothing at all; undefined lets the request through. */
+  intercept: (seen: Seen) => number | 'nothing' | undefined = () => undefined;
   #version = 1;
   #server: Server;
   readonly #dir = mkdtempSync(join(tmpdir(), 'holdfast-test-'));
@@ -96,6 +96,7 @@ export class ApiServer {
     };
     this.seen.push(seen);
     const forced = this.intercept(seen);
+    if (forced === 'nothing') return;
     const [status, body] = forced === undefined ? this.#answer(seen) : [forced, { kind: 'Status', code: forced }];
     response.writeHead(status, { 'content-type': 'application/json' });
     response.end(JSON.stringify(body));

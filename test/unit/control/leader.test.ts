@@ -69,6 +69,26 @@ test('makes the lease, renews it with one request, and gives it back', async () 
   expect(changes).toEqual(['a true', 'a false']);
 });
 
+test('who is about to end does not take the lead, but keeps it', async () => {
+  const a = candidate('a');
+  await until(() => expect(a.leading).toBe(true));
+  const b = candidate('b');
+  await waiting();
+  a.retire();
+  b.retire();
+  // The one that waits ends its rounds.
+  clock.advance(5000);
+  running = 1;
+  await waiting();
+  expect(a.leading).toBe(true);
+  expect(spec()).toMatchObject({ holderIdentity: 'a', renewTime: '2026-01-01T00:00:02.000000Z' });
+  running--;
+  await a.stop();
+  const before = server.seen.length;
+  clock.advance(60_000);
+  expect([b.leading, server.seen.length]).toEqual([false, before]);
+});
+
 test('takes an empty lease that the chart made, with what is written on it', async () => {
   server.put(PATH, { metadata: { labels: { app: 'holdfast' } } });
   const a = candidate('a');

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { KeyRing } from '../../../src/affinity/keyring.ts';
 import { Publisher } from '../../../src/control/publisher.ts';
+import type { IdentityKind } from '../../../src/model/ids.ts';
 import type { Pool } from '../../../src/model/pool.ts';
 import type { CompiledPolicy } from '../../../src/model/policy.ts';
 import type { Route, Table, VirtualHost } from '../../../src/model/table.ts';
@@ -56,16 +57,13 @@ function pool(name: string, pods: readonly number[]): Pool {
       since: 5,
       wasReady: true,
       pod: `${name}-${pod}`,
-      identities: {
-        PodUID: `uid:${name}${pod}`,
-        PodName: `pod:ns/${name}-${pod}`,
-        Address: `addr:127.0.0.1:${9000 + pod}`,
-      },
+      podNamespace: 'ns',
+      podUid: `${name}${pod}`,
     })),
   };
 }
 
-function policy(name: string, attempts: number): CompiledPolicy {
+function policy(name: string, attempts: number, identity: IdentityKind): CompiledPolicy {
   const key = {
     kind: 'header',
     mode: 'Hash',
@@ -79,7 +77,7 @@ function policy(name: string, attempts: number): CompiledPolicy {
     namespace: 'ns',
     name,
     group: undefined,
-    identity: 'PodUID',
+    identity,
     idleTimeout: 0,
     absoluteTimeout: 0,
     rules: [{ name: 'id', when: undefined, onMissing: 'Next', force: false, key }],
@@ -92,9 +90,17 @@ function policy(name: string, attempts: number): CompiledPolicy {
   };
 }
 
+const KINDS: readonly IdentityKind[] = ['PodUID', 'PodName', 'Address'];
+
+function allOf(pools: ReadonlyMap<string, Pool>): Parameters<Publisher['publishTable']>[1] {
+  const of = (service: string) => [...pools.values()].filter(({ key }) => key.startsWith(`${service}:`));
+  return { all: pools, of };
+}
+
 interface Draft {
   readonly hosts: readonly { readonly host: string; readonly service: string; readonly policy: string | undefined }[];
   readonly attempts: number;
+  readonly identity: IdentityKind;
   readonly pods: Readonly<Record<string, readonly number[]>>;
 }
 
@@ -119,7 +125,9 @@ function tableOf(draft: Draft): { table: Table; pools: ReadonlyMap<string, Pool>
           hosts.get(host)?.routes[0]?.affinity === affinityId(entry),
       ) ?? [],
   );
-  const policies = new Map(sticky.map((entry) => [`ns/${entry.policy}`, policy(entry.policy ?? '', draft.attempts)]));
+  const policies = new Map(
+    sticky.map((entry) => [`ns/${entry.policy}`, policy(entry.policy ?? '', draft.attempts, draft.identity)]),
+  );
   const affinities = new Map(
     sticky.map((entry) => {
       const scope = `ns/${entry.policy}/${entry.service}`;
@@ -150,7 +158,7 @@ function view(worker: TableBuilder): unknown {
       service: route?.route.service,
       endpoints: route?.pool?.live.endpoints,
       ready: route?.pool?.live.ready,
-      prefixes: route?.pool?.live.identity.PodUID.byPrefix,
+      prefixes: KINDS.map((kind) => route?.pool?.live.identity[kind].byPrefix),
       attempts: route?.affinity?.live.policy.retry.attempts,
       requests: route?.requests.at,
       rules: route?.affinity?.rules.map(({ at }) => at),
@@ -168,6 +176,7 @@ const drafts: fc.Arbitrary<Draft> = fc.record({
     { selector: ({ host }) => host },
   ),
   attempts: fc.nat({ max: 2 }),
+  identity: fc.constantFrom(...KINDS),
   pods: fc.dictionary(fc.constantFrom('s', 't', 'u'), fc.uniqueArray(fc.nat({ max: 5 }), { maxLength: 4 }), {
     noNullPrototype: true,
   }),
@@ -179,7 +188,7 @@ test('any series of tables: change by change = everything at once', () => {
       const { publisher: sender, counted, deltas } = publisher();
       for (const draft of series) {
         const { table, pools } = tableOf(draft);
-        deltas.push(sender.publishTable(table, pools));
+        deltas.push(sender.publishTable(table, allOf(pools)));
       }
       const byChange = builder();
       feed(byChange, deltas, counted);
@@ -193,10 +202,15 @@ test('any series of tables: change by change = everything at once', () => {
 
 test('an unchanged table sends nothing but its version; a changed pool sends only itself', () => {
   const { publisher: sender } = publisher();
-  const draft: Draft = { hosts: [{ host: 'a', service: 's', policy: 'p' }], attempts: 1, pods: { s: [0, 1] } };
+  const draft: Draft = {
+    hosts: [{ host: 'a', service: 's', policy: 'p' }],
+    attempts: 1,
+    identity: 'PodUID',
+    pods: { s: [0, 1] },
+  };
   const { table, pools } = tableOf(draft);
-  sender.publishTable(table, pools);
-  const again = sender.publishTable(tableOf(draft).table, pools);
+  sender.publishTable(table, allOf(pools));
+  const again = sender.publishTable(tableOf(draft).table, allOf(pools));
   expect({ ...again, version: 0 }).toMatchObject({
     hosts: [],
     policies: [],
@@ -212,17 +226,42 @@ test('an unchanged table sends nothing but its version; a changed pool sends onl
 
 test('a changed policy reaches the routes that stay as they are', () => {
   const { publisher: sender, counted, deltas } = publisher();
-  const draft: Draft = { hosts: [{ host: 'a', service: 's', policy: 'p' }], attempts: 1, pods: { s: [0] } };
+  const draft: Draft = {
+    hosts: [{ host: 'a', service: 's', policy: 'p' }],
+    attempts: 1,
+    identity: 'PodUID',
+    pods: { s: [0] },
+  };
   const before = tableOf(draft);
-  deltas.push(sender.publishTable(before.table, before.pools));
+  deltas.push(sender.publishTable(before.table, allOf(before.pools)));
   const worker = builder();
   feed(worker, deltas, counted);
   const route = worker.table.find('a', '/');
-  const delta = sender.publishTable(tableOf({ ...draft, attempts: 2 }).table, before.pools);
+  const delta = sender.publishTable(tableOf({ ...draft, attempts: 2 }).table, allOf(before.pools));
   expect(delta.hosts).toEqual([]);
   worker.apply(delta);
   expect(worker.table.find('a', '/')).toBe(route);
   expect(route?.affinity?.live.policy.retry.attempts).toBe(2);
+});
+
+test('only the identity that policies tell endpoints by is looked up, and an edited policy’s is from then on', () => {
+  const { publisher: sender, counted, deltas } = publisher();
+  const hosts = [
+    { host: 'a', service: 's', policy: 'p' },
+    { host: 'b', service: 't', policy: undefined },
+  ];
+  const draft: Draft = { hosts, attempts: 1, identity: 'PodUID', pods: { s: [0, 1], t: [0] } };
+  const { pools } = tableOf(draft);
+  const worker = builder();
+  const lookedUp = (host: string) =>
+    KINDS.filter((kind) => worker.table.find(host, '/')?.pool?.live.identity[kind].byPrefix.size !== 0);
+  deltas.push(sender.publishTable(tableOf(draft).table, allOf(pools)));
+  feed(worker, deltas, counted);
+  expect([lookedUp('a'), lookedUp('b')]).toEqual([['PodUID'], []]);
+  worker.apply(sender.publishTable(tableOf({ ...draft, identity: 'PodName' }).table, allOf(pools)));
+  expect([lookedUp('a'), lookedUp('b')]).toEqual([['PodName'], []]);
+  worker.apply(sender.publishTable(tableOf({ ...draft, hosts: hosts.slice(1) }).table, allOf(pools)));
+  expect(lookedUp('b')).toEqual([]);
 });
 
 test('an endpoint that leaves is retired in the worker, one that stays is not', () => {
@@ -230,9 +269,10 @@ test('an endpoint that leaves is retired in the worker, one that stays is not', 
   const { table, pools } = tableOf({
     hosts: [{ host: 'a', service: 's', policy: undefined }],
     attempts: 1,
+    identity: 'PodUID',
     pods: { s: [0, 1] },
   });
-  deltas.push(sender.publishTable(table, pools));
+  deltas.push(sender.publishTable(table, allOf(pools)));
   const retired: number[] = [];
   const worker = builder(retired);
   feed(worker, deltas, counted);

@@ -75,7 +75,7 @@ function slice(port: number): EndpointSlice {
   };
   const endpoint = {
     index: 0,
-    addresses: ['127.0.0.1'],
+    address: '127.0.0.1',
     ready: false,
     serving: undefined,
     terminating: undefined,

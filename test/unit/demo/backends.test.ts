@@ -138,7 +138,7 @@ describe('samplePods', () => {
       ports: [{ name: 'http', port, protocol: 'TCP', index: 0 }],
       endpoints: [
         {
-          addresses: [address],
+          address,
           ready: true,
           serving: undefined,
           terminating: undefined,

@@ -26,6 +26,18 @@ describe('a block', () => {
     expect(cells.sum(3, 1)).toBe(12);
   });
 
+  test('sums of all slots are those of each', () => {
+    const cells = block('endpoint');
+    cells.attach(createChunk('endpoint', 1, WORKERS));
+    const slots = [0, 3, CHUNK_SLOTS - 1, CHUNK_SLOTS, 2 * CHUNK_SLOTS - 1];
+    for (const [i, slot] of slots.entries()) for (const row of [0, 1, 2]) add(cells, slot, row, 1, 10 ** i + row);
+    for (const slot of slots) add(cells, slot, 0, 2, 77);
+    const sums = cells.sums(1);
+    expect(sums).toHaveLength(2 * CHUNK_SLOTS);
+    expect(slots.map((slot) => sums[slot])).toEqual(slots.map((slot) => cells.sum(slot, 1)));
+    expect(sums.filter((sum) => sum !== 0)).toHaveLength(slots.length);
+  });
+
   test('fold keeps what a dead worker counted and leaves its row at 0', () => {
     const cells = block('endpoint');
     add(cells, 9, 0, 0, 41);

@@ -240,7 +240,7 @@ describe('changes', () => {
     const after = store.snapshot();
     expect([...before.services.keys()]).toEqual(['ns/a']);
     expect(before.slicesByService.get('ns/a')?.get('s1')?.meta.generation).toBe(1);
-    expect([...after.services.keys()]).toEqual(['ns/a', 'ns/b']);
+    expect([...after.services.keys()].sort()).toEqual(['ns/a', 'ns/b']);
     expect(after.ingresses).toBe(before.ingresses);
     expect(store.snapshot()).toBe(after);
   });
@@ -271,7 +271,7 @@ describe('pods', () => {
     const target = { kind: 'Pod', namespace: 'ns', name: 'a-0', uid: 'u' };
     const endpoint = {
       index: 0,
-      addresses: ['10.0.0.1'],
+      address: '10.0.0.1',
       ready: true,
       serving: true,
       terminating: false,

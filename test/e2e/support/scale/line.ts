@@ -13,25 +13,28 @@ export interface Reply {
 const HEAD_END = '\r\n\r\n';
 
 export class Line {
-  readonly #socket: Socket;
+  readonly #host: string;
+  readonly #port: number;
+  #socket: Socket;
   #text = '';
   #waiting: PromiseWithResolvers<Reply> | undefined;
 
-  private constructor(socket: Socket) {
-    this.#socket = socket.setNoDelay(true).setEncoding('latin1');
-    socket.on('data', (chunk: string) => this.#take(chunk));
-    socket.on('error', (error) => this.#fail(error));
-    socket.on('close', () => this.#fail(new Error('the connection was closed')));
+  private constructor(host: string, port: number) {
+    this.#host = host;
+    this.#port = port;
+    this.#socket = this.#connect();
   }
 
   static async open(host: string, port: number): Promise<Line> {
-    const socket = connect({ host, port });
-    await once(socket, 'connect');
-    return new Line(socket);
+    const line = new Line(host, port);
+    await once(line.#socket, 'connect');
+    return line;
   }
 
   /** One at a time. */
   async ask(host: string, cookie = ''): Promise<Reply> {
+    // The server ends a connection after so many requests.
+    if (this.#socket.destroyed) this.#socket = this.#connect();
     const waiting = Promise.withResolvers<Reply>();
     this.#waiting = waiting;
     this.#socket.write(`GET / HTTP/1.1\r\nhost: ${host}\r\n${cookie === '' ? '' : `cookie: ${cookie}\r\n`}\r\n`);
@@ -41,6 +44,14 @@ export class Line {
   close(): void {
     this.#waiting = undefined;
     this.#socket.destroy();
+  }
+
+  #connect(): Socket {
+    const socket = connect({ host: this.#host, port: this.#port }).setNoDelay(true).setEncoding('latin1');
+    socket.on('data', (chunk: string) => this.#take(chunk));
+    socket.on('error', (error) => this.#fail(socket, error));
+    socket.on('close', () => this.#fail(socket, new Error('the connection was closed')));
+    return socket;
   }
 
   #take(chunk: string): void {
@@ -56,10 +67,12 @@ export class Line {
     const cookie = /\r\nset-cookie: *([^;\r]+)/i.exec(head)?.[1] ?? '';
     const waiting = this.#waiting;
     this.#waiting = undefined;
+    if (/\r\nconnection: *close/i.test(head)) this.#socket.destroy();
     waiting?.resolve({ status: Number(head.slice('HTTP/1.1 '.length, 'HTTP/1.1 200'.length)), body, cookie });
   }
 
-  #fail(error: Error): void {
+  #fail(socket: Socket, error: Error): void {
+    if (socket !== this.#socket) return;
     this.#waiting?.reject(error);
     this.#waiting = undefined;
   }

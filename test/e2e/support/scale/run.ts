@@ -67,9 +67,9 @@ async function measure(
   const compile = await metric(controller, 'holdfast_config_compile_seconds');
   tell('ready; waiting for the status of all Ingresses');
   await statusWritten(plan.services);
-  const wrong = await wrongHosts(address, plan.services, plan);
   const rss = memory(controller, 'VmRSS');
   const rssPeak = memory(controller, 'VmHWM');
+  const wrong = await wrongHosts(address, plan.services, plan);
   tell(`${rss} MiB at rest, ${rssPeak} MiB at most`);
 
   const before = await propagation(controller);
