@@ -7,6 +7,7 @@ import type { TestEnv } from '../test/unit/affinity/fixtures.ts';
 import type { LiveAffinity } from '../src/affinity/build.ts';
 import type { RequestFacts } from '../src/model/facts.ts';
 import type { LivePool, Meters } from '../src/model/live.ts';
+import type { HashSettings } from '../src/model/sticky-policy.ts';
 
 const ROUNDS = 300_000;
 const CELLS = 4096;
@@ -18,7 +19,13 @@ class ArrayMeters implements Meters {
   readonly #failing = new Float64Array(new SharedArrayBuffer(CELLS * 8));
   #clock = 0;
   #turn = 0;
+  constructor(inFlight: (slot: number) => number = () => 0) {
+    for (let slot = 0; slot < CELLS; slot++) this.#flying[slot] = inFlight(slot);
+  }
   inFlight(slot: number): number {
+    return this.#flying[slot] ?? 0;
+  }
+  sessions(slot: number): number {
     return this.#flying[slot] ?? 0;
   }
   lastChosen(slot: number): number {
@@ -43,8 +50,9 @@ function run(
   requests: readonly RequestFacts[],
   target: LivePool,
   live?: LiveAffinity,
+  inFlight?: (slot: number) => number,
 ): void {
-  const on: BenchEnv = { ...env(), meters: new ArrayMeters(), memo: new TokenMemo() };
+  const on: BenchEnv = { ...env(), meters: new ArrayMeters(inFlight), memo: new TokenMemo() };
   const d = new Decision();
   const round = (count: number) => {
     for (let i = 0; i < count; i++) {
@@ -70,7 +78,9 @@ const live = affinity([COOKIE]);
 const tokens = Array.from({ length: 1000 }, (_, i) => sessionOn(live, `pod-${i % 3}`, { ...env(), random: () => i }));
 const withToken = (token: string) =>
   facts({ cookie: `theme=dark; _ga=GA1.2.1234567890.1234567890; ${token}; lang=en` });
-const hash = affinity([{ name: 'h', header: { name: 'x-id', mode: 'Hash' } }]);
+const hashBy = (settings: HashSettings) =>
+  affinity([{ name: 'h', header: { name: 'x-id', mode: 'Hash', hash: settings } }]);
+const hash = hashBy({});
 const keys = Array.from({ length: 1000 }, (_, i) => facts({ head: { 'x-id': `user-${i}` } }));
 if (ask(live, pool(pods(3)), withToken(tokens[0] ?? '')).verdict !== 'kept -') throw new Error('the token is not kept');
 
@@ -79,6 +89,17 @@ run('kept, 1000 cookies through the LRU', '1000 ns', tokens.map(withToken), pool
 run('hash over 10 endpoints', '', keys, pool(pods(10)), hash);
 run('hash over 100 endpoints', '3000 ns', keys, pool(pods(100)), hash);
 run('hash over 1000 endpoints', '', keys, pool(pods(1000)), hash);
+for (const algorithm of ['Maglev', 'Ring'] as const) {
+  run(`hash by ${algorithm} over 100 endpoints`, '3000 ns', keys, pool(pods(100)), hashBy({ algorithm }));
+  run(`hash by ${algorithm} over 1000 endpoints`, '', keys, pool(pods(1000)), hashBy({ algorithm }));
+}
+for (const algorithm of ['Rendezvous', 'Maglev', 'Ring'] as const) {
+  const bounded = hashBy({ algorithm, maxLoadFactor: 1.25 });
+  run(`bounded, by ${algorithm} over 100`, '3000 ns', keys, pool(pods(100)), bounded);
+  // Every tenth endpoint is full, and each key of it looks for another.
+  const full = (slot: number) => (slot % 10 === 0 ? 100 : 9);
+  run(`a tenth full, by ${algorithm} over 100`, '', keys, pool(pods(100)), bounded, full);
+}
 run('new session over 3 endpoints', '', [facts()], pool(pods(3)), live);
 run('new session over 100 endpoints', '', [facts()], pool(pods(100)), live);
 run('no affinity over 100 endpoints', '', [facts()], pool(pods(100)));

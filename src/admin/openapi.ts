@@ -42,13 +42,17 @@ const version = {
 const drain = {
   type: 'object',
   properties: {
+    sessions: count,
     inFlight: count,
     upgraded: count,
-    done: { type: 'boolean', description: 'false while a replica does not answer' },
+    done: {
+      type: 'boolean',
+      description: 'false while a replica does not answer, or has not been up long enough to know its sessions',
+    },
     instance: { ...text, description: 'with local=1: which process answers' },
     replicas: { type: 'object', properties: { asked: count, answered: count }, required: ['asked', 'answered'] },
   },
-  required: ['inFlight', 'upgraded', 'done'],
+  required: ['sessions', 'inFlight', 'upgraded', 'done'],
 };
 
 function jsonResponse(description: string, schema: unknown): unknown {

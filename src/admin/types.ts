@@ -39,6 +39,8 @@ export interface DrainProgress {
   readonly instance?: string;
   /** How many replicas were asked and how many answered, when all were. */
   readonly replicas?: { readonly asked: number; readonly answered: number };
+  /** Sessions whose token or key has come back at least once. */
+  readonly sessions: number;
   /** Requests being answered, over all workers and pools. */
   readonly inFlight: number;
   /** Upgraded connections (WebSocket). */

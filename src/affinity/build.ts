@@ -1,13 +1,22 @@
 /** Turns a compiled policy, applied to one Service, into what `decide` runs: functions and look-ups made once. */
-import type { CompiledAffinity, CompiledPolicy, CompiledRule, CookieInsertKey, CookieNames } from '../model/policy.ts';
+import type {
+  CompiledAffinity,
+  CompiledPolicy,
+  CompiledRule,
+  TokenCookieKey,
+  CookieNames,
+  KeyUse,
+} from '../model/policy.ts';
 import type { KeyReader, RegexCompiler } from '../rules/kind.ts';
 import { keyReader } from '../rules/rules.ts';
+import { entryLife, entryScope } from './entry.ts';
+import type { EntryScope } from './entry.ts';
 import { compileWhen } from './when.ts';
 import type { Condition } from './when.ts';
 
-/** Our signed token in a cookie. */
+/** A cookie that names the endpoint. */
 export interface TokenCookie {
-  readonly key: CookieInsertKey;
+  readonly key: TokenCookieKey;
   readonly names: CookieNames;
 }
 
@@ -19,28 +28,49 @@ export interface LiveRule {
   readonly onMissing: CompiledRule['onMissing'];
   readonly force: boolean;
   readonly token: TokenCookie | undefined;
+  /** Its token goes on answers by itself: mode Insert. */
+  readonly issues: boolean;
   readonly read: KeyReader | undefined;
+  /** What is done with the value that is read; set together with `read`. */
+  readonly use: KeyUse | undefined;
 }
 
 export interface LiveAffinity {
   readonly policy: CompiledPolicy;
   readonly affinity: CompiledAffinity;
   readonly rules: readonly LiveRule[];
-  /** The rules with `token`, in order. */
-  readonly tokenRules: readonly LiveRule[];
+  /** The scope, and the Service's own scope, in the session table. */
+  readonly entries: EntryScope;
+  readonly ownEntries: EntryScope;
+  /** ms that the session table keeps a session after its last use. */
+  readonly entryLife: number;
+  /** The rules that issue tokens, in order. */
+  readonly issuers: readonly LiveRule[];
+  /** Names of all cookies that name the endpoint. */
+  readonly tokenCookies: readonly string[];
+  /** Cookies of the backends that get our token, by name. */
+  readonly edited: ReadonlyMap<string, TokenCookie>;
+  /** Those of them that have it in front of their value: what is taken off every request. */
+  readonly prefixed: readonly TokenCookieKey[];
   /** Names whose pairs are removed from every request of the policy's routes, whichever rule decides. */
   readonly hiddenCookies: readonly string[];
+  /** Requests' Cookie lines have to be looked at. */
+  readonly editsCookies: boolean;
   /** Names whose lines are removed from every answer before ours is added. */
   readonly ownedSetCookies: readonly string[];
+  /** Backends' Set-Cookie lines have to be looked at. */
+  readonly editsSetCookies: boolean;
 }
 
 /** Throws when a regular expression does not compile; the schema has refused those. */
 export function buildAffinity(policy: CompiledPolicy, affinity: CompiledAffinity, regex: RegexCompiler): LiveAffinity {
   const rules = policy.rules.map((rule, index) => buildRule(rule, index, affinity, regex));
   const tokenRules = rules.filter((rule) => rule.token !== undefined);
-  const owned = tokenRules.flatMap((rule) => namesOf(rule.token));
+  const tokens = tokenRules.flatMap(({ token }) => (token === undefined ? [] : [token]));
+  const edited = tokens.filter(({ key }) => key.mode === 'Rewrite' || key.mode === 'Prefix');
+  const owned = tokens.filter(({ key }) => key.mode === 'Insert' && !key.preserve).flatMap(namesOf);
   const hidden = [
-    ...tokenRules.filter((rule) => rule.token?.key.hideFromBackend).flatMap((rule) => namesOf(rule.token)),
+    ...tokens.filter(({ key }) => key.hideFromBackend).flatMap(namesOf),
     ...policy.rules.flatMap(({ key }) =>
       key.kind === 'cookie' && key.mode === 'Hash' && key.hideFromBackend ? [key.name] : [],
     ),
@@ -50,9 +80,18 @@ export function buildAffinity(policy: CompiledPolicy, affinity: CompiledAffinity
     policy,
     affinity,
     rules,
-    tokenRules,
+    entries: entryScope(affinity.scope),
+    ownEntries: entryScope(affinity.ownScope),
+    entryLife: entryLife(policy),
+    issuers: tokenRules.filter(({ issues }) => issues),
+    tokenCookies: [...new Set(tokens.flatMap(namesOf))],
+    // Of two rules for one cookie the first counts.
+    edited: new Map(edited.map((token) => [token.names.issue, token] as const).reverse()),
+    prefixed: edited.filter(({ key }) => key.mode === 'Prefix').map(({ key }) => key),
     hiddenCookies: [...new Set(hidden)],
+    editsCookies: hidden.length > 0 || edited.some(({ key }) => key.mode === 'Prefix'),
     ownedSetCookies: [...new Set(owned)],
+    editsSetCookies: owned.length > 0 || edited.length > 0,
   };
 }
 
@@ -63,18 +102,19 @@ function buildRule(rule: CompiledRule, index: number, affinity: CompiledAffinity
     onMissing: rule.onMissing,
     force: rule.force,
     token: tokenCookie(rule, affinity.cookieNames[index]),
+    issues: rule.key.kind === 'cookie' && rule.key.mode === 'Insert',
     read: keyReader(rule, regex),
+    use: 'algorithm' in rule.key ? rule.key : undefined,
   };
 }
 
 function tokenCookie(rule: CompiledRule, names: CookieNames | undefined): TokenCookie | undefined {
-  if (rule.key.kind !== 'cookie' || rule.key.mode !== 'Insert') return undefined;
+  if (rule.key.kind !== 'cookie' || rule.key.mode === 'Hash') return undefined;
   if (names === undefined) throw new TypeError(`Rule ${rule.name} has no cookie name.`);
   return { key: rule.key, names };
 }
 
-function namesOf(token: TokenCookie | undefined): string[] {
-  if (token === undefined) return [];
-  const { read, own } = token.names;
+function namesOf({ names }: TokenCookie): string[] {
+  const { read, own } = names;
   return own === undefined ? [...read] : [...read, own];
 }

@@ -1,5 +1,9 @@
 /** Edits of Cookie headers and the names in Set-Cookie lines. */
+import type { TokenCookieKey } from '../model/policy.ts';
 import { isNamed } from '../rules/cookie/read.ts';
+import type { LiveAffinity } from './build.ts';
+import { parsePlain } from './plain.ts';
+import { isTokenShaped } from './token.ts';
 
 export { cookieValues } from '../rules/cookie/read.ts';
 
@@ -25,6 +29,49 @@ export function removeCookies(cookie: string, names: readonly string[]): string 
     start = end + 1;
   }
   return removed ? trimPairs(result + cookie.slice(keptFrom)) : cookie;
+}
+
+/** The Cookie value as the backend shall see it; the same string = unchanged, empty = the header has to go. */
+export function editCookies(cookie: string, { prefixed, hiddenCookies }: LiveAffinity): string {
+  let edited = cookie;
+  for (const key of prefixed) edited = withoutPrefix(edited, key);
+  return hiddenCookies.length === 0 ? edited : removeCookies(edited, hiddenCookies);
+}
+
+/** Takes our token off the cookie of a rule in mode Prefix; whether it is still valid does not matter. */
+function withoutPrefix(cookie: string, key: TokenCookieKey): string {
+  const names = [key.name ?? ''];
+  let result = '';
+  let keptFrom = 0;
+  let equals = -1;
+  for (let start = 0; start < cookie.length;) {
+    const semicolon = cookie.indexOf(';', start);
+    const end = semicolon < 0 ? cookie.length : semicolon;
+    if (equals < start) equals = cookie.indexOf('=', start);
+    if (equals < 0) break;
+    if (equals < end && isNamed(cookie, start, equals, names)) {
+      const from = valueStart(cookie, equals + 1, end);
+      const value = cookie.slice(from, end);
+      const length = value.indexOf(key.delimiter);
+      if (length >= 0 && isPrefix(key, value.slice(0, length))) {
+        result += cookie.slice(keptFrom, from);
+        keptFrom = from + length + 1;
+      }
+    }
+    start = end + 1;
+  }
+  return result + cookie.slice(keptFrom);
+}
+
+/** Behind the spaces and the quote that a value may begin with. */
+function valueStart(cookie: string, start: number, end: number): number {
+  let from = start;
+  while (from < end && (cookie.charCodeAt(from) === 0x20 || cookie.charCodeAt(from) === 0x09)) from++;
+  return from < end && cookie.charCodeAt(from) === 0x22 ? from + 1 : from;
+}
+
+function isPrefix(key: TokenCookieKey, text: string): boolean {
+  return isTokenShaped(text) || (key.format === 'Plain' && parsePlain(text, Infinity) !== undefined);
 }
 
 /** The name in a Set-Cookie value; empty = it has none. */

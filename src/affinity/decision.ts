@@ -1,6 +1,7 @@
 /** The mutable result of deciding one request, with what its client connection remembers between requests. */
 import { OUTCOMES, REASONS } from '../model/decision.ts';
 import type { Outcome, Reason } from '../model/decision.ts';
+import type { SessionRegion } from '../model/live.ts';
 import type { LiveAffinity } from './build.ts';
 import type { KeyRing } from './keyring.ts';
 import type { VerifiedToken } from './token.ts';
@@ -41,6 +42,19 @@ export class Decision {
   /** The session id: from the token, or drawn for a new session. */
   sessionHigh = 0;
   sessionLow = 0;
+  /** The session table's region and fingerprint of this request's session; region -1 = it has none that is recorded. */
+  region: SessionRegion | -1 = -1;
+  entryHigh = 0;
+  entryLow = 0;
+  entryScope = 0;
+  /** ms that the table keeps it after its last use. */
+  entryLife = 0;
+  /** The session begins only when the answer carries its token. */
+  onIssue = false;
+  /** The token that chose the endpoint, whichever rule's it is; undefined = none did. */
+  bound: VerifiedToken | undefined = undefined;
+  /** A cookie of the backend got our token on the way to the client. */
+  edited = false;
   /** The live token that the issuing rule's cookie carried; undefined = none. */
   token: VerifiedToken | undefined = undefined;
   /** `token` came under another spelling of the cookie's name than the one written. */
@@ -89,10 +103,14 @@ export class Decision {
     this.issue = -1;
     this.own = false;
     this.retryOwn = false;
+    this.bound = undefined;
+    this.edited = false;
     this.token = undefined;
     this.otherName = false;
     this.fault = REASON.no_token;
     this.tokenFault = -1;
+    this.region = -1;
+    this.onIssue = false;
   }
 
   choose(endpoint: number, outcome: number, reason: number): void {
@@ -106,6 +124,7 @@ export class Decision {
     this.status = status;
     this.issue = -1;
     this.retryOwn = false;
+    this.region = -1;
   }
 
   /** A new session's id: one per request, however often it is decided. `source` gives unsigned 32-bit integers. */

@@ -1,6 +1,6 @@
 /** What deciding needs from its surroundings: time, randomness, shared memory, keys. */
 import type { PoolKey } from '../model/ids.ts';
-import type { LivePool, Meters } from '../model/live.ts';
+import type { EndpointPlace, LivePool, Meters, Sessions } from '../model/live.ts';
 import type { KeyRing } from './keyring.ts';
 import type { TokenMemo } from './token-memo.ts';
 
@@ -10,7 +10,10 @@ export interface DecideEnv {
   /** A uniform unsigned 32-bit integer. */
   random(): number;
   readonly meters: Meters;
+  readonly sessions: Sessions;
   readonly keys: KeyRing;
   readonly memo: TokenMemo;
   poolOf(key: PoolKey): LivePool | undefined;
+  /** Where the endpoint of a `LiveEndpoint.ref` is now; undefined = it is gone. */
+  placeOf(ref: number): EndpointPlace | undefined;
 }

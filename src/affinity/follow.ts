@@ -1,11 +1,14 @@
 /** What becomes of a session whose token names an endpoint: kept, moved or rejected. */
-import { DRAINING, NOT_READY } from '../model/live.ts';
+import { DRAINING, NOT_READY, OBSERVED } from '../model/live.ts';
+import type { RequestFacts } from '../model/facts.ts';
 import type { LivePool } from '../model/live.ts';
 import type { CompiledPolicy } from '../model/policy.ts';
-import type { LiveRule } from './build.ts';
+import type { LiveAffinity, LiveRule } from './build.ts';
+import { setEntry } from './entry.ts';
 import type { DecideEnv } from './env.ts';
 import { OUTCOME, REASON } from './decision.ts';
 import type { Decision } from './decision.ts';
+import { endpointOf, sessionOf } from './plain.ts';
 import { successor, tierOf } from './select.ts';
 import type { VerifiedToken } from './token.ts';
 
@@ -15,16 +18,20 @@ const UNAVAILABLE = 503;
 
 export function followToken(
   d: Decision,
-  policy: CompiledPolicy,
+  live: LiveAffinity,
   rule: LiveRule,
   token: VerifiedToken,
   pool: LivePool,
+  facts: RequestFacts,
   env: DecideEnv,
 ): void {
-  d.sessionHigh = token.sessionHigh;
-  d.sessionLow = token.sessionLow;
+  const { policy } = live;
+  d.bound = token;
+  adoptSession(d, token, facts);
+  const scope = token.plainId !== '' || token.scope === live.affinity.scope ? live.entries : live.ownEntries;
+  setEntry(d, OBSERVED, scope, d.sessionHigh, d.sessionLow, live.entryLife);
   const view = pool.identity[policy.identity];
-  const index = view.byPrefix.get(token.prefix) ?? -1;
+  const index = endpointOf(token, pool, policy.identity);
   const why = rule.force ? forcedReason(d, pool, index) : leaveReason(d, policy, pool, index, env);
   if (why === STAYS) return keep(d, index);
   const draining = why === REASON.drain || why === REASON.drain_timeout;
@@ -37,6 +44,13 @@ export function followToken(
   if (staysAnyway(d, pool, index, next, why, env)) return keep(d, index);
   if (next < 0) return rejectWithoutEndpoint(d);
   d.choose(next, OUTCOME.moved, why);
+}
+
+/** The token's session is the decision's. */
+export function adoptSession(d: Decision, token: VerifiedToken, facts: RequestFacts): void {
+  const words = sessionOf(token, facts.clientAddress);
+  d.sessionHigh = words[0];
+  d.sessionLow = words[1];
 }
 
 /** No endpoint is left for this request: none at all, or none that has not been tried. */

@@ -1,19 +1,26 @@
 /** Whether an answer carries our token, and its Set-Cookie. */
 import type { RequestFacts } from '../model/facts.ts';
+import { OBSERVED } from '../model/live.ts';
 import type { LivePool } from '../model/live.ts';
-import type { CompiledPolicy, CookieInsertKey } from '../model/policy.ts';
+import type { CompiledPolicy, TokenCookieKey } from '../model/policy.ts';
 import type { LiveAffinity } from './build.ts';
+import { setEntry } from './entry.ts';
 import type { DecideEnv } from './env.ts';
 import type { Decision } from './decision.ts';
 import type { KeyRing } from './keyring.ts';
 import { serializeSetCookie } from './set-cookie.ts';
+import { adoptSession } from './follow.ts';
+import { endpointOf, parsePlain, plainValue } from './plain.ts';
 import { createToken } from './token.ts';
+import type { VerifiedToken } from './token.ts';
 
 /** What is known of an answer that the chosen endpoint produced. */
 export interface ResponseFacts {
   readonly status: number;
   /** A shared cache may store it (RFC 9111 section 3). */
   readonly cacheable: boolean;
+  /** Names of the cookies that the backend sets. */
+  setCookieNames(): readonly string[];
 }
 
 export interface Issued {
@@ -40,9 +47,10 @@ export function issueToken(
   const { key, names } = token;
   if (!isDue(d, live.policy, key, pool, facts, response, env)) return NOTHING;
   if (response.cacheable && key.cacheable === 'Skip') return NOTHING;
-  const value = makeToken(d, live, key, pool, env);
-  if (value === undefined) return NOTHING;
   const name = d.own ? (names.own ?? names.issue) : names.issue;
+  if (key.preserve && response.setCookieNames().includes(name)) return NOTHING;
+  const value = makeToken(d, live, key, pool, facts, env, d.token);
+  if (value === undefined) return NOTHING;
   return {
     setCookie: serializeSetCookie(key, name, value, facts, env.now),
     markPrivate: response.cacheable && key.cacheable === 'MarkPrivate',
@@ -50,22 +58,24 @@ export function issueToken(
 }
 
 /** Not on CORS preflights, interim answers (but the switch to another protocol) and 304, which updates a stored answer. */
-function mayCarry(facts: RequestFacts, { status }: ResponseFacts): boolean {
+export function mayCarry(facts: RequestFacts, { status }: Pick<ResponseFacts, 'status'>): boolean {
   return facts.method !== 'OPTIONS' && (status >= 200 || status === 101) && status !== 304;
 }
 
 function isDue(
   d: Decision,
   policy: CompiledPolicy,
-  key: CookieInsertKey,
+  key: TokenCookieKey,
   pool: LivePool,
   facts: RequestFacts,
   response: ResponseFacts,
   env: DecideEnv,
 ): boolean {
   const { token } = d;
-  const same = token !== undefined && pool.identity[policy.identity].byPrefix.get(token.prefix) === d.endpoint;
-  if (same) return key.emit === 'Always' || d.otherName || isRenewalDue(token, policy, key, env);
+  const same = token !== undefined && endpointOf(token, pool, policy.identity) === d.endpoint;
+  // What the backend wrote itself is left as it is.
+  if (same && key.format === 'Signed' && token.plainId !== '') return false;
+  if (same) return key.emit === 'Always' || d.otherName || isRenewalDue(token, policy, key, pool, env);
   if (key.emitMethods.length > 0 && !key.emitMethods.includes(facts.method)) return false;
   return key.emitStatusBelow === 0 || response.status < key.emitStatusBelow;
 }
@@ -73,25 +83,44 @@ function isDue(
 function isRenewalDue(
   token: NonNullable<Decision['token']>,
   policy: CompiledPolicy,
-  key: CookieInsertKey,
+  key: TokenCookieKey,
+  pool: LivePool,
   { keys, now }: DecideEnv,
 ): boolean {
+  if (key.format === 'Plain' && token.plainId === '') return true;
+  if (policy.absoluteTimeout > 0 && token.issuedAt === 0) return true;
   const age = now - token.lastSeen;
   if (policy.idleTimeout > 0 && age > policy.idleTimeout / 8) return true;
   if (key.maxAge > 0 && age > (key.maxAge * 1000) / 2) return true;
-  // Only forward: a replica that does not yet issue with the newest key must not take tokens back to an older one.
-  return keys.issueFrom(keys.issuing(now)) > keys.issueFrom(token.keyId);
+  if (token.plainId !== '') return false;
+  // Only forward: a replica that does not yet issue with the newest key must not take tokens back to an older one. And
+  // only to a key of this pool: one that came while the request was under way would not be the key that is written with.
+  const keyId = issuingKey(keys, now, pool.identity[policy.identity].prefixes);
+  return keys.issueFrom(keyId) > keys.issueFrom(token.keyId);
 }
 
-/** undefined = there is no key that both the ring and the pool know, which lasts no longer than a table update. */
-function makeToken(
+/** `before`: the token that it replaces. undefined = there is no key that both the ring and the pool know, which lasts no longer than a table update. */
+export function makeToken(
   d: Decision,
   live: LiveAffinity,
-  key: CookieInsertKey,
+  key: TokenCookieKey,
   pool: LivePool,
+  facts: RequestFacts,
   env: DecideEnv,
+  before: VerifiedToken | undefined,
 ): string | undefined {
   const { policy, affinity } = live;
+  // A plain value need not say since when.
+  const issuedAt = before?.issuedAt || env.now;
+  const ages = policy.idleTimeout > 0 || key.maxAge > 0;
+  if (key.format === 'Plain') {
+    const endpoint = pool.endpoints[d.endpoint];
+    if (endpoint === undefined) return undefined;
+    const stamps = ages || policy.absoluteTimeout > 0 ? { lastSeen: env.now, firstSeen: issuedAt } : undefined;
+    const value = plainValue(endpoint, stamps);
+    if (before === undefined) beginPlain(d, live, value, facts, env);
+    return value;
+  }
   const { prefixes } = pool.identity[policy.identity];
   const keyId = issuingKey(env.keys, env.now, prefixes);
   const prefix = prefixes.get(keyId)?.[d.endpoint];
@@ -101,11 +130,19 @@ function makeToken(
     keyId,
     sessionHigh: d.sessionHigh,
     sessionLow: d.sessionLow,
-    issuedAt: d.token?.issuedAt ?? env.now,
-    lastSeen: policy.idleTimeout > 0 || key.maxAge > 0 ? env.now : 0,
+    issuedAt,
+    lastSeen: ages ? env.now : 0,
     service: `${pool.namespace}/${pool.service}`,
   };
   return createToken(fields, d.own ? affinity.ownScope : affinity.scope, env.keys);
+}
+
+/** A session's id in format Plain follows from its value: the session table is to know it by the one that will come back. */
+function beginPlain(d: Decision, live: LiveAffinity, value: string, facts: RequestFacts, env: DecideEnv): void {
+  const token = parsePlain(value, env.now);
+  if (token === undefined) return;
+  adoptSession(d, token, facts);
+  if (d.onIssue) setEntry(d, OBSERVED, live.entries, d.sessionHigh, d.sessionLow, live.entryLife);
 }
 
 function issuingKey(keys: KeyRing, now: number, prefixes: ReadonlyMap<number, readonly string[]>): number {

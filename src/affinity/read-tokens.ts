@@ -1,13 +1,18 @@
 /** Finding the tokens in a request's cookies and which of them names the session. */
 import type { RequestFacts } from '../model/facts.ts';
+import { OBSERVED } from '../model/live.ts';
 import type { LivePool } from '../model/live.ts';
-import type { CompiledPolicy, CookieInsertKey } from '../model/policy.ts';
+import type { CompiledPolicy, TokenCookieKey } from '../model/policy.ts';
 import { cookieValues } from '../rules/cookie/read.ts';
 import type { LiveAffinity, LiveRule, TokenCookie } from './build.ts';
+import { seenSince } from './entry.ts';
+import type { EntryScope } from './entry.ts';
 import type { DecideEnv } from './env.ts';
 import { REASON } from './decision.ts';
 import type { Decision, TokenReading } from './decision.ts';
-import type { VerifiedToken } from './token.ts';
+import { endpointOf, parsePlain, sessionOf } from './plain.ts';
+import { isTokenShaped } from './token.ts';
+import type { TokenFault, VerifiedToken } from './token.ts';
 
 const NOTHING: TokenReading = { tokens: [], underIssueName: 0, own: [], fault: REASON.no_token };
 /** A cookie runs out in the browser at Max-Age; replicas' clocks may differ by this much. */
@@ -30,14 +35,14 @@ export function sessionToken(
   d.own = false;
   d.fault = reading.fault;
   if (reading.fault !== REASON.no_token) d.tokenFault = reading.fault;
-  const shared = firstLive(d, reading.tokens, live.policy, token.key, env.now);
+  const shared = liveToken(d, reading, live, token.key, pool, facts, env);
   d.token = shared;
   d.otherName = shared !== undefined && reading.tokens.indexOf(shared) >= reading.underIssueName;
   if (token.names.own === undefined) return shared;
 
-  const { byPrefix } = pool.identity[live.policy.identity];
-  if (shared !== undefined && byPrefix.has(shared.prefix)) return shared;
-  const own = firstLive(d, reading.own, live.policy, token.key, env.now);
+  const { identity } = live.policy;
+  if (shared !== undefined && endpointOf(shared, pool, identity) >= 0) return shared;
+  const own = firstLive(d, reading.own, live, live.ownEntries, token.key, facts, env);
   if (shared !== undefined && elsewhereInGroup(live, shared, env)) {
     // The group's session stays where it is; this Service, which does not have that pod, remembers a choice of its own.
     d.own = true;
@@ -46,7 +51,30 @@ export function sessionToken(
     if (own === undefined) d.fault = REASON.no_token;
     return own;
   }
-  return own !== undefined && byPrefix.has(own.prefix) ? own : shared;
+  return own !== undefined && endpointOf(own, pool, identity) >= 0 ? own : shared;
+}
+
+/**
+ * Of several plain values one that names an endpoint here is meant: the format does not tell whose they are. One that
+ * names none is taken for a lost endpoint's only where nothing else is to be expected.
+ */
+function liveToken(
+  d: Decision,
+  reading: TokenReading,
+  live: LiveAffinity,
+  key: TokenCookieKey,
+  pool: LivePool,
+  facts: RequestFacts,
+  env: DecideEnv,
+): VerifiedToken | undefined {
+  const first = firstLive(d, reading.tokens, live, live.entries, key, facts, env);
+  if (first === undefined || first.plainId === '') return first;
+  const { identity } = live.policy;
+  if (endpointOf(first, pool, identity) >= 0) return first;
+  const known = reading.tokens.filter((token) => token.plainId === '' || endpointOf(token, pool, identity) >= 0);
+  const meant = firstLive(d, known, live, live.entries, key, facts, env);
+  if (meant !== undefined) return meant;
+  return key.format === 'Plain' && reading.tokens.indexOf(first) < reading.underIssueName ? first : undefined;
 }
 
 function readTokens(
@@ -76,41 +104,76 @@ function readTokens(
   return reading;
 }
 
-function scanCookie(live: LiveAffinity, { names }: TokenCookie, cookie: string, env: DecideEnv): TokenReading {
+function scanCookie(live: LiveAffinity, { key, names }: TokenCookie, cookie: string, env: DecideEnv): TokenReading {
   const tokens: VerifiedToken[] = [];
   let underIssueName = 0;
   let fault = REASON.no_token;
+  const { scope, ownScope } = live.affinity;
   for (const name of names.read) {
     for (const value of cookieValues(cookie, [name])) {
-      const result = env.memo.verify(value, live.affinity.scope, env.keys, env.now);
+      const result = readValue(key, value, scope, env);
       if (typeof result !== 'string') tokens.push(result);
       else if (value !== '' && fault === REASON.no_token) fault = REASON[result];
     }
     if (name === names.issue) underIssueName = tokens.length;
   }
   for (const value of names.former === undefined ? [] : cookieValues(cookie, names.former)) {
-    const result = env.memo.verify(value, live.affinity.scope, env.keys, env.now);
+    const result = readValue(key, value, scope, env);
     // Whatever else stands there is somebody else's.
     if (typeof result !== 'string') tokens.push(result);
   }
   const own: VerifiedToken[] = [];
   for (const value of names.own === undefined ? [] : cookieValues(cookie, [names.own])) {
-    const result = env.memo.verify(value, live.affinity.ownScope, env.keys, env.now);
+    const result = readValue(key, value, ownScope, env);
     if (typeof result !== 'string') own.push(result);
   }
   return { tokens, underIssueName, own, fault: tokens.length > 0 ? REASON.no_token : fault };
+}
+
+/** What a value of the rule's cookie says. `no_token`: it is the application's, and says nothing. */
+function readValue(
+  key: TokenCookieKey,
+  value: string,
+  scope: string,
+  env: DecideEnv,
+): VerifiedToken | TokenFault | 'no_token' {
+  if (key.mode === 'Prefix') {
+    const end = value.indexOf(key.delimiter);
+    return end < 0 ? 'no_token' : readToken(key, value.slice(0, end), scope, env);
+  }
+  return readToken(key, value, scope, env);
+}
+
+function readToken(
+  key: TokenCookieKey,
+  text: string,
+  scope: string,
+  env: DecideEnv,
+): VerifiedToken | TokenFault | 'no_token' {
+  // Plain cookies may have been signed ones before their policy was edited.
+  const signed = key.mode === 'Passive' ? 'invalid_token' : env.memo.verify(text, scope, env.keys, env.now);
+  if (typeof signed !== 'string') return signed;
+  if (key.format === 'Plain' || key.preserve) {
+    const plain = parsePlain(text, env.now);
+    if (plain !== undefined) return plain;
+  }
+  // What the application wrote was never meant to be ours.
+  const itsOwn = key.mode !== 'Insert' || key.preserve;
+  return itsOwn && !isTokenShaped(text) ? 'no_token' : signed;
 }
 
 /** Of several that verify, one that has expired never hides one that lives (an old cookie of a longer path comes first). */
 function firstLive(
   d: Decision,
   tokens: readonly VerifiedToken[],
-  policy: CompiledPolicy,
-  key: CookieInsertKey,
-  now: number,
+  live: LiveAffinity,
+  scope: EntryScope,
+  key: TokenCookieKey,
+  facts: RequestFacts,
+  env: DecideEnv,
 ): VerifiedToken | undefined {
   for (const token of tokens) {
-    const expired = expiry(token, policy, key, now);
+    const expired = expiry(token, live.policy, scope, key, facts, env);
     if (expired === LIVE) return token;
     d.fault = expired;
   }
@@ -123,11 +186,25 @@ const LIVE = -1;
  * The extra eighth of idleTimeout makes up for renewals, which come only once last-seen is that old. A cookie that has run
  * out in the browser is over here too, whoever replays it.
  */
-function expiry(token: VerifiedToken, policy: CompiledPolicy, key: CookieInsertKey, now: number): number {
+function expiry(
+  token: VerifiedToken,
+  policy: CompiledPolicy,
+  scope: EntryScope,
+  key: TokenCookieKey,
+  facts: RequestFacts,
+  env: DecideEnv,
+): number {
+  const { now } = env;
   const { idleTimeout, absoluteTimeout } = policy;
-  if (absoluteTimeout > 0 && now > token.issuedAt + absoluteTimeout) return REASON.absolute_expired;
-  if (token.lastSeen === 0) return LIVE;
-  if (idleTimeout > 0 && now > token.lastSeen + idleTimeout + idleTimeout / 8) return REASON.idle_expired;
+  if (absoluteTimeout > 0 && token.issuedAt > 0 && now > token.issuedAt + absoluteTimeout)
+    return REASON.absolute_expired;
+  // Only the application renews its cookie, and need not: how old the token is does not say how long it was not used.
+  if (token.lastSeen === 0 || key.mode === 'Rewrite' || key.mode === 'Prefix') return LIVE;
+  if (idleTimeout > 0 && now > token.lastSeen + idleTimeout + idleTimeout / 8) {
+    // A stream that is open, or an answer that could carry no token: the cookie does not know, the table does.
+    const id = sessionOf(token, facts.clientAddress);
+    if (!seenSince(scope, id[0], id[1], OBSERVED, now - idleTimeout, env)) return REASON.idle_expired;
+  }
   if (key.maxAge > 0 && now > token.lastSeen + key.maxAge * 1000 + CLOCK_SKEW) return REASON.idle_expired;
   return LIVE;
 }
@@ -135,7 +212,8 @@ function expiry(token: VerifiedToken, policy: CompiledPolicy, key: CookieInsertK
 function elsewhereInGroup(live: LiveAffinity, token: VerifiedToken, env: DecideEnv): boolean {
   const { identity } = live.policy;
   for (const key of live.affinity.groupPools) {
-    if (env.poolOf(key)?.identity[identity].byPrefix.has(token.prefix) === true) return true;
+    const pool = env.poolOf(key);
+    if (pool !== undefined && endpointOf(token, pool, identity) >= 0) return true;
   }
   return false;
 }

@@ -23,7 +23,7 @@ export function hashText(text: string, out: { 0: number; 1: number }): void {
 }
 
 /** Weight of a key (two words) at an endpoint (two seeds): a bijective 32-bit mixer with a word of each put in twice. */
-function weight(high: number, low: number, seed0: number, seed1: number): number {
+export function weight(high: number, low: number, seed0: number, seed1: number): number {
   let x = high ^ seed0;
   x = Math.imul(x ^ (x >>> 16), 0x21f0aaad);
   x = ((x ^ (x >>> 15)) + (low ^ seed1)) | 0;
@@ -40,36 +40,21 @@ function wins(seeds: Int32Array, i: number, score: number, best: number, bestSco
   return a0 === b0 ? a1 > b1 : a0 > b0;
 }
 
-/** First of `indices` in the key's order, whatever their state; -1 = there are none. */
-export function firstOf(seeds: Int32Array, indices: Int32Array, high: number, low: number): number {
+/** First of `indices` in the key's order that `fits` accepts (unset = any); -1 = none. */
+export function firstOf(
+  seeds: Int32Array,
+  indices: Int32Array,
+  high: number,
+  low: number,
+  fits?: (index: number) => boolean,
+): number {
   let best = -1;
   let bestScore = 0;
   for (let k = 0; k < indices.length; k++) {
     const i = indices[k] ?? 0;
     const score = weight(high, low, seeds[2 * i] ?? 0, seeds[2 * i + 1] ?? 0);
     if (score < bestScore && best >= 0) continue;
-    if (wins(seeds, i, score, best, bestScore)) {
-      best = i;
-      bestScore = score;
-    }
-  }
-  return best;
-}
-
-/** First of endpoints 0..count-1 in the key's order that `eligible` accepts (unset = any); -1 = none. */
-export function firstEligible(
-  seeds: Int32Array,
-  count: number,
-  high: number,
-  low: number,
-  eligible?: (index: number) => boolean,
-): number {
-  let best = -1;
-  let bestScore = 0;
-  for (let i = 0; i < count; i++) {
-    const score = weight(high, low, seeds[2 * i] ?? 0, seeds[2 * i + 1] ?? 0);
-    if (score < bestScore && best >= 0) continue;
-    if (wins(seeds, i, score, best, bestScore) && (eligible === undefined || eligible(i))) {
+    if (wins(seeds, i, score, best, bestScore) && (fits === undefined || fits(i))) {
       best = i;
       bestScore = score;
     }

@@ -1,14 +1,21 @@
-/** Which endpoints a request may go to, best first, and the choice among them by algorithm or by rendezvous. */
-import { DRAINING, NOT_READY, READY } from '../model/live.ts';
+/** Which endpoints a request may go to, best first, and the choice among them by algorithm or by a key's hash. */
+import { NOT_READY, READY } from '../model/live.ts';
 import type { IdentityView, LivePool, Meters } from '../model/live.ts';
 import type { CompiledPolicy } from '../model/policy.ts';
-import type { Algorithm } from '../model/sticky-policy.ts';
+import type { Algorithm, HashAlgorithm } from '../model/sticky-policy.ts';
 import { balance } from './balance/balance.ts';
 import type { BalanceEnv } from './balance/balancer.ts';
-import { firstEligible, firstOf } from './rendezvous.ts';
+import { poolOrder, takesKeys } from './hash/pool-order.ts';
+import { firstOf } from './rendezvous.ts';
+
+export interface SelectEnv {
+  readonly meters: Meters;
+  /** Wall clock, ms. */
+  readonly now: number;
+}
 
 /** Tiers: a draining endpoint is better than a 503, one that refuses connections is the last resort. */
-const HEALTHY_READY = 0;
+export const HEALTHY_READY = 0;
 const LAST_TIER = 3;
 const UNUSABLE = 9;
 
@@ -23,14 +30,22 @@ export function tierOf(pool: LivePool, index: number, tried: readonly number[], 
 /** Reused by every call: candidates are consumed before the next decision. */
 let scratch = new Int32Array(256);
 
-/** An endpoint for a client without a session; -1 = there is none. */
-export function pickNew(algorithm: Algorithm, pool: LivePool, tried: readonly number[], env: BalanceEnv): number {
+/** An endpoint for a client without a session; -1 = there is none. `cap`: only a Ready one with fewer sessions; 0 = any. */
+export function pickNew(
+  algorithm: Algorithm,
+  pool: LivePool,
+  tried: readonly number[],
+  env: BalanceEnv,
+  cap = 0,
+): number {
   if (pool.endpoints.length > scratch.length) scratch = new Int32Array(pool.endpoints.length * 2);
   for (let tier = HEALTHY_READY; tier <= LAST_TIER; tier++) {
+    if (cap > 0 && tier % 2 === 1) continue;
     const from = tier % 2 === 0 ? pool.ready : pool.draining;
     let count = 0;
     for (let k = 0; k < from.length; k++) {
       const index = from[k] ?? 0;
+      if (cap > 0 && env.meters.sessions(pool.endpoints[index]?.slot ?? 0) >= cap) continue;
       if (tierOf(pool, index, tried, env.meters) === tier) scratch[count++] = index;
     }
     if (count > 0) return balance(algorithm, pool, scratch, count, env);
@@ -50,8 +65,8 @@ export function successor(
   const first = firstOf(view.seeds, pool.ready, high, low);
   if (first >= 0 && tierOf(pool, first, tried, meters) === HEALTHY_READY) return first;
   for (let tier = HEALTHY_READY; tier <= LAST_TIER; tier++) {
-    const eligible = (index: number) => tierOf(pool, index, tried, meters) === tier;
-    const found = firstEligible(view.seeds, pool.endpoints.length, high, low, eligible);
+    const from = tier % 2 === 0 ? pool.ready : pool.draining;
+    const found = firstOf(view.seeds, from, high, low, (index) => tierOf(pool, index, tried, meters) === tier);
     if (found >= 0) return found;
   }
   return -1;
@@ -63,32 +78,47 @@ export function successor(
  */
 export function pickHashed(
   policy: CompiledPolicy,
+  algorithm: HashAlgorithm,
   pool: LivePool,
   high: number,
   low: number,
   tried: readonly number[],
-  env: { readonly meters: Meters; readonly now: number },
+  env: SelectEnv,
 ): number {
   const view = pool.identity[policy.identity];
-  const grace = policy.lost.notReadyGrace;
-  const mayChange = policy.retry.changeOnFailure;
-  const eligible = (index: number) => {
-    const endpoint = pool.endpoints[index];
-    if (endpoint === undefined || endpoint.state === DRAINING) return false;
-    if (endpoint.state === NOT_READY && env.now - endpoint.since > grace) return false;
-    if (!mayChange) return true;
-    if (tried.length > 0 && tried.includes(endpoint.slot)) return false;
-    const failing = env.meters.failingSince(endpoint.slot);
-    return failing === 0 || env.now - failing <= grace;
-  };
+  const order = poolOrder(algorithm, view, pool, policy.lost.notReadyGrace, env.now);
   // Nearly always the first of all is fit; only then is the state of the others worth a look.
-  const first = firstEligible(view.seeds, pool.endpoints.length, high, low);
-  if (first < 0 || eligible(first)) return first;
-  const next = firstEligible(view.seeds, pool.endpoints.length, high, low, eligible);
+  const first = order.first(high, low);
+  if (keepsKeys(policy, pool, first, tried, env)) return first;
+  const next = order.first(high, low, (index) => keepsKeys(policy, pool, index, tried, env));
   return next >= 0 ? next : successor(view, pool, high, low, tried, env.meters);
 }
 
+/** Whether an endpoint's keys stay with it. */
+function keepsKeys(
+  policy: CompiledPolicy,
+  pool: LivePool,
+  index: number,
+  tried: readonly number[],
+  env: SelectEnv,
+): boolean {
+  const endpoint = pool.endpoints[index];
+  const grace = policy.lost.notReadyGrace;
+  if (endpoint === undefined || !takesKeys(endpoint, grace, env.now)) return false;
+  if (!policy.retry.changeOnFailure) return true;
+  if (tried.length > 0 && tried.includes(endpoint.slot)) return false;
+  const failing = env.meters.failingSince(endpoint.slot);
+  return failing === 0 || env.now - failing <= grace;
+}
+
 /** The endpoint of a key whatever the endpoints' states (`force`); -1 = the pool is empty. */
-export function pickForced(view: IdentityView, pool: LivePool, high: number, low: number): number {
-  return firstEligible(view.seeds, pool.endpoints.length, high, low);
+export function pickForced(
+  policy: CompiledPolicy,
+  algorithm: HashAlgorithm,
+  pool: LivePool,
+  high: number,
+  low: number,
+  env: SelectEnv,
+): number {
+  return poolOrder(algorithm, pool.identity[policy.identity], pool, Infinity, env.now).first(high, low);
 }

@@ -1,10 +1,10 @@
 /** Writing our Set-Cookie value for a cookie rule. */
 import type { RequestFacts } from '../model/facts.ts';
-import type { CookieInsertKey } from '../model/policy.ts';
+import type { TokenCookieKey } from '../model/policy.ts';
 
 /** `now` in ms: Expires is computed per response, never once for all (RFC 6265 section 4.1.2). */
 export function serializeSetCookie(
-  key: CookieInsertKey,
+  key: TokenCookieKey,
   name: string,
   value: string,
   facts: RequestFacts,
@@ -31,7 +31,7 @@ function coveringDomain(domains: readonly string[], host: string): string | unde
     .find((domain) => host === domain || host.endsWith(`.${domain}`));
 }
 
-function omitsNone(key: CookieInsertKey, facts: RequestFacts): boolean {
+function omitsNone(key: TokenCookieKey, facts: RequestFacts): boolean {
   if (key.sameSite !== 'None' || !key.conditionalSameSiteNone) return false;
   return mishandlesNone(facts.header('user-agent') ?? '');
 }

@@ -16,7 +16,7 @@ const MAC = 30;
 const TOTAL = 42;
 
 /** A clock that is wrong by more than this is not skew. HAProxy has the same tolerance. */
-const FUTURE_TOLERANCE = 24 * 60 * 60 * 1000;
+export const FUTURE_TOLERANCE = 24 * 60 * 60 * 1000;
 
 export interface VerifiedToken {
   readonly text: string;
@@ -27,10 +27,12 @@ export interface VerifiedToken {
   /** The session id as two signed 32-bit words. */
   readonly sessionHigh: number;
   readonly sessionLow: number;
-  /** Wall clock, ms (whole seconds). */
+  /** Wall clock, ms (whole seconds); 0 = a plain value does not say. */
   readonly issuedAt: number;
   /** Wall clock, ms (whole seconds); 0 = the token does not say. */
   readonly lastSeen: number;
+  /** The endpoint's id in a value of format Plain, which nobody has verified; empty = a signed token. */
+  readonly plainId: string;
 }
 
 export type TokenFault = 'invalid_token' | 'unknown_key';
@@ -60,9 +62,14 @@ export function createToken(fields: TokenFields, scope: string, keys: KeyRing): 
   return bytes.toString('base64url');
 }
 
+/** Whether a text could be a token, forged or not. */
+export function isTokenShaped(text: string): boolean {
+  return text.length === TOKEN_LENGTH && /^[\w-]+$/.test(text);
+}
+
 /** A token of another scope fails its MAC like a forged one: the two cannot be told apart, and need not be. */
 export function verifyToken(text: string, scope: string, keys: KeyRing, now: number): VerifiedToken | TokenFault {
-  if (text.length !== TOKEN_LENGTH || !/^[\w-]+$/.test(text)) return 'invalid_token';
+  if (!isTokenShaped(text)) return 'invalid_token';
   const bytes = Buffer.from(text, 'base64url');
   const first = bytes[0] ?? 0;
   if (first >> 4 !== TOKEN_FORMAT) return 'invalid_token';
@@ -81,6 +88,7 @@ export function verifyToken(text: string, scope: string, keys: KeyRing, now: num
     sessionLow: bytes.readInt32BE(SESSION + 4),
     issuedAt,
     lastSeen,
+    plainId: '',
   };
 }
 

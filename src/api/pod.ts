@@ -6,6 +6,10 @@ import { isRecord, objectFields, Report } from './project/fields.ts';
 /** By hand: `"true"`, or the time since when (RFC 3339). */
 const DRAIN_ANNOTATION = 'holdfast.dev/drain';
 
+/** Its id in cookies of format Plain. */
+const COOKIE_VALUE_ANNOTATION = 'holdfast.dev/cookie-value';
+const COOKIE_VALUE = /^[A-Za-z0-9._:-]{1,63}$/;
+
 const TIME = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
 
 /** undefined = the object has no name. Never throws, whatever `raw` is. */
@@ -16,13 +20,14 @@ export function projectPod(raw: unknown): { pod: Pod; problems: readonly Problem
   const name = text('name');
   if (name === '') return undefined;
   const report = new Report({ kind: 'Pod', namespace, name });
-  const mark = objectFields(metadata, 'metadata', report).object('annotations')?.raw[DRAIN_ANNOTATION];
+  const annotations = objectFields(metadata, 'metadata', report).object('annotations')?.raw ?? {};
   const pod: Pod = {
     namespace,
     name,
     uid: text('uid'),
-    drainedSince: readMark(mark, report),
+    drainedSince: readMark(annotations[DRAIN_ANNOTATION], report),
     deletedSince: deletionAsked(metadata),
+    cookieValue: readCookieValue(annotations[COOKIE_VALUE_ANNOTATION], report),
   };
   return { pod, problems: report.problems };
 }
@@ -35,6 +40,16 @@ function readMark(mark: unknown, report: Report): number | undefined {
   report.warning(
     `metadata.annotations[${DRAIN_ANNOTATION}]`,
     'this is no drain mark, so the pod is not drained; write "true" or the time since when, such as "2026-01-31T12:00:00Z"',
+  );
+  return undefined;
+}
+
+function readCookieValue(value: unknown, report: Report): string | undefined {
+  if (value === undefined || value === null || value === '') return undefined;
+  if (typeof value === 'string' && COOKIE_VALUE.test(value)) return value;
+  report.warning(
+    `metadata.annotations[${COOKIE_VALUE_ANNOTATION}]`,
+    "this is no value for a cookie, so the pod's name is used; write at most 63 letters, digits, `.`, `_`, `:` and `-`",
   );
   return undefined;
 }

@@ -44,7 +44,7 @@ export function stickyPolicyReference(): string {
 
 /** Objects that several fields share and that are written out once; `not` repeats `when`. */
 function isRepeated(name: string, path: string): boolean {
-  return name === 'not' || (name === 'extract' && !path.endsWith('.cookie'));
+  return name === 'not' || (['extract', 'hash'].includes(name) && !path.endsWith('.cookie'));
 }
 
 /** One table for an object and then one for each object below it. */

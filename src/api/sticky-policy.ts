@@ -111,6 +111,39 @@ const rules = constrain(list(rule, MAX_ITEMS, 0), {
   message: 'two rules have the same name; write a name of its own for each',
 });
 
+const newSession = constrain(
+  z.strictObject({
+    algorithm: z
+      .enum(['LeastRequests', 'LeastSessions', 'RoundRobin', 'Random', 'PowerOfTwo'])
+      .optional()
+      .describe('How the first endpoint is chosen.')
+      .meta({ defaultText: 'LeastRequests' }),
+    maxSessionsPerEndpoint: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .optional()
+      .describe(
+        'An endpoint with so many sessions gets no new ones; sessions that it has are never refused. Each replica of the controller counts its own.',
+      )
+      .meta({ defaultText: 'unset: any number' }),
+    onFull: z
+      .enum(['Overflow', 'Reject'])
+      .optional()
+      .describe(
+        'When all Ready endpoints are full. Overflow: one of them takes the session all the same. Reject: the client is answered 503 with Retry-After.',
+      )
+      .meta({ defaultText: 'Overflow' }),
+  }),
+  {
+    cel: '!has(self.onFull) || has(self.maxSessionsPerEndpoint)',
+    holds: (value) => value.onFull === undefined || value.maxSessionsPerEndpoint !== undefined,
+    message:
+      'no endpoint is ever full without a limit; write `maxSessionsPerEndpoint` beside it, or leave `onFull` out',
+    field: 'onFull',
+  },
+).describe('How a client without a session gets its first endpoint.');
+
 export const specSchema = z
   .strictObject({
     targetRefs: list(targetRef)
@@ -126,16 +159,7 @@ export const specSchema = z
         'How a request finds its session. Rules are read in order; the first that is for the request and yields an endpoint decides. The first rule with a cookie of mode Insert that is for the request puts its cookie on the answer, whichever rule decided.',
       )
       .meta({ defaultText: 'one cookie in mode Insert with all its defaults' }),
-    newSession: z
-      .strictObject({
-        algorithm: z
-          .enum(['LeastRequests', 'RoundRobin', 'Random', 'PowerOfTwo'])
-          .optional()
-          .describe('How the first endpoint is chosen.')
-          .meta({ defaultText: 'LeastRequests' }),
-      })
-      .optional()
-      .describe('How a client without a session gets its first endpoint.'),
+    newSession: newSession.optional(),
     onEndpointLost: z
       .strictObject({
         action: z

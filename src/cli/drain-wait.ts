@@ -3,6 +3,7 @@ import type { CliIo } from './io.ts';
 
 /** As `/api/v1/drain` answers. */
 export interface Progress {
+  readonly sessions: number;
   readonly inFlight: number;
   readonly upgraded: number;
   readonly done: boolean;
@@ -52,8 +53,8 @@ export async function followDrain({ ask, pause, stopped, io }: DrainWait): Promi
   return 1;
 }
 
-function textOf({ inFlight, upgraded, done, replicas }: Progress): string {
+function textOf({ sessions, inFlight, upgraded, done, replicas }: Progress): string {
   const silent = replicas === undefined ? 0 : replicas.asked - replicas.answered;
   const waiting = silent > 0 ? `, ${silent} of ${replicas?.asked ?? 0} replicas do not answer` : '';
-  return `${inFlight} requests in flight, ${upgraded} upgraded connections${waiting}${done ? ': no work left' : ''}`;
+  return `${sessions} sessions, ${inFlight} requests in flight, ${upgraded} upgraded connections${waiting}${done ? ': no work left' : ''}`;
 }

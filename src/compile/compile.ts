@@ -49,7 +49,17 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
   reportClientIPAffinity(table, snapshot, report);
   reportPlainHosts(ingresses, report);
   const routes = allDrafts(drafts);
-  const status = compileStatus({ snapshot, watched: namespaces, ingresses, routes, wishes, targets, collisions });
+  const { policies } = table;
+  const status = compileStatus({
+    snapshot,
+    watched: namespaces,
+    ingresses,
+    routes,
+    wishes,
+    targets,
+    collisions,
+    policies,
+  });
   return { table, problems: report.sorted(), status };
 }
 

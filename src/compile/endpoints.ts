@@ -9,9 +9,10 @@ import { compareText } from './order.ts';
 import { problemOf } from './report.ts';
 
 /** An endpoint before its `since` is known. */
-interface Candidate extends Omit<Endpoint, 'since'> {
+interface Candidate extends Omit<Endpoint, 'since' | 'wasReady' | 'cookieValue'> {
   /** When draining began as the pod's metadata says; undefined = it does not say, or the endpoint does not drain. */
   readonly drainStart: number | undefined;
+  readonly cookieValue: string | undefined;
   /** Of the family the Service prefers. */
   readonly preferred: boolean;
 }
@@ -41,14 +42,17 @@ export function buildPool(
 
   const before = new Map(previous?.endpoints.map((endpoint) => [identityOf(endpoint, 'PodUID'), endpoint]));
   const endpoints = mergeAddresses(mergePods(candidates)).map((candidate): Endpoint => {
-    const { address, port, state, drainStart, pod, podNamespace, podUid } = candidate;
+    const { address, port, state, drainStart, pod, cookieValue, podNamespace, podUid } = candidate;
     const known = before.get(identityOf(candidate, 'PodUID'));
     const seen = known?.state === state ? known.since : now;
     // A clock ahead of ours must not put the start into the future.
     const since = state === 'Draining' && drainStart !== undefined ? Math.min(drainStart, now) : seen;
-    return { address, port, state, since, pod, podNamespace, podUid };
+    const wasReady = state !== 'NotReady' || known?.wasReady === true;
+    const value = cookieValue === undefined ? {} : { cookieValue };
+    return { address, port, state, since, wasReady, pod, ...value, podNamespace, podUid };
   });
   endpoints.sort((a, b) => compareText(addressOf(a), addressOf(b)));
+  reportEqualValues(spec, ordered, endpoints, problems);
   const { key, namespace, service, port } = spec;
   return { pool: { key, namespace, service, port, endpoints }, problems };
 }
@@ -97,29 +101,31 @@ function readSlice(
       problems.push(problemOf('error', slice, `endpoints[${endpoint.index}].addresses[0]`, message));
       continue;
     }
-    candidates.push(makeCandidate(spec, endpoint, ip, port.port, drainOf(slice, endpoint, state, pods)));
+    candidates.push(makeCandidate(spec, endpoint, ip, port.port, marksOf(slice, endpoint, state, pods)));
   }
   return candidates;
 }
 
-type Drain = Pick<Candidate, 'state' | 'drainStart'>;
+type Marked = Pick<Candidate, 'state' | 'drainStart' | 'cookieValue'>;
 
-/** What the marks on its pod make of an endpoint's state: one drained by hand goes on as long as it is ready. */
-function drainOf(
+/** What its pod's annotations make of an endpoint: one drained by hand goes on as long as it is ready. */
+function marksOf(
   { meta }: EndpointSlice,
   { targetRef }: SliceEndpoint,
   state: EndpointState,
   pods: ReadonlyMap<ObjectKey, Pod>,
-): Drain {
+): Marked {
   const pod =
     targetRef?.kind === 'Pod' ? pods.get(objectKey(targetRef.namespace || meta.namespace, targetRef.name)) : undefined;
   // The mark of a pod that is gone is not that of its namesake (a StatefulSet's pods keep their names).
-  if (pod === undefined || state === 'NotReady' || (targetRef?.uid !== '' && pod.uid !== targetRef?.uid)) {
-    return { state, drainStart: undefined };
+  if (pod === undefined || (targetRef?.uid !== '' && pod.uid !== targetRef?.uid)) {
+    return { state, drainStart: undefined, cookieValue: undefined };
   }
+  const { cookieValue } = pod;
+  if (state === 'NotReady') return { state, drainStart: undefined, cookieValue };
   const marked = pod.drainedSince !== undefined;
   const since = pod.drainedSince || (state === 'Draining' ? pod.deletedSince : undefined);
-  return { state: marked ? 'Draining' : state, drainStart: since };
+  return { state: marked ? 'Draining' : state, drainStart: since, cookieValue };
 }
 
 function makeCandidate(
@@ -127,7 +133,7 @@ function makeCandidate(
   { address: text, targetRef }: SliceEndpoint,
   ip: Ip,
   port: number,
-  { state, drainStart }: Drain,
+  { state, drainStart, cookieValue }: Marked,
 ): Candidate {
   const formatted = formatIp(ip);
   // The slice's own string where it says the same: one copy in memory instead of two.
@@ -138,6 +144,7 @@ function makeCandidate(
     state,
     drainStart,
     pod: targetRef?.name ?? hostPort(address, port),
+    cookieValue,
     podNamespace: targetRef?.namespace ?? '',
     podUid: targetRef?.uid ?? '',
     preferred: spec.ipFamily === undefined || spec.ipFamily === (ip.version === 6 ? 'IPv6' : 'IPv4'),
@@ -181,7 +188,7 @@ function mergeAddresses(candidates: readonly Candidate[]): Candidate[] {
   return [...byAddress.values()];
 }
 
-function addressOf(endpoint: Omit<Endpoint, 'state' | 'since'>): string {
+function addressOf(endpoint: Parameters<typeof identityOf>[0]): string {
   return identityOf(endpoint, 'Address');
 }
 
@@ -215,6 +222,25 @@ function localFault({ version, words }: Ip): string | undefined {
     return fourth === 1 ? 'is a loopback address' : 'is an unspecified address';
   }
   return first >>> 22 === 0xfe80 >>> 6 ? 'is a link-local address' : undefined;
+}
+
+/** Cookies of format Plain cannot tell such endpoints apart. */
+function reportEqualValues(
+  spec: PoolSpec,
+  slices: readonly EndpointSlice[],
+  endpoints: readonly Endpoint[],
+  problems: Problem[],
+): void {
+  const byValue = new Map<string, string>();
+  for (const { pod, cookieValue } of endpoints) {
+    const value = cookieValue ?? pod;
+    const other = byValue.get(value);
+    byValue.set(value, pod);
+    const [slice] = slices;
+    if (other === undefined || slice === undefined) continue;
+    const message = `The pods ${[other, pod].sort().join(' and ')} of Service ${spec.serviceKey} have the cookie value "${value}", so cookies of format Plain lead to the first of them that is ready; write another \`holdfast.dev/cookie-value\` on one of them.`;
+    problems.push(problemOf('warning', slice, 'endpoints', message));
+  }
 }
 
 /** Slices with endpoints but none with the Service's port: nearly always a name that differs by mistake. */

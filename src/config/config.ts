@@ -70,6 +70,9 @@ export interface Config {
   /** Whether the user named the key file: it then goes before the default Secret. */
   readonly sessionKeysFileGiven: boolean;
 
+  /** How many sessions the session table has room for, 32 bytes each. */
+  readonly sessionTableEntries: number;
+
   // In a cluster: status and replicas
   /** The Service whose addresses the status of Ingresses shows. */
   readonly publishService: ObjectName | undefined;

@@ -180,6 +180,13 @@ export const settingsSchema = z.strictObject({
     meaning: 'in a cluster, the Secret with the session keys; it must exist and may be empty: the leader fills it',
   }),
 
+  sessionTableEntries: setting(values.integer(1024, 16_777_216), {
+    section: 'Sessions',
+    value: 'N',
+    default: '1048576',
+    meaning: 'size of the table of sessions in use, 32 bytes of memory each; half of it is for tokens and hashed keys',
+  }),
+
   publishService: setting(values.objectName('holdfast/holdfast').optional(), {
     section: 'Cluster',
     value: 'NS/NAME',

@@ -17,6 +17,16 @@ import { Pools } from './pools.ts';
 import { ProblemList } from './problem-list.ts';
 import { Publisher, routesOf } from './publisher.ts';
 
+export interface DrainRules {
+  /** Sessions stay with the pod for now: it has work while it has sessions. */
+  readonly keeps: boolean;
+  /** ms after the start from which on the pod's sessions are taken for known: their clients have come by since. */
+  readonly wait: number;
+}
+
+/** A client that has been away for longer than this may come back to a drained pod's successor. */
+const SESSIONS_KNOWN_MS = 60_000;
+
 export interface ConfigurationOptions {
   readonly counted: Counted;
   readonly compile: CompileOptions;
@@ -93,6 +103,24 @@ export class Configuration {
       else known.add(policy);
     }
     return policies;
+  }
+
+  /** What the policies say of a pod's sessions when it drains. */
+  drainRules(namespace: string, pod: string, now: number): DrainRules {
+    let wait = 0;
+    let keeps = false;
+    for (const route of this.table === undefined ? [] : routesOf(this.table)) {
+      const policy = this.table?.policies.get(this.table.affinities.get(route.affinity ?? '')?.policy ?? '');
+      const endpoint = this.pools.all.get(route.pool ?? '')?.endpoints.find((one) => one.pod === pod);
+      if (policy === undefined || endpoint === undefined || route.namespace !== namespace) continue;
+      const { action, maxDuration } = policy.drain;
+      const limits = [policy.idleTimeout, maxDuration].filter((limit) => limit > 0);
+      const over = endpoint.state === 'Draining' && maxDuration > 0 && now - endpoint.since >= maxDuration;
+      if (action === 'Move' || over) continue;
+      keeps = true;
+      wait = Math.max(wait, Math.min(...limits, SESSIONS_KNOWN_MS));
+    }
+    return { keeps, wait };
   }
 
   /** Problems in force by kind of object. */

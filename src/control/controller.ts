@@ -11,6 +11,7 @@ import { GAUGE } from '../shared/layout.ts';
 import { HealthMarks } from '../shared/meters.ts';
 import type { AccessRecord } from '../shared/messages.ts';
 import type { KubeClient } from '../source/kubernetes/client.ts';
+import { createSessionMemory, MAIN_THREAD, SessionTable } from '../shared/session-table.ts';
 import { Store } from '../store/store.ts';
 import type { Clock, StoreChange } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -62,6 +63,7 @@ class RunningController implements Controller {
   readonly #configuration: Configuration;
   readonly #store: Store;
   readonly #workers: Workers;
+  readonly #sessions: SessionTable;
   readonly #metrics: Metrics;
   readonly #first = Promise.withResolvers<undefined>();
   readonly #closers: (() => void | Promise<void>)[] = [];
@@ -96,6 +98,8 @@ class RunningController implements Controller {
         this.#workers.send(delta);
       },
     });
+    const sessions = createSessionMemory(config.sessionTableEntries, this.#startedAt);
+    this.#sessions = new SessionTable(sessions, MAIN_THREAD, this.#counted.blocks.session);
     this.#workers = new Workers({
       count: config.workers,
       epoch: this.#startedAt,
@@ -105,6 +109,8 @@ class RunningController implements Controller {
         maxIdleUpstreams: maxIdleUpstreams(config.workers),
       },
       counted: this.#counted,
+      sessions,
+      sessionTable: this.#sessions,
       logger,
       clock: this.#clock,
       everything: () => this.#configuration.everything(),
@@ -119,7 +125,11 @@ class RunningController implements Controller {
     this.#replicas = new Replicas({
       service: replicasService,
       instance: this.#identity,
-      local: (namespace, pod) => drainProgress(this.#counted, namespace, pod),
+      local: (namespace, pod) => {
+        const now = this.#clock();
+        const rules = this.#configuration.drainRules(namespace, pod, now);
+        return drainProgress(this.#counted, namespace, pod, rules, now - this.#startedAt);
+      },
       slices: async () =>
         replicasService === undefined ? [] : await slicesOf(this.#store.snapshot(), this.#api, replicasService),
       keys: () => this.#keys,
@@ -127,6 +137,7 @@ class RunningController implements Controller {
     });
     this.#metrics = new Metrics({
       counted: this.#counted,
+      sessions: () => this.#sessions.figures(),
       perEndpoint: config.metricsPerEndpoint,
       restarts: this.#workers.restarts,
       pools: () => this.#configuration.livePools(),
@@ -307,6 +318,7 @@ class RunningController implements Controller {
   #sweep(): void {
     const { gauge } = this.#counted.blocks;
     const { acknowledged } = this.#workers;
+    this.#sessions.sweep(this.#clock(), this.#counted.endpoints.leaving(this.#clock(), acknowledged));
     this.#counted.sweep(this.#clock(), acknowledged, (slot) => gauge.sum(slot, GAUGE.inFlight) > 0);
   }
 

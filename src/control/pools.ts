@@ -97,6 +97,7 @@ function samePool(a: Pool, b: Pool): boolean {
       endpoint.state === other.state &&
       endpoint.since === other.since &&
       endpoint.pod === other.pod &&
+      endpoint.cookieValue === other.cookieValue &&
       endpoint.podNamespace === other.podNamespace &&
       endpoint.podUid === other.podUid
     );

@@ -10,6 +10,7 @@ import type { CompiledAffinity, CompiledPolicy } from '../model/policy.ts';
 import type { Route, Table, VirtualHost } from '../model/table.ts';
 import type { Counted } from '../shared/counted.ts';
 import type { EndpointData, IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
+import { refOf } from '../shared/session-table.ts';
 import { endpointSlotKey } from '../shared/slot-keys.ts';
 import { IdentityNeeds } from './identity-needs.ts';
 import { needsOfPolicies, needsOfRoutes, SlotNeeds, type SlotNeed } from './slot-needs.ts';
@@ -216,12 +217,14 @@ export class Publisher {
       service: pool.service,
       port: pool.port,
       endpoints: pool.endpoints.map((endpoint, i) => ({
-        slot: this.#counted.endpoints.acquire(keys[i] ?? ''),
+        ...this.#slotOf(keys[i] ?? ''),
         address: endpoint.address,
         port: endpoint.port,
         pod: endpoint.pod,
+        cookieValue: endpoint.cookieValue,
         state: STATE_CODES[endpoint.state],
         since: endpoint.since,
+        wasReady: endpoint.wasReady,
       })),
       identity: this.#identityOf(pool),
     };
@@ -235,6 +238,12 @@ export class Publisher {
     this.#pools.set(pool.key, data);
     this.#sentPools.set(pool.key, pool);
     return data;
+  }
+
+  #slotOf(key: string): { slot: number; ref: number } {
+    const { endpoints } = this.#counted;
+    const slot = endpoints.acquire(key);
+    return { slot, ref: refOf(slot, endpoints.generation(slot)) };
   }
 
   /** Of the endpoints that the workers have in a pool. */

@@ -75,10 +75,11 @@ export class Replicas {
     const complete = addresses.length > 0 && answered === addresses.length;
     const sum = (read: (progress: DrainProgress) => number): number =>
       [...byInstance.values()].reduce((total, progress) => total + read(progress), 0);
+    const sessions = sum((progress) => progress.sessions);
     const inFlight = sum((progress) => progress.inFlight);
     const upgraded = sum((progress) => progress.upgraded);
-    const done = complete && inFlight === 0 && upgraded === 0;
-    return { inFlight, upgraded, done, replicas: { asked: addresses.length, answered } };
+    const done = complete && [...byInstance.values()].every((progress) => progress.done);
+    return { sessions, inFlight, upgraded, done, replicas: { asked: addresses.length, answered } };
   }
 
   /** undefined = no usable answer, for whatever reason. */
@@ -123,9 +124,10 @@ function progressOf(text: string | undefined): DrainProgress | undefined {
   } catch {
     return undefined;
   }
-  const { inFlight, upgraded, done, instance } = (raw ?? {}) as Record<string, unknown>;
+  const { sessions, inFlight, upgraded, done, instance } = (raw ?? {}) as Record<string, unknown>;
   if (typeof inFlight !== 'number' || typeof upgraded !== 'number' || typeof done !== 'boolean') return undefined;
-  return typeof instance === 'string' ? { inFlight, upgraded, done, instance } : undefined;
+  if (typeof sessions !== 'number') return undefined;
+  return typeof instance === 'string' ? { sessions, inFlight, upgraded, done, instance } : undefined;
 }
 
 /**

@@ -10,6 +10,7 @@ import type {
   WorkerSettings,
   WorkerStart,
 } from '../shared/messages.ts';
+import type { SessionMemory, SessionTable } from '../shared/session-table.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 /** A worker that dies at once is started again after this long, doubled up to the last. */
@@ -25,6 +26,9 @@ export interface WorkersOptions {
   readonly epoch: number;
   readonly settings: WorkerSettings;
   readonly counted: Counted;
+  readonly sessions: SessionMemory;
+  /** The main thread's access to it. */
+  readonly sessionTable: SessionTable;
   readonly logger: Logger;
   readonly clock: () => number;
   /** The whole table, for a worker that starts. */
@@ -101,8 +105,8 @@ export class Workers {
   }
 
   async #startOne(row: number, port: number): Promise<{ host: string; port: number }> {
-    const { count, epoch, settings } = this.#options;
-    const workerData: WorkerStart = { row, workers: count, epoch, settings };
+    const { count, epoch, settings, sessions } = this.#options;
+    const workerData: WorkerStart = { row, workers: count, epoch, sessions, settings };
     const worker = new Worker(ENTRY, { workerData, name: `worker-${row}` });
     const running: Running = { worker, startedAt: this.#options.clock(), applied: 0, listening: false };
     this.#running[row] = running;
@@ -164,6 +168,7 @@ export class Workers {
     for (const block of [endpoint, route, service, rule, policy]) block.fold(row, []);
     gauge.fold(row, 'all');
     global.fold(row, GLOBAL_GAUGES);
+    this.#options.sessionTable.clearDead(row + 1);
     this.restarts[row] = (this.restarts[row] ?? 0) + 1;
     if (this.#options.clock() - running.startedAt > STABLE_MS) this.#restartWait = RESTART_FIRST_MS;
     this.#options.logger.error({ worker: row, code, restartInMs: this.#restartWait }, 'a worker died; it is replaced');

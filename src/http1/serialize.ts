@@ -3,7 +3,6 @@ import { nameIsExactly, valueOf } from './fields.ts';
 import { COOKIE } from './marks.ts';
 import type { Marks } from './marks.ts';
 import type { RequestHead } from './request-head.ts';
-import { cookieName } from './response-head.ts';
 import type { ResponseHead } from './response-head.ts';
 
 export interface RequestEdits {
@@ -18,8 +17,8 @@ export interface RequestEdits {
 export interface ResponseEdits {
   /** Ready lines, each ending in CR LF: our Set-Cookie and the like. */
   readonly extra: string;
-  /** True = the backend's Set-Cookie of this name is left out. */
-  readonly dropSetCookie?: ((name: string) => boolean) | undefined;
+  /** The value of a Set-Cookie line as the client shall see it; the same string = unchanged, empty = no line. */
+  readonly editSetCookie?: ((value: string) => string) | undefined;
   /** `keep-alive` has to be said to HTTP/1.0 clients only. */
   readonly connection: '' | 'close' | 'keep-alive';
   readonly framing: Framing;
@@ -74,7 +73,7 @@ export function requestText(head: RequestHead, edits: RequestEdits): string {
 /** The head for the client, always HTTP/1.1 (RFC 9110, 6.2). */
 export function responseText(head: ResponseHead, edits: ResponseEdits): string {
   const { text, marks } = head;
-  const { dropSetCookie } = edits;
+  const { editSetCookie } = edits;
   let out = '';
   let from = 0;
   // RFC 9112, 4: the space behind the code is there even when the reason is empty.
@@ -86,10 +85,13 @@ export function responseText(head: ResponseHead, edits: ResponseEdits): string {
     const start = marks.at(i);
     const stop = marks.at(i + 2);
     if (marks.at(i + 3) === COOKIE) {
-      if (dropSetCookie === undefined) continue;
-      if (!dropSetCookie(cookieName(valueOf(text, marks.at(i + 1), stop - 2)))) continue;
-    }
-    out += text.slice(from, start);
+      if (editSetCookie === undefined) continue;
+      const value = valueOf(text, marks.at(i + 1), stop - 2);
+      const edited = editSetCookie(value);
+      if (edited === value) continue;
+      out += text.slice(from, start);
+      if (edited !== '') out += `Set-Cookie: ${edited}\r\n`;
+    } else out += text.slice(from, start);
     from = stop;
   }
   out += text.slice(from, text.length - 2);

@@ -78,6 +78,6 @@ export function noEndpoint(status: number, reason: string): Refusal & { readonly
 function whyNone(status: number, reason: string): string {
   if (status === 504) return 'No endpoint of the backend could be reached in time';
   if (reason.startsWith('connect_')) return 'No endpoint of the backend could be reached';
-  if (reason === 'capacity') return 'The endpoints of the backend are at their limit of requests in flight';
+  if (reason === 'capacity') return 'The endpoints of the backend have all the requests or sessions that they may have';
   return 'No endpoint of the backend is available to this session';
 }

@@ -115,7 +115,9 @@ export class Attempts {
       if (!this.#isFull(plan.endpoint.slot)) return this.#connect(plan.endpoint, fresh);
       // A session does not leave its endpoint for that; a request without one looks for room elsewhere.
       const { decision } = plan;
-      if (full === MAX_FULL || (decision.outcome !== OUTCOME.new && decision.outcome !== OUTCOME.stateless)) {
+      const free = decision.outcome === OUTCOME.new || decision.outcome === OUTCOME.stateless;
+      // Nor does a key leave the endpoint that it hashes to.
+      if (full === MAX_FULL || !free || decision.retryOwn) {
         return this.#reject(REASON.capacity, 503);
       }
       decision.tried.push(plan.endpoint.slot);

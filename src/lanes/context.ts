@@ -3,6 +3,7 @@ import type { DecideEnv } from '../affinity/decide.ts';
 import type { BlockPool } from '../io/block-pool.ts';
 import type { Deadlines } from '../io/deadlines.ts';
 import type { AccessRecord, WorkerSettings } from '../shared/messages.ts';
+import type { SessionTable } from '../shared/session-table.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import type { ClientAddresses } from './client-address.ts';
 import type { Counters } from './counters.ts';
@@ -12,9 +13,10 @@ export interface LaneContext {
   readonly settings: WorkerSettings;
   /** The table that requests are matched against from now on. */
   readonly table: LiveTable;
-  /** `now` is set before each decision. */
+  /** `now` is set before each decision, and before each token that is issued. */
   readonly env: DecideEnv & { now: number };
   readonly counters: Counters;
+  readonly sessions: SessionTable;
   readonly deadlines: Deadlines;
   readonly blocks: BlockPool;
   readonly upstreams: Upstreams;

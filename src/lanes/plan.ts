@@ -6,7 +6,7 @@ import { normalizeHost } from '../match/host.ts';
 import { normalizePath } from '../match/path.ts';
 import type { RequestFacts } from '../model/facts.ts';
 import type { LiveEndpoint, LivePool } from '../model/live.ts';
-import { decisionField, DURATION_BUCKETS, DURATION_SUM, INVALID_TOKEN } from '../shared/layout.ts';
+import { decisionField, DURATION_BUCKETS, DURATION_SUM, INVALID_TOKEN, movesField } from '../shared/layout.ts';
 import type { LaneContext } from './context.ts';
 import type { LiveRoute } from './live-table.ts';
 
@@ -70,6 +70,11 @@ export class Plan {
     return this.endpoint !== undefined;
   }
 
+  /** The endpoint's answer is there: tokens and Expires tell the time of the answer, however long the endpoint took. */
+  answered(): void {
+    this.#ctx.env.now = this.#ctx.deadlines.exact();
+  }
+
   /** Counts the decision, once a request, when its outcome is final. */
   countDecision(): void {
     const { route, decision } = this;
@@ -80,6 +85,12 @@ export class Plan {
     const { cells, at: policy } = route.affinity.policy;
     if (decision.tokenFault === REASON.invalid_token) cells[policy + INVALID_TOKEN.invalid_token]!++;
     else if (decision.tokenFault === REASON.unknown_key) cells[policy + INVALID_TOKEN.unknown_key]!++;
+  }
+
+  /** Counts that the session has moved, for the decision's reason. */
+  countMove(): void {
+    const policy = this.route?.affinity?.policy;
+    if (policy !== undefined) policy.cells[policy.at + movesField(this.decision.reason)]!++;
   }
 
   /** Counts the request when it is over. `seconds` from the end of its head to the end of the response. */

@@ -1,9 +1,9 @@
 /** What is counted and logged about one request; settled once, whichever way it ends. */
 import type { RequestFacts } from '../model/facts.ts';
-import { OUTCOME } from '../affinity/decision.ts';
 import type { AccessRecord } from '../shared/messages.ts';
 import type { LaneContext } from './context.ts';
 import type { Plan } from './plan.ts';
+import { SessionUse } from './session-use.ts';
 
 /** Reused for all requests of a connection. */
 export class Record {
@@ -12,6 +12,7 @@ export class Record {
   bytesIn = 0;
   readonly #ctx: LaneContext;
   readonly #plan: Plan;
+  readonly #use: SessionUse;
   #facts: RequestFacts | undefined;
   #requestId = '';
   #startedAt = 0;
@@ -23,6 +24,7 @@ export class Record {
   constructor(ctx: LaneContext, plan: Plan) {
     this.#ctx = ctx;
     this.#plan = plan;
+    this.#use = new SessionUse(ctx, plan);
   }
 
   /** `outBefore`: bytes the client had been sent before. */
@@ -33,6 +35,7 @@ export class Record {
     this.#startedAt = performance.now();
     this.#settled = false;
     this.#connect = this.#headSeconds = -1;
+    this.#use.begin();
     this.status = 0;
     this.bytesIn = 0;
     this.#plan.route = undefined;
@@ -53,23 +56,35 @@ export class Record {
   /** A connection to the endpoint is there. */
   connected(): void {
     this.#connect = this.#seconds();
+    this.#use.reached();
   }
 
   /** The response's head has come. `issued`: it carries a new token, so a session has begun. */
   answered(issued: boolean): void {
     this.settle(true);
-    const { decision, endpoint } = this.#plan;
+    const { endpoint } = this.#plan;
     if (endpoint === undefined) return;
     this.#headSeconds = this.#seconds();
     const { counters } = this.#ctx;
     counters.endpoint(endpoint.slot, 'responses', 1);
     counters.endpoint(endpoint.slot, 'responseSeconds', this.#headSeconds);
-    if (issued && decision.outcome === OUTCOME.new) counters.endpoint(endpoint.slot, 'newSessions', 1);
+    if (issued) this.#use.issued();
+  }
+
+  /** From time to time while the request or the stream that it became is open. `now`: wall clock, ms. */
+  during(now: number): void {
+    this.#use.during(now);
+  }
+
+  /** The stream that the request became is over. */
+  streamEnded(): void {
+    this.#use.over(this.#ctx.deadlines.exact());
   }
 
   end(outNow: number): void {
     const seconds = this.#seconds();
     this.settle(false);
+    this.#use.over(this.#ctx.deadlines.exact());
     this.#plan.countRequest(this.status, seconds);
     this.#ctx.counters.bytesOut(outNow - this.#outBefore);
     if (this.#ctx.wantsAccessRecord()) this.#log(seconds, outNow);

@@ -1,4 +1,5 @@
 /** Writes a backend's response to an HTTP/1.x client: head with our edits, body framed for the client. */
+import { editSetCookie } from '../affinity/backend-cookies.ts';
 import { issueToken } from '../affinity/issue.ts';
 import { CHUNK_END, chunkHeader, lastChunk } from '../http1/chunks.ts';
 import type { RequestHead } from '../http1/request-head.ts';
@@ -14,17 +15,24 @@ export class ResponseWriter {
   readonly #ctx: LaneContext;
   readonly #plan: Plan;
   readonly #out: Outbox;
-  readonly #dropSetCookie: (name: string) => boolean;
+  readonly #editSetCookie: (line: string) => string;
+  #request: RequestHead | undefined;
+  #head: ResponseHead | undefined;
   #chunked = false;
 
   constructor(ctx: LaneContext, plan: Plan, out: Outbox) {
     this.#ctx = ctx;
     this.#plan = plan;
     this.#out = out;
-    this.#dropSetCookie = (name) => this.#plan.affinity?.ownedSetCookies.includes(name) === true;
+    this.#editSetCookie = (line) => {
+      const { affinity, decision, pool } = this.#plan;
+      if (affinity === undefined || pool === undefined) return line;
+      if (this.#request === undefined || this.#head === undefined) return line;
+      return editSetCookie(decision, affinity, pool, this.#request, this.#head, this.#ctx.env, line);
+    };
   }
 
-  /** The last head carried a new token. */
+  /** The last head carried a token. */
   issued = false;
 
   /** Returns whether the connection can stay open after this response. */
@@ -37,22 +45,26 @@ export class ResponseWriter {
     let extra = '';
     this.issued = false;
     let cacheControl: string | undefined;
+    this.#plan.answered();
     if (affinity !== undefined && pool !== undefined && decision.issue >= 0) {
       const issued = issueToken(decision, affinity, pool, request, head, this.#ctx.env);
       this.issued = issued.setCookie !== undefined;
       if (issued.setCookie !== undefined) extra = `Set-Cookie: ${issued.setCookie}\r\n`;
       if (issued.markPrivate) cacheControl = 'private';
     }
+    this.#request = request;
+    this.#head = head;
     this.#out.text(
       responseText(head, {
         extra,
-        dropSetCookie: affinity !== undefined && affinity.ownedSetCookies.length > 0 ? this.#dropSetCookie : undefined,
+        editSetCookie: affinity?.editsSetCookies === true ? this.#editSetCookie : undefined,
         connection: stays ? (request.minor === 0 ? 'keep-alive' : '') : 'close',
         framing,
         serverHeader: this.#ctx.settings.serverHeader,
         cacheControl,
       }),
     );
+    if (decision.edited) this.issued = true;
     return stays;
   }
 

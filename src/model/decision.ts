@@ -16,6 +16,7 @@ export const REASONS = [
   'connect_failed',
   'drain',
   'drain_timeout',
+  'rehash',
   'capacity',
   'no_endpoints',
   'ignored',

@@ -9,13 +9,19 @@ export const NOT_READY = 2;
 export interface LiveEndpoint {
   /** Row in the shared arrays (in-flight, counters, health). */
   readonly slot: number;
+  /** The slot and its generation in one word: what the session table keeps. */
+  readonly ref: number;
   readonly address: string;
   readonly port: number;
   /** Label of metrics and logs. */
   readonly pod: string;
+  /** Its id in cookies of format Plain, when its pod's annotation gives one; else `pod` is. */
+  readonly cookieValue?: string | undefined;
   readonly state: number;
   /** When the state began: wall clock, ms. */
   readonly since: number;
+  /** As in `Endpoint`. */
+  readonly wasReady: boolean;
 }
 
 /** Look-ups of one pool under one identity kind. Arrays are parallel to `LivePool.endpoints`. */
@@ -47,6 +53,8 @@ export interface LivePool {
 export interface Meters {
   /** Requests in flight at an endpoint, over all workers. */
   inFlight(slot: number): number;
+  /** Sessions at an endpoint that are not over, from the moment their token is issued. */
+  sessions(slot: number): number;
   /** Order of last choice over all workers; 0 = never chosen. Compare with wrap-around. */
   lastChosen(slot: number): number;
   markChosen(slot: number): void;
@@ -54,4 +62,29 @@ export interface Meters {
   nextTurn(poolSlot: number): number;
   /** Wall clock ms of an endpoint's first connect failure since it last worked; 0 = healthy. */
   failingSince(slot: number): number;
+}
+
+/** The session table's two parts: what it alone knows (keys of mode Table), and what it merely saw (tokens, hashed keys). */
+export const AUTHORITATIVE = 0;
+export const OBSERVED = 1;
+export type SessionRegion = typeof AUTHORITATIVE | typeof OBSERVED;
+
+/** A session as the table has it; filled in by a look-up. */
+export interface SessionView {
+  /** `LiveEndpoint.ref` of its endpoint. */
+  ref: number;
+  /** Wall clock, ms. */
+  lastSeen: number;
+}
+
+/** What deciding asks the session table. */
+export interface Sessions {
+  /** Looks a live session up by its fingerprint; false = it is not there. */
+  find(region: SessionRegion, high: number, low: number, now: number, view: SessionView): boolean;
+}
+
+/** An endpoint by its place in a pool. */
+export interface EndpointPlace {
+  readonly pool: LivePool;
+  readonly index: number;
 }

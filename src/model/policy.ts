@@ -1,15 +1,18 @@
 /** A compiled policy: a StickyPolicy (or its equivalent from annotations) with all defaults applied; plain data that can be sent to a worker. */
 import type { IdentityKind, PoolKey } from './ids.ts';
-import type { Algorithm, Extract, SameSite, WhenBlock } from './sticky-policy.ts';
+import type { Algorithm, Extract, HashAlgorithm, SameSite, WhenBlock } from './sticky-policy.ts';
 
 /** `namespace/name` of a StickyPolicy, or `namespace/ingress:NAME` for one made from annotations. */
 export type PolicyId = string;
 
-export interface CookieInsertKey {
+/** A cookie that names the session's endpoint: we write it (Insert), put it in the place of the backend's (Rewrite, Prefix), or only read it (Passive). */
+export interface TokenCookieKey {
   readonly kind: 'cookie';
-  readonly mode: 'Insert';
+  readonly mode: 'Insert' | 'Rewrite' | 'Prefix' | 'Passive';
   /** undefined = `hf-` + 8 hex of the scope. */
   readonly name: string | undefined;
+  /** Signed: our token. Plain: `id` or `id|lastSeen|firstSeen`, for all to read and to forge. */
+  readonly format: 'Signed' | 'Plain';
   readonly path: string;
   readonly domains: readonly string[];
   readonly secure: 'Auto' | 'Always' | 'Never';
@@ -27,30 +30,41 @@ export interface CookieInsertKey {
   readonly emitStatusBelow: number;
   readonly cacheable: 'MarkPrivate' | 'Skip' | 'Ignore';
   readonly hideFromBackend: boolean;
+  /** The backend's own cookie of this name wins over ours. */
+  readonly preserve: boolean;
+  /** Between our token and the backend's value, mode Prefix. */
+  readonly delimiter: string;
 }
 
-/** Keys whose value is hashed over the endpoints (rendezvous). */
-export type HashKey =
+/** Where the value of a key that is hashed comes from. */
+export type KeySource =
   | {
       readonly kind: 'cookie';
-      readonly mode: 'Hash';
       readonly name: string;
       readonly extract: Extract | undefined;
       readonly hideFromBackend: boolean;
     }
-  | { readonly kind: 'header'; readonly mode: 'Hash'; readonly name: string; readonly extract: Extract | undefined }
-  | { readonly kind: 'query'; readonly mode: 'Hash'; readonly name: string; readonly extract: Extract | undefined }
+  | { readonly kind: 'header'; readonly name: string; readonly extract: Extract | undefined }
+  | { readonly kind: 'query'; readonly name: string; readonly extract: Extract | undefined }
   | {
       readonly kind: 'path';
-      readonly mode: 'Hash';
       readonly depth: number;
       readonly includeQuery: boolean;
       readonly extract: Extract | undefined;
     }
-  | { readonly kind: 'host'; readonly mode: 'Hash' }
-  | { readonly kind: 'sourceIP'; readonly mode: 'Hash'; readonly ipv4Prefix: number; readonly ipv6Prefix: number };
+  | { readonly kind: 'host' }
+  | { readonly kind: 'sourceIP'; readonly ipv4Prefix: number; readonly ipv6Prefix: number };
 
-export type RuleKey = CookieInsertKey | HashKey | { readonly kind: 'none' };
+/** What is done with that value; `maxLoadFactor` 0 = off. */
+export interface KeyUse {
+  readonly mode: 'Hash';
+  readonly algorithm: HashAlgorithm;
+  readonly maxLoadFactor: number;
+}
+
+export type ReadKey = KeySource & KeyUse;
+
+export type RuleKey = TokenCookieKey | ReadKey | { readonly kind: 'none' };
 
 export interface CompiledRule {
   /** Also the `rule` label of metrics. */
@@ -74,6 +88,9 @@ export interface CompiledPolicy {
   readonly absoluteTimeout: number;
   readonly rules: readonly CompiledRule[];
   readonly algorithm: Algorithm;
+  /** 0 = no cap. */
+  readonly maxSessionsPerEndpoint: number;
+  readonly onFull: 'Overflow' | 'Reject';
   readonly lost: {
     readonly action: 'Reassign' | 'Reject';
     readonly statusCode: number;

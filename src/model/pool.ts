@@ -10,18 +10,21 @@ export interface Endpoint {
   readonly state: EndpointState;
   /** When it entered this state as seen here: wall clock, ms since the epoch. */
   readonly since: number;
+  /** It has been Ready or Draining here, so that keys may have come to it: a pod that is still starting has none to keep. */
+  readonly wasReady: boolean;
   /** Pod name for metrics and logs; `address:port` without a targetRef. */
   readonly pod: string;
+  /** Its id in cookies of format Plain, when its pod's annotation gives one; else `pod` is. */
+  readonly cookieValue?: string | undefined;
   /** Of the pod; both empty without a targetRef. */
   readonly podNamespace: string;
   readonly podUid: string;
 }
 
+type Identified = Pick<Endpoint, 'pod' | 'podNamespace' | 'podUid' | 'address' | 'port'>;
+
 /** Made when needed: three strings kept for each endpoint would take more memory than all the rest of it. Kinds that it cannot have fall back to its address. */
-export function identityOf(
-  { pod, podNamespace, podUid, address, port }: Omit<Endpoint, 'state' | 'since'>,
-  kind: IdentityKind,
-): string {
+export function identityOf({ pod, podNamespace, podUid, address, port }: Identified, kind: IdentityKind): string {
   if (kind === 'PodUID' && podUid !== '') return `uid:${podUid}`;
   if (kind === 'PodName' && podNamespace !== '') return `pod:${podNamespace}/${pod}`;
   return `addr:${hostPort(address, port)}`;

@@ -146,6 +146,8 @@ export interface Pod {
   readonly drainedSince: number | undefined;
   /** When its deletion was asked for: wall clock ms; undefined = it is not being deleted. */
   readonly deletedSince: number | undefined;
+  /** Its id in cookies of format Plain; undefined = its name. */
+  readonly cookieValue?: string | undefined;
 }
 
 export type Resource = Ingress | IngressClass | Service | EndpointSlice | Secret | StickyPolicy | RefusedPolicy;

@@ -46,9 +46,24 @@ export interface When extends WhenBlock {
 
 export type SameSite = 'Lax' | 'Strict' | 'None' | 'Unset';
 
-export interface CookieRule {
+export type HashAlgorithm = 'Rendezvous' | 'Maglev' | 'Ring';
+
+export interface HashSettings {
+  readonly algorithm?: HashAlgorithm | undefined;
+  /** At least 1.1; unset = off. */
+  readonly maxLoadFactor?: number | undefined;
+}
+
+/** Settings beside every key that is hashed. */
+interface KeyUse {
+  readonly hash?: HashSettings | undefined;
+}
+
+export type CookieMode = 'Insert' | 'Rewrite' | 'Prefix' | 'Passive' | 'Hash';
+
+export interface CookieRule extends KeyUse {
   readonly name?: string | undefined;
-  readonly mode?: 'Insert' | 'Hash' | undefined;
+  readonly mode?: CookieMode | undefined;
   readonly path?: string | undefined;
   readonly domains?: readonly string[] | undefined;
   readonly secure?: 'Auto' | 'Always' | 'Never' | undefined;
@@ -63,36 +78,38 @@ export interface CookieRule {
     { readonly methods?: readonly string[] | undefined; readonly statusBelow?: number | undefined } | undefined;
   readonly cacheable?: 'MarkPrivate' | 'Skip' | 'Ignore' | undefined;
   readonly hideFromBackend?: boolean | undefined;
-  readonly format?: 'Signed' | undefined;
+  readonly preserve?: boolean | undefined;
+  readonly delimiter?: string | undefined;
+  readonly format?: 'Signed' | 'Plain' | undefined;
   readonly extract?: Extract | undefined;
 }
 
-export interface HeaderRule {
+export interface HeaderRule extends KeyUse {
   readonly name: string;
   readonly mode: 'Hash';
   readonly extract?: Extract | undefined;
 }
 
-export interface SourceIPRule {
+export interface SourceIPRule extends KeyUse {
   readonly mode: 'Hash';
   readonly ipv4Prefix?: number | undefined;
   readonly ipv6Prefix?: number | undefined;
 }
 
-export interface QueryRule {
+export interface QueryRule extends KeyUse {
   readonly name: string;
   readonly mode: 'Hash';
   readonly extract?: Extract | undefined;
 }
 
-export interface PathRule {
+export interface PathRule extends KeyUse {
   readonly mode: 'Hash';
   readonly extract?: Extract | undefined;
   readonly depth?: number | undefined;
   readonly includeQuery?: boolean | undefined;
 }
 
-export interface HostRule {
+export interface HostRule extends KeyUse {
   readonly mode: 'Hash';
 }
 
@@ -110,7 +127,7 @@ export interface Rule {
   readonly none?: Record<string, never> | undefined;
 }
 
-export type Algorithm = 'LeastRequests' | 'RoundRobin' | 'Random' | 'PowerOfTwo';
+export type Algorithm = 'LeastRequests' | 'LeastSessions' | 'RoundRobin' | 'Random' | 'PowerOfTwo';
 
 export interface StickyPolicySpec {
   readonly targetRefs?: readonly TargetRef[] | undefined;
@@ -123,7 +140,13 @@ export interface StickyPolicySpec {
       }
     | undefined;
   readonly rules?: readonly Rule[] | undefined;
-  readonly newSession?: { readonly algorithm?: Algorithm | undefined } | undefined;
+  readonly newSession?:
+    | {
+        readonly algorithm?: Algorithm | undefined;
+        readonly maxSessionsPerEndpoint?: number | undefined;
+        readonly onFull?: 'Overflow' | 'Reject' | undefined;
+      }
+    | undefined;
   readonly onEndpointLost?:
     | {
         readonly action?: 'Reassign' | 'Reject' | undefined;

@@ -12,6 +12,8 @@ export const ENDPOINT = { requests: 0, newSessions: 1, connectFailures: 2, respo
 export const GAUGE = { inFlight: 0, upgraded: 1 } as const;
 /** Per endpoint, one row for all workers, Int32, written with Atomics. */
 export const MARK = { chosen: 0, failingSince: 1 } as const;
+/** Sessions of an endpoint, one row for all workers, Int32, written with Atomics. `active`: their token or key has come back. */
+export const SESSION = { live: 0, active: 1 } as const;
 /** Per pool, one row for all workers, Int32, written with Atomics. */
 export const POOL = { turn: 0 } as const;
 
@@ -30,6 +32,12 @@ export function decisionField(outcome: number, reason: number): number {
 
 /** Per policy. */
 export const INVALID_TOKEN = { invalid_token: 0, unknown_key: 1 } as const;
+const FIRST_MOVE = 2;
+
+/** Per policy: sessions that moved, by REASONS index. */
+export function movesField(reason: number): number {
+  return FIRST_MOVE + reason;
+}
 
 /** Limits that are counted by name when hit. */
 export const LIMITS = [
@@ -98,13 +106,14 @@ export const BLOCKS = {
   endpoint: { fields: 5, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
   gauge: { fields: 2, cells: 'int32', rows: 'perWorker', slots: CHUNK_SLOTS },
   mark: { fields: 2, cells: 'int32', rows: 'common', slots: CHUNK_SLOTS },
+  session: { fields: 2, cells: 'int32', rows: 'common', slots: CHUNK_SLOTS },
   pool: { fields: 1, cells: 'int32', rows: 'common', slots: CHUNK_SLOTS },
   /** One slot: how many choices were made so far, over all pools. */
   order: { fields: 1, cells: 'int32', rows: 'common', slots: 1 },
   route: { fields: CODE_CLASSES.length, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
   service: { fields: DURATION_SUM + 1, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
   rule: { fields: OUTCOMES.length * REASONS.length, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
-  policy: { fields: 2, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
+  policy: { fields: FIRST_MOVE + REASONS.length, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
   global: {
     fields: GLOBAL_SCALARS.length + LIMITS.length + ERROR_SOURCES.length * ERROR_CODES,
     cells: 'float64',

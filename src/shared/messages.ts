@@ -5,15 +5,20 @@ import type { IdentityKind, PoolKey } from '../model/ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
 import type { Route, VirtualHost } from '../model/table.ts';
 import type { ChunkData } from './cells.ts';
+import type { SessionMemory } from './session-table.ts';
 
 export interface EndpointData {
   readonly slot: number;
+  /** The slot and its generation: see `refOf`. */
+  readonly ref: number;
   readonly address: string;
   readonly port: number;
   readonly pod: string;
+  readonly cookieValue?: string | undefined;
   /** `READY`, `DRAINING`, `NOT_READY` of `model/live.ts`. */
   readonly state: number;
   readonly since: number;
+  readonly wasReady: boolean;
 }
 
 /** Look-up material of one identity kind, arrays parallel to the pool's endpoints. */
@@ -91,6 +96,7 @@ export interface WorkerStart {
   readonly workers: number;
   /** Wall clock ms, the same in all threads. */
   readonly epoch: number;
+  readonly sessions: SessionMemory;
   readonly settings: WorkerSettings;
 }
 

@@ -1,7 +1,7 @@
 /** What selection reads and writes in shared memory: in-flight sums, order of choice, turns, failing marks. */
 import type { Meters } from '../model/live.ts';
 import type { Block, Blocks } from './cells.ts';
-import { CHUNK_MASK, CHUNK_SHIFT, CHUNK_SLOTS, GAUGE, MARK, POOL } from './layout.ts';
+import { CHUNK_MASK, CHUNK_SHIFT, CHUNK_SLOTS, GAUGE, MARK, POOL, SESSION } from './layout.ts';
 
 /** Failing marks are Int32 hundredths of a second since the process's epoch: 248 days' worth. */
 const TICK_MS = 10;
@@ -51,6 +51,7 @@ export class SharedMeters implements Meters {
   readonly #gauge: Block;
   readonly #mark: Block;
   readonly #pool: Block;
+  readonly #session: Block;
   readonly #order: Block;
   readonly #health: HealthMarks;
   /** Rows of the gauge block that workers write (the base row of a gauge is always 0). */
@@ -60,6 +61,7 @@ export class SharedMeters implements Meters {
     this.#gauge = blocks.gauge;
     this.#mark = blocks.mark;
     this.#pool = blocks.pool;
+    this.#session = blocks.session;
     this.#order = blocks.order;
     this.#health = health;
     this.#workers = blocks.gauge.rows - 1;
@@ -72,6 +74,10 @@ export class SharedMeters implements Meters {
     let sum = 0;
     for (let row = 0; row < this.#workers; row++, at += stride) sum += cells[at]!;
     return sum;
+  }
+
+  sessions(slot: number): number {
+    return this.#session.chunks[slot >> CHUNK_SHIFT]![(slot & CHUNK_MASK) * this.#session.fields + SESSION.live]!;
   }
 
   lastChosen(slot: number): number {

@@ -24,6 +24,8 @@ export class SlotTable {
   /** Keys of vanished things. */
   readonly #retired = new Map<string, Retired>();
   readonly #free: number[] = [];
+  /** By slot: how often it has been freed. */
+  readonly #generations: number[] = [];
   #next = 0;
   #newChunks: ChunkData[] = [];
   readonly #allChunks: ChunkData[] = [];
@@ -53,16 +55,36 @@ export class SlotTable {
     if (this.#slots.has(key) && !this.#retired.has(key)) this.#retired.set(key, { at: now, version });
   }
 
+  /** How many holders the slot has had before this one. */
+  generation(slot: number): number {
+    return this.#generations[slot] ?? 0;
+  }
+
+  /** Slots that the next sweep at this time will free unless they are busy. */
+  leaving(now: number, acknowledged: number): Set<number> {
+    const slots = new Set<number>();
+    for (const [key, retired] of this.#retired) {
+      const slot = this.#slots.get(key);
+      if (slot !== undefined && this.#isOver(retired, now, acknowledged)) slots.add(slot);
+    }
+    return slots;
+  }
+
   /** Frees slots retired long enough ago. `busy` says that a slot still has something in flight. */
   sweep(now: number, acknowledged: number, busy: (slot: number) => boolean): void {
-    for (const [key, { at, version }] of this.#retired) {
+    for (const [key, retired] of this.#retired) {
       const slot = this.#slots.get(key);
-      if (slot === undefined || now - at < this.#keep || version > acknowledged || busy(slot)) continue;
+      if (slot === undefined || !this.#isOver(retired, now, acknowledged) || busy(slot)) continue;
       this.#slots.delete(key);
       this.#retired.delete(key);
       for (const block of this.#blocks) block.reset(slot);
+      this.#generations[slot] = this.generation(slot) + 1;
       this.#free.push(slot);
     }
+  }
+
+  #isOver({ at, version }: Retired, now: number, acknowledged: number): boolean {
+    return now - at >= this.#keep && version <= acknowledged;
   }
 
   /** Keys with their slots, those of vanished things included while they are kept. */

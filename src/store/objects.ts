@@ -57,7 +57,7 @@ export class Objects {
   /** Only marked pods are kept: the others say nothing that their slices do not say. */
   applyPod(pod: Pod): Effect {
     const key = objectKey(pod.namespace, pod.name);
-    const marked = pod.drainedSince !== undefined || pod.deletedSince !== undefined;
+    const marked = pod.drainedSince !== undefined || pod.deletedSince !== undefined || pod.cookieValue !== undefined;
     if (!marked) return this.#deletePod(key);
     if (isDeepStrictEqual(this.#pods.get(key), pod)) return NOTHING;
     this.#pods.set(key, pod);

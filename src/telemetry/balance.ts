@@ -1,14 +1,14 @@
-/** How evenly a pool's Ready endpoints are used: requests over the last minute, and requests in flight now. */
+/** How evenly a pool's Ready endpoints are used: requests over the last minute, requests in flight now, and active sessions. */
 import { READY } from '../model/live.ts';
 import type { Counted } from '../shared/counted.ts';
-import { ENDPOINT, GAUGE } from '../shared/layout.ts';
+import { ENDPOINT, GAUGE, SESSION } from '../shared/layout.ts';
 import type { PoolData } from '../shared/messages.ts';
 
 export const SAMPLE_MS = 5000;
 const SAMPLES = 13;
 
 export interface Balance {
-  readonly of: 'requests' | 'inflight';
+  readonly of: 'sessions' | 'requests' | 'inflight';
   /** Maximum ÷ mean. */
   readonly ratio: number;
   /** Standard deviation ÷ mean. */
@@ -37,12 +37,13 @@ export class BalanceFigures {
 
   /** Empty where the mean is 0. */
   of(pool: PoolData): Balance[] {
-    const { endpoint, gauge } = this.#counted.blocks;
+    const { endpoint, gauge, session } = this.#counted.blocks;
     const before = this.#samples[0];
     const slots = pool.endpoints.filter(({ state }) => state === READY).map(({ slot }) => slot);
     const requests = slots.map((slot) => (endpoint.sum(slot, ENDPOINT.requests) - (before?.[slot] ?? 0)) >>> 0);
     const inflight = slots.map((slot) => gauge.sum(slot, GAUGE.inFlight));
-    return [...figures('requests', requests), ...figures('inflight', inflight)];
+    const sessions = slots.map((slot) => Math.max(0, session.sum(slot, SESSION.active)));
+    return [...figures('sessions', sessions), ...figures('requests', requests), ...figures('inflight', inflight)];
   }
 }
 

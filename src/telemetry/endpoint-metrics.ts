@@ -2,7 +2,7 @@
 import { Counter, Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { DRAINING, NOT_READY, READY } from '../model/live.ts';
-import { ENDPOINT, GAUGE } from '../shared/layout.ts';
+import { ENDPOINT, GAUGE, SESSION } from '../shared/layout.ts';
 import { slotLabels } from '../shared/slot-keys.ts';
 import type { BalanceFigures } from './balance.ts';
 import type { MetricsSource } from './source.ts';
@@ -52,8 +52,38 @@ export function registerEndpointMetrics(registry: Registry, source: MetricsSourc
         this.inc(labels, counted.blocks.gauge.sum(slot, GAUGE.inFlight));
     },
   });
+  registerSessions(registry, source);
   registerState(registry, source);
   registerBalance(registry, source, balance);
+}
+
+function registerSessions(registry: Registry, source: MetricsSource): void {
+  const { session } = source.counted.blocks;
+  const active = (slot: number) => Math.max(0, session.sum(slot, SESSION.active));
+  new Gauge({
+    name: 'holdfast_endpoint_sessions_active',
+    help: 'Sessions at the endpoint whose token or key has come back at least once and that are not over.',
+    labelNames: LABELS,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { labels, slot } of endpoints(source)) this.inc(labels, active(slot));
+    },
+  });
+  new Gauge({
+    name: 'holdfast_draining_sessions',
+    help: 'Active sessions at endpoints that are draining.',
+    labelNames: LABELS,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { namespace, service, port, endpoints: list } of source.pools()) {
+        for (const { pod, slot, state } of list) {
+          if (state === DRAINING) this.inc({ namespace, service, port: String(port), pod }, active(slot));
+        }
+      }
+    },
+  });
 }
 
 function registerState(registry: Registry, source: MetricsSource): void {

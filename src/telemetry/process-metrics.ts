@@ -13,6 +13,7 @@ export function registerProcessMetrics(registry: Registry, source: MetricsSource
   registerConfiguration(registry, source);
   registerLeader(registry, source);
   registerWorkers(registry, source);
+  registerSessionTable(registry, source);
   registerLog(registry, source);
 }
 
@@ -86,6 +87,26 @@ function registerRefusals(registry: Registry, { counted }: MetricsSource): void 
           if (value > 0) this.inc({ source: origin, code: String(code) }, value);
         }
       }
+    },
+  });
+}
+
+function registerSessionTable(registry: Registry, source: MetricsSource): void {
+  new Gauge({
+    name: 'holdfast_session_table_entries',
+    help: 'Sessions in the session table.',
+    registers: [registry],
+    collect() {
+      this.set(source.sessions().entries);
+    },
+  });
+  new Counter({
+    name: 'holdfast_session_table_evictions_total',
+    help: 'Sessions that were dropped from the session table before their time, to make room.',
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(source.sessions().evictions);
     },
   });
 }

@@ -2,7 +2,14 @@
 import { Counter } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { OUTCOMES, REASONS } from '../model/decision.ts';
-import { CODE_CLASSES, decisionField, DURATION_BUCKETS, DURATION_SUM, INVALID_TOKEN } from '../shared/layout.ts';
+import {
+  CODE_CLASSES,
+  decisionField,
+  DURATION_BUCKETS,
+  DURATION_SUM,
+  INVALID_TOKEN,
+  movesField,
+} from '../shared/layout.ts';
 import { slotLabels } from '../shared/slot-keys.ts';
 import { cellHistogram } from './cell-histogram.ts';
 import type { HistogramSeries } from './cell-histogram.ts';
@@ -49,6 +56,23 @@ export function registerRequestMetrics(registry: Registry, { counted }: MetricsS
             const value = counted.blocks.rule.sum(slot, decisionField(o, r));
             if (value > 0) this.inc({ namespace, policy, rule, outcome, reason }, value);
           }
+        }
+      }
+    },
+  });
+
+  new Counter({
+    name: 'holdfast_session_moves_total',
+    help: 'Sessions that left their endpoint, and why; several requests of one session that move together count once.',
+    labelNames: ['namespace', 'policy', 'reason'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [key, slot] of counted.policy.entries()) {
+        const [namespace = '', policy = ''] = slotLabels(key);
+        for (const [r, reason] of REASONS.entries()) {
+          const value = counted.blocks.policy.sum(slot, movesField(r));
+          if (value > 0) this.inc({ namespace, policy, reason }, value);
         }
       }
     },

@@ -2,9 +2,12 @@
 import type { PoolKey } from '../model/ids.ts';
 import type { Counted } from '../shared/counted.ts';
 import type { PoolData } from '../shared/messages.ts';
+import type { SessionTableFigures } from '../shared/session-table.ts';
 
 export interface MetricsSource {
   readonly counted: Counted;
+  /** Of the session table. */
+  sessions(): SessionTableFigures;
   readonly perEndpoint: 'auto' | 'on' | 'off';
   readonly restarts: readonly number[];
   /** The pools in force. */

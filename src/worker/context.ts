@@ -10,12 +10,13 @@ import type { LaneContext } from '../lanes/context.ts';
 import { Counters } from '../lanes/counters.ts';
 import type { LiveTable } from '../lanes/live-table.ts';
 import type { PoolKey } from '../model/ids.ts';
-import type { LivePool } from '../model/live.ts';
+import type { EndpointPlace, LivePool } from '../model/live.ts';
 import { compileRe2 } from '../rules/re2.ts';
 import { createBlocks } from '../shared/cells.ts';
 import type { Blocks } from '../shared/cells.ts';
 import type { AccessRecord, TableDelta, WorkerStart } from '../shared/messages.ts';
 import { HealthMarks, SharedMeters } from '../shared/meters.ts';
+import { SessionTable } from '../shared/session-table.ts';
 import { Upstreams } from '../upstream/upstreams.ts';
 import { AccessBuffer } from './access-buffer.ts';
 import { TableBuilder } from './table-builder.ts';
@@ -26,6 +27,7 @@ export const POISON_READS = process.env['HF_TEST_POISON_READS'] === '1';
 export class WorkerContext implements LaneContext {
   readonly settings: LaneContext['settings'];
   readonly counters: Counters;
+  readonly sessions: SessionTable;
   readonly deadlines = new Deadlines(Date.now);
   readonly blocks = new BlockPool();
   readonly upstreams: Upstreams;
@@ -48,6 +50,7 @@ export class WorkerContext implements LaneContext {
     this.#shared = createBlocks(workers);
     for (const chunk of first.chunks) this.#shared[chunk.block].attach(chunk);
     this.counters = new Counters(this.#shared, row);
+    this.sessions = new SessionTable(start.sessions, row + 1, this.#shared.session);
     const health = new HealthMarks(this.#shared.mark, epoch);
     this.upstreams = new Upstreams({
       deadlines: this.deadlines,
@@ -120,7 +123,9 @@ export class WorkerContext implements LaneContext {
         if (builder.keys === undefined) throw new Error('a request came before the session keys');
         return builder.keys;
       },
+      sessions: this.sessions,
       poolOf: (key: PoolKey): LivePool | undefined => builder.pools.get(key)?.live,
+      placeOf: (ref: number): EndpointPlace | undefined => builder.places.get(ref),
     };
   }
 }

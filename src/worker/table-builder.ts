@@ -3,7 +3,7 @@ import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import { buildAffinity } from '../affinity/build.ts';
 import type { AffinityRef, CellRef, LiveRoute, LiveTable, PoolRef } from '../lanes/live-table.ts';
 import { HostIndex } from '../match/router.ts';
-import type { IdentityView, LivePool } from '../model/live.ts';
+import type { EndpointPlace, IdentityView, LivePool } from '../model/live.ts';
 import { DRAINING, READY } from '../model/live.ts';
 import type { PoolKey } from '../model/ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
@@ -28,6 +28,8 @@ export class TableBuilder {
   table: LiveTable = HostIndex.build<LiveRoute>([], undefined, (route) => this.#route(route));
   keys: KeyRing | undefined;
   readonly pools = new Map<PoolKey, PoolRef>();
+  /** By `LiveEndpoint.ref`. */
+  readonly places = new Map<number, EndpointPlace>();
   readonly #options: TableBuilderOptions;
   readonly #policies = new Map<PolicyId, CompiledPolicy>();
   readonly #compiled = new Map<string, CompiledAffinity>();
@@ -62,6 +64,8 @@ export class TableBuilder {
   #setPool(data: PoolData): void {
     const live = livePool(data);
     const known = this.pools.get(data.key);
+    for (const endpoint of known?.live.endpoints ?? []) this.places.delete(endpoint.ref);
+    for (const [index, endpoint] of live.endpoints.entries()) this.places.set(endpoint.ref, { pool: live, index });
     if (known === undefined) {
       this.pools.set(data.key, { live });
       return;
@@ -73,7 +77,10 @@ export class TableBuilder {
   #removePool(key: PoolKey): void {
     const known = this.pools.get(key);
     if (known === undefined) return;
-    for (const endpoint of known.live.endpoints) this.#options.onRetired(endpoint.slot);
+    for (const endpoint of known.live.endpoints) {
+      this.#options.onRetired(endpoint.slot);
+      this.places.delete(endpoint.ref);
+    }
     this.pools.delete(key);
   }
 
@@ -136,8 +143,9 @@ export class TableBuilder {
 }
 
 /** As a literal: what comes out of a message keeps half of its fields in an array beside the object, slower and larger. */
-function compact({ slot, address, port, pod, state, since }: EndpointData): EndpointData {
-  return { slot, address, port, pod, state, since };
+function compact(endpoint: EndpointData): EndpointData {
+  const { slot, ref, address, port, pod, cookieValue, state, since, wasReady } = endpoint;
+  return { slot, ref, address, port, pod, cookieValue, state, since, wasReady };
 }
 
 /** Hardly any pool drains, and thousands of empty typed arrays are megabytes. */

@@ -104,7 +104,7 @@ function policy(name: string, target: string): string {
   return `apiVersion: holdfast.dev/v1alpha1
 kind: StickyPolicy
 metadata: {name: ${name}, namespace: ${SPACE}}
-spec: {targetRefs: [${target}], rules: [{name: c, cookie: {name: HF${name}}}]}
+spec: {targetRefs: [${target}], rules: [{name: c, cookie: {name: HF${name}}}], session: {idleTimeout: 5s}}
 `;
 }
 
@@ -497,7 +497,12 @@ describe('drain', () => {
     const ask = async (one: Replica): Promise<unknown> =>
       JSON.parse((await one.admin(`/api/v1/drain?pod=${SPACE}/web-0`)).body);
     for (const one of replicas) {
-      expect(await ask(one)).toEqual({ inFlight: 2, upgraded: 0, done: false, replicas: { asked: 2, answered: 2 } });
+      expect(await ask(one)).toMatchObject({
+        inFlight: 2,
+        upgraded: 0,
+        done: false,
+        replicas: { asked: 2, answered: 2 },
+      });
     }
     // Nobody else may ask a single replica.
     expect((await replica(0).admin(`/api/v1/drain?pod=${SPACE}/web-0&local=1`)).status).toBe(401);
@@ -515,8 +520,8 @@ describe('drain', () => {
     for (const response of open) response.resume();
     const { code, stdout } = await drained;
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^pod control-shop\/web-0 is draining\n2 requests in flight/);
-    expect(stdout).toMatch(/0 requests in flight, 0 upgraded connections: no work left\n$/);
+    expect(stdout).toMatch(/^pod control-shop\/web-0 is draining\n\d+ sessions, 2 requests in flight/);
+    expect(stdout).toMatch(/0 sessions, 0 requests in flight, 0 upgraded connections: no work left\n$/);
     expect((await holdfast('drain', `${SPACE}/web-0`, '--undrain')).stdout).toContain('no longer drained');
     await eventually(async () => expect((await visit(replica(0))).pod).toBe(PODS[0]));
   }, 60_000);

@@ -13,6 +13,7 @@ import {
   startApp,
   startBackend,
 } from '../support/app.ts';
+import type { DrainProgress } from '../../src/admin/types.ts';
 import type { App, Backend } from '../support/app.ts';
 import { openWebSocket } from '../support/websocket.ts';
 
@@ -31,8 +32,8 @@ beforeAll(async () => {
   });
   app = await startApp({
     manifests: {
-      'web.yaml': site('web', { endpoints: [backend.endpoint()] }),
-      'slow.yaml': site('slow', { endpoints: [slow.endpoint()] }),
+      'web.yaml': site('web', { endpoints: [backend.endpoint()], drain: { action: 'Move' } }),
+      'slow.yaml': site('slow', { endpoints: [slow.endpoint()], session: { idleTimeout: '2s' } }),
       'wild.yaml': ingress({ name: 'wild', host: '*.wild.test', service: 'web' }),
       'fallback.yaml': file(service('fallback'), slices('fallback', [fallback.endpoint()])),
     },
@@ -112,7 +113,7 @@ describe('problems', () => {
   });
 
   test('a half-written file keeps its last good objects, and the Problem names file and line', async () => {
-    const whole = site('half', { endpoints: [backend.endpoint()] });
+    const whole = site('half', { endpoints: [backend.endpoint()], drain: { action: 'Move' } });
     await app.change('half.yaml', whole);
     const client = new Client(app.port, { host: 'half.test', jar: true });
     await client.get('/');
@@ -130,24 +131,40 @@ describe('problems', () => {
 
 describe('/api/v1/drain', () => {
   const progress = async (pod: string) =>
-    JSON.parse((await app.admin(`/api/v1/drain?pod=test/${pod}`)).text) as unknown;
+    JSON.parse((await app.admin(`/api/v1/drain?pod=test/${pod}`)).text) as DrainProgress;
 
   test('counts the requests in flight at a pod', async () => {
     const client = new Client(app.port, { host: 'slow.test' });
     const answer = client.get('/');
     await eventually(() => waiting.length === 1);
-    expect(await progress('slow-0')).toEqual({ inFlight: 1, upgraded: 0, done: false });
+    expect(await progress('slow-0')).toEqual({ sessions: 0, inFlight: 1, upgraded: 0, done: false });
     waiting.shift()?.();
     expect((await answer).text).toBe('done');
-    await eventually(
-      async () =>
-        expect(await progress('slow-0')).toEqual({ inFlight: 0, upgraded: 0, done: true }) === undefined || true,
-    );
+    await eventually(async () => (await progress('slow-0')).done);
+    expect(await progress('slow-0')).toEqual({ sessions: 0, inFlight: 0, upgraded: 0, done: true });
   });
+
+  test('counts the sessions that came back, and is not done while there are any', async () => {
+    const client = new Client(app.port, { host: 'slow.test', jar: true });
+    const visit = async () => {
+      const answer = client.get('/');
+      await eventually(() => waiting.length === 1);
+      waiting.shift()?.();
+      await answer;
+    };
+    await visit();
+    expect(await progress('slow-0')).toMatchObject({ sessions: 0 });
+    await visit();
+    // The client may have its answer before the request has left its endpoint.
+    await eventually(async () => (await progress('slow-0')).inFlight === 0);
+    expect(await progress('slow-0')).toMatchObject({ sessions: 1, inFlight: 0, done: false });
+    // Its idle time ends it; the sweep comes by every 10 s.
+    await eventually(async () => JSON.stringify(await progress('slow-0')).includes('"done":true'), 15_000);
+  }, 20_000);
 
   test('counts the upgraded connections of a pod', async () => {
     const { socket } = await openWebSocket(new Client(app.port));
-    expect(await progress('web-0')).toEqual({ inFlight: 0, upgraded: 1, done: false });
+    expect(await progress('web-0')).toMatchObject({ inFlight: 0, upgraded: 1, done: false });
     const closed = once(socket, 'close');
     socket.close();
     await closed;

@@ -189,7 +189,7 @@ test('a forged token is counted although a later rule chose the pod', async () =
     policy: 'late',
     rule: 'apps',
   });
-  expect(labels).toMatchObject({ outcome: 'kept' });
+  expect(labels).toMatchObject({ outcome: 'new' });
 });
 
 test('changeOnFailure: false: a client without a session still goes to the next pod', async () => {

@@ -82,7 +82,8 @@ describe('a hashed key sticks to one pod, and many keys spread over all', () => 
       for (const { setCookies } of answers) expect(setCookies).toEqual([]);
     }
     expect([...all].sort()).toEqual(['web-0', 'web-1', 'web-2']);
-    expect(await decisions(name)).toEqual({ [`${name === 'header' ? 'apps' : 'key'} kept -`]: 72 });
+    const rule = name === 'header' ? 'apps' : 'key';
+    expect(await decisions(name)).toEqual({ [`${rule} new -`]: 24, [`${rule} kept -`]: 48 });
   });
 
   test('the hashed cookie of the application is left to it', async () => {
@@ -131,13 +132,13 @@ describe('a chain of rules', () => {
       for (const other of ['someone', 'else', 'entirely'])
         expect(await client.get('/', { 'x-user': other })).toMatchObject({ pod: hashed, setCookies: [] });
     }
-    expect(await decisions('chain')).toMatchObject({ 'apps kept -': 6 });
+    expect(await decisions('chain')).toMatchObject({ 'apps new -': 6 });
   });
 
   test('onMissing: Reject refuses, Balance balances at once', async () => {
     expect(await clientOf('strict').get('/')).toMatchObject({ status: 400, setCookies: [] });
     expect(await clientOf('strict').get('/', { 'x-user': 'a' })).toMatchObject({ status: 200 });
-    expect(await decisions('strict')).toEqual({ 'apps rejected missing_key': 1, 'apps kept -': 1 });
+    expect(await decisions('strict')).toEqual({ 'apps rejected missing_key': 1, 'apps new -': 1 });
     const answer = await clientOf('balance').get('/');
     expect(answer.status).toBe(200);
     expect(await decisions('balance')).toEqual({ 'apps stateless missing_key': 1 });

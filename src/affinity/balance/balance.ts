@@ -3,12 +3,14 @@ import type { LivePool } from '../../model/live.ts';
 import type { Algorithm } from '../../model/sticky-policy.ts';
 import type { BalanceEnv, Balancer } from './balancer.ts';
 import { leastRequests } from './least-requests.ts';
+import { leastSessions } from './least-sessions.ts';
 import { powerOfTwo } from './power-of-two.ts';
 import { random } from './random.ts';
 import { roundRobin } from './round-robin.ts';
 
 const balancers: Readonly<Record<Algorithm, Balancer>> = {
   LeastRequests: leastRequests,
+  LeastSessions: leastSessions,
   RoundRobin: roundRobin,
   Random: random,
   PowerOfTwo: powerOfTwo,

@@ -210,11 +210,12 @@ export const ANNOTATIONS: { readonly [K in SettingName]-?: Annotation<K> } = {
     name: 'balance',
     schema: choice({
       'least-requests': 'LeastRequests',
+      'least-sessions': 'LeastSessions',
       'round-robin': 'RoundRobin',
       random: 'Random',
       'power-of-two': 'PowerOfTwo',
     }),
-    values: '`least-requests`, `round-robin`, `random`, `power-of-two`',
+    values: '`least-requests`, `least-sessions`, `round-robin`, `random`, `power-of-two`',
     meaning: 'How the endpoint of a client without a session is chosen.',
     default: '`least-requests`',
     audience: 'always',

@@ -4,7 +4,7 @@ import { objectKey } from '../../model/ids.ts';
 import type {
   CompiledAffinity,
   CompiledPolicy,
-  CookieInsertKey,
+  TokenCookieKey,
   CookieNames,
   PolicyId,
   RuleKey,
@@ -13,6 +13,7 @@ import type { DraftRoute } from '../draft.ts';
 import { compareAge, compareText } from '../order.ts';
 import { defaultCookieName, scopeText, shortHash } from '../scopes.ts';
 import type { ProblemReport } from '../report.ts';
+import { cautionsOf } from './cautions.ts';
 import { writtenBy, type AppliedPolicy } from './attachment.ts';
 import { cookiePlaces } from './cookie-places.ts';
 import { reportSplitGroups, withSiblings, type Accepted } from './families.ts';
@@ -69,6 +70,7 @@ export class Affinities {
       }
       for (const { place, affinity } of own) claims.set(place, { scope: affinity.scope, applied });
       policies.set(applied.policy.id, applied.policy);
+      for (const { field, message } of cautionsOf(applied.policy)) report.warning(applied.source, field, message);
       accepted.push(...affinities);
     }
     const grouped = withGroups(accepted);
@@ -122,19 +124,26 @@ function makeAffinity(use: Use, users: PlaceUsers): CompiledAffinity {
     groupPools: [],
     siblingCookies: [],
     cookieNames: policy.rules.map(({ key }, rule) => {
-      if (!isInsert(key)) return undefined;
+      if (!isTokenCookie(key)) return undefined;
+      // The name is the application's: it is not ours to change, and one of its own stands for the session nowhere.
+      if (key.mode !== 'Insert') return { issue: key.name ?? '', read: [key.name ?? ''], own: undefined };
       const shared = cookiePlaces(key, use.hosts).some((place) => (users[rule]?.get(place) ?? 0) > 1);
       return cookieNames(key, use, shared, scope, ownScope);
     }),
   };
 }
 
-function isInsert(key: RuleKey): key is CookieInsertKey {
-  return key.kind === 'cookie' && key.mode === 'Insert';
+function isTokenCookie(key: RuleKey): key is TokenCookieKey {
+  return key.kind === 'cookie' && key.mode !== 'Hash';
+}
+
+/** Cookies that we file with browsers ourselves. */
+function isInsert(key: RuleKey): key is TokenCookieKey {
+  return isTokenCookie(key) && key.mode === 'Insert';
 }
 
 /** `shared`: another Service of the same policy has a cookie in the same place. */
-function cookieNames(key: CookieInsertKey, use: Use, shared: boolean, scope: string, ownScope: string): CookieNames {
+function cookieNames(key: TokenCookieKey, use: Use, shared: boolean, scope: string, ownScope: string): CookieNames {
   const { policy } = use.applied;
   const name = key.name ?? defaultCookieName(scope);
   if (policy.group !== undefined) return { issue: name, read: [name], own: `${name}-${shortHash(ownScope)}` };

@@ -1,11 +1,11 @@
 /** Where browsers file a policy's cookie: two cookies of one name in one place overwrite each other. */
-import type { CookieInsertKey } from '../../model/policy.ts';
+import type { TokenCookieKey } from '../../model/policy.ts';
 
 /**
  * The (host or Domain, Path) pairs under which the cookie is kept when served on `hosts` (as in `VirtualHost.host`).
  * A wildcard host is a place of its own: a name with an exact entry is never served by the wildcard.
  */
-export function cookiePlaces(key: CookieInsertKey, hosts: Iterable<string>): string[] {
+export function cookiePlaces(key: TokenCookieKey, hosts: Iterable<string>): string[] {
   const domains = key.domains.map(normalizeDomain);
   const places = new Set<string>();
   for (const host of hosts) {

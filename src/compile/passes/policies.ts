@@ -13,6 +13,7 @@ export interface PolicyName {
 const DEFAULTS = {
   identity: 'PodUID',
   algorithm: 'LeastRequests',
+  onFull: 'Overflow',
   lostAction: 'Reassign',
   lostStatus: 503,
   notReadyGrace: '3s',
@@ -26,7 +27,7 @@ const NO_RULES: readonly Rule[] = [{ name: 'default', cookie: {} }];
 
 /** `spec` has passed the schema. */
 export function compilePolicy({ id, namespace, name }: PolicyName, spec: StickyPolicySpec): CompiledPolicy {
-  const { session, onEndpointLost: lost, drain, retry } = spec;
+  const { session, newSession, onEndpointLost: lost, drain, retry } = spec;
   const rules = spec.rules === undefined || spec.rules.length === 0 ? NO_RULES : spec.rules;
   return {
     id,
@@ -37,7 +38,9 @@ export function compilePolicy({ id, namespace, name }: PolicyName, spec: StickyP
     idleTimeout: milliseconds(session?.idleTimeout),
     absoluteTimeout: milliseconds(session?.absoluteTimeout),
     rules: rules.map(compileRule),
-    algorithm: spec.newSession?.algorithm ?? DEFAULTS.algorithm,
+    algorithm: newSession?.algorithm ?? DEFAULTS.algorithm,
+    maxSessionsPerEndpoint: newSession?.maxSessionsPerEndpoint ?? 0,
+    onFull: newSession?.onFull ?? DEFAULTS.onFull,
     lost: {
       action: lost?.action ?? DEFAULTS.lostAction,
       statusCode: lost?.statusCode ?? DEFAULTS.lostStatus,

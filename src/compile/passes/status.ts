@@ -1,7 +1,7 @@
 /** Pass 8: what the status of each StickyPolicy says, target by target (GEP-713). */
 import { objectKey } from '../../model/ids.ts';
 import type { ObjectKey } from '../../model/ids.ts';
-import type { PolicyId } from '../../model/policy.ts';
+import type { CompiledPolicy, PolicyId } from '../../model/policy.ts';
 import type { Ingress } from '../../model/resources.ts';
 import type { Snapshot } from '../../model/snapshot.ts';
 import type { CompiledStatus, Condition, ConditionReason, PolicyStatus, TargetStatus } from '../../model/status.ts';
@@ -9,6 +9,7 @@ import type { TargetRef } from '../../model/sticky-policy.ts';
 import type { DraftRoute } from '../draft.ts';
 import { oldestFirst } from '../order.ts';
 import type { IngressWishes } from './attachment.ts';
+import { cautionsOf } from './cautions.ts';
 import { REFUSED, type PolicyTargets, type TargetVerdict } from './targets.ts';
 
 export interface StatusInput {
@@ -20,6 +21,8 @@ export interface StatusInput {
   readonly targets: PolicyTargets;
   /** Why policies are not applied anywhere: their cookies collide with an older policy's. */
   readonly collisions: ReadonlyMap<PolicyId, string>;
+  /** Those that are applied. */
+  readonly policies: ReadonlyMap<PolicyId, CompiledPolicy>;
 }
 
 const GOOD = 'The policy is accepted.';
@@ -34,6 +37,9 @@ export function compileStatus(input: StatusInput): CompiledStatus {
     const { namespace, name, generation } = policy.meta;
     if (!input.watched(namespace)) continue;
     const collision = input.collisions.get(`${namespace}/${name}`);
+    const compiled = input.policies.get(`${namespace}/${name}`);
+    const cautions = compiled === undefined ? [] : cautionsOf(compiled);
+    const said = [GOOD, ...cautions.map(({ field, message }) => `${field}: ${message}`)].join(' ');
     const byName = named.get(objectKey(namespace, name)) ?? [];
     const fault = 'refused' in policy ? REFUSED : undefined;
     const verdicts = [
@@ -49,7 +55,7 @@ export function compileStatus(input: StatusInput): CompiledStatus {
     const told = mine.length > 0 || missing.length === verdicts.length ? unique([...mine, ...missing]) : [];
     policies.set(objectKey(namespace, name), {
       generation,
-      targets: told.map((verdict) => targetStatus(verdict, collision)),
+      targets: told.map((verdict) => targetStatus(verdict, collision, said)),
     });
   }
   return { ingresses, services, policies };
@@ -80,14 +86,15 @@ function unique(verdicts: readonly TargetVerdict[]): TargetVerdict[] {
   return [...seen.values()];
 }
 
-function targetStatus({ target, fault }: TargetVerdict, collision: string | undefined): TargetStatus {
+function targetStatus({ target, fault }: TargetVerdict, collision: string | undefined, said: string): TargetStatus {
   const why = fault ?? (collision === undefined ? undefined : { reason: 'Conflicted' as const, message: collision });
-  return { target, conditions: conditionsOf(why) };
+  return { target, conditions: conditionsOf(why, said) };
 }
 
-/** The three conditions; `why` = what stands against the policy. */
+/** The three conditions; `why` = what stands against the policy, `said` = what is said when nothing does. */
 export function conditionsOf(
   why: { readonly reason: ConditionReason; readonly message: string } | undefined,
+  said = GOOD,
 ): readonly Condition[] {
   const missing = why?.reason === 'TargetNotFound' ? why : undefined;
   const refused = (type: Condition['type'], { reason, message }: NonNullable<typeof why>): Condition => ({
@@ -98,7 +105,7 @@ export function conditionsOf(
   });
   return [
     why === undefined
-      ? { type: 'Accepted', status: 'True', reason: 'Accepted', message: GOOD }
+      ? { type: 'Accepted', status: 'True', reason: 'Accepted', message: said }
       : refused('Accepted', why),
     missing === undefined
       ? { type: 'ResolvedRefs', status: 'True', reason: 'ResolvedRefs', message: 'The target exists.' }

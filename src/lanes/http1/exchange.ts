@@ -1,5 +1,5 @@
 /** One request and its response on the raw HTTP/1.1 lane: from the head to the last byte, over one endpoint's connection. */
-import { removeCookies } from '../../affinity/cookies.ts';
+import { editCookies } from '../../affinity/cookies.ts';
 import { CHUNK_END, chunkHeader, lastChunk } from '../../http1/chunks.ts';
 import type { Http1Error } from '../../http1/error.ts';
 import type { HeadLimits } from '../../http1/limits.ts';
@@ -96,7 +96,10 @@ export class Exchange implements AttemptOwner, ResponseSink {
     this.#record = new Record(ctx, this.#plan);
     this.#writer = new ResponseWriter(ctx, this.#plan, client.out);
     this.#response = new ResponseParser(this, limits);
-    this.#editCookieLine = (value) => removeCookies(value, this.#plan.route?.affinity?.live.hiddenCookies ?? []);
+    this.#editCookieLine = (value) => {
+      const live = this.#plan.route?.affinity?.live;
+      return live === undefined ? value : editCookies(value, live);
+    };
   }
 
   /** An interim response would not disturb the client: none has been sent, and it speaks HTTP/1.1. */
@@ -142,8 +145,8 @@ export class Exchange implements AttemptOwner, ResponseSink {
     if (status === 404) return this.refuse(REFUSALS.noRoute, 'client');
     const route = this.#plan.route;
     if (route?.pool === undefined) return this.refuse(REFUSALS.noBackend, 'internal');
-    const hides = route.affinity !== undefined && route.affinity.live.hiddenCookies.length > 0;
-    this.#text = requestText(head, { extra, editCookieLine: hides ? this.#editCookieLine : undefined });
+    const edits = route.affinity?.live.editsCookies === true;
+    this.#text = requestText(head, { extra, editCookieLine: edits ? this.#editCookieLine : undefined });
     this.#attempts.start();
   }
 
@@ -341,6 +344,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
 
   checkDeadline(now: number): void {
     const { counters } = this.#ctx;
+    if (this.busy) this.#record.during(now);
     if (now >= this.#requestDeadline) {
       counters.limit('body_timeout');
       if (this.#clientPaused) this.refuse(REFUSALS.sendTimeout, 'upstream');

@@ -2,11 +2,12 @@
 import { Agent } from 'node:http';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { ServerOptions } from 'http-proxy-3';
-import { removeCookies } from '../../affinity/cookies.ts';
+import { editSetCookie } from '../../affinity/backend-cookies.ts';
+import { editCookies } from '../../affinity/cookies.ts';
 import { issueToken } from '../../affinity/issue.ts';
 import type { HeadLimits } from '../../http1/limits.ts';
 import { readResponseHead } from '../../http1/read-response.ts';
-import { ResponseHead } from '../../http1/response-head.ts';
+import { cookieName, ResponseHead } from '../../http1/response-head.ts';
 import { requestText } from '../../http1/serialize.ts';
 import type { Timed } from '../../io/deadlines.ts';
 import { Outbox } from '../../io/outbox.ts';
@@ -120,8 +121,9 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     if (status !== 0) return this.#refuse(status === 400 ? REFUSALS.badAuthority : REFUSALS.noRoute, 'client');
     const route = this.#plan.route;
     if (route?.pool === undefined) return this.#refuse(REFUSALS.noBackend, 'internal');
-    const hidden = route.affinity?.live.hiddenCookies ?? [];
-    this.#text = requestText(head, { extra, editCookieLine: (value) => removeCookies(value, hidden) });
+    const live = route.affinity?.live;
+    const editCookieLine = live === undefined ? undefined : (value: string) => editCookies(value, live);
+    this.#text = requestText(head, { extra, editCookieLine });
     this.#attempts.start(true);
   }
 
@@ -196,6 +198,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   }
 
   checkDeadline(now: number): void {
+    this.#record.during(now);
     if (now >= this.#lingerUntil) this.#request.socket.destroy();
     else if (!this.#answered && now >= this.#deadline) {
       this.#ctx.counters.limit('response_timeout');
@@ -236,14 +239,16 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   #onSwitching(response: IncomingMessage): boolean {
     if (this.#answered) return false;
     const { affinity, decision, pool } = this.#plan;
-    const facts = { status: 101, cacheable: false };
+    const setCookies = response.headers['set-cookie'] ?? [];
+    this.#plan.answered();
+    const facts = { status: 101, cacheable: false, setCookieNames: () => setCookies.map(cookieName) };
     const issued =
       affinity === undefined || pool === undefined
         ? undefined
         : issueToken(decision, affinity, pool, this.#request.head, facts, this.#ctx.env);
     const headers = switchingHeaders(response, {
       setCookie: issued?.setCookie,
-      owned: affinity?.ownedSetCookies ?? [],
+      editSetCookie: (line) => this.#editSetCookie(line, facts),
       server: this.#ctx.settings.serverHeader,
     });
     if (headers === undefined) {
@@ -253,12 +258,18 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     response.headers = headers;
     this.#answered = true;
     this.#deadline = Infinity;
-    this.#record.answered(issued?.setCookie !== undefined);
+    this.#record.answered(issued?.setCookie !== undefined || decision.edited);
     this.#record.status = 101;
     this.#endRecord(0);
     this.#upgradedSlot = this.#plan.endpoint?.slot ?? -1;
     this.#ctx.counters.gauge(this.#upgradedSlot, 'upgraded', 1);
     return true;
+  }
+
+  #editSetCookie(line: string, response: { readonly status: number }): string {
+    const { affinity, decision, pool } = this.#plan;
+    if (affinity === undefined || pool === undefined) return line;
+    return editSetCookie(decision, affinity, pool, this.#request.head, response, this.#ctx.env, line);
   }
 
   /** The endpoint refuses the handshake: a plain answer, written as the raw lane would. */
@@ -340,7 +351,10 @@ export class UpgradedConnection implements AttemptOwner, Timed {
       this.#ctx.counters.error('client', 499);
     }
     this.#endRecord(this.#out.bytes);
-    if (this.#upgradedSlot >= 0) this.#ctx.counters.gauge(this.#upgradedSlot, 'upgraded', -1);
+    if (this.#upgradedSlot >= 0) {
+      this.#ctx.counters.gauge(this.#upgradedSlot, 'upgraded', -1);
+      this.#record.streamEnded();
+    }
     this.#upgradedSlot = -1;
     this.#attempts.cancel();
   }

@@ -2,7 +2,6 @@
 import { IncomingMessage } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
-import { cookieName } from '../../http1/response-head.ts';
 import type { RequestHead } from '../../http1/request-head.ts';
 import type { SocketStream } from '../../io/socket-stream.ts';
 import type { Refusal } from '../answer.ts';
@@ -76,7 +75,12 @@ function headersOf(text: string): IncomingHttpHeaders {
 /** The headers of a 101 for the client; undefined = the backend's answer is not one to a WebSocket handshake. */
 export function switchingHeaders(
   response: IncomingMessage,
-  edits: { readonly setCookie: string | undefined; readonly owned: readonly string[]; readonly server: string },
+  edits: {
+    readonly setCookie: string | undefined;
+    /** A Set-Cookie value as the client shall see it; empty = none. */
+    readonly editSetCookie: (line: string) => string;
+    readonly server: string;
+  },
 ): IncomingHttpHeaders | undefined {
   const listed = (response.headers.connection ?? '')
     .toLowerCase()
@@ -87,7 +91,7 @@ export function switchingHeaders(
   const headers: IncomingHttpHeaders = { ...response.headers, connection: 'Upgrade', upgrade: 'websocket' };
   for (const name of [...HOP_BY_HOP, ...listed.filter((named) => named !== 'upgrade')])
     Reflect.deleteProperty(headers, name);
-  const cookies = (response.headers['set-cookie'] ?? []).filter((line) => !edits.owned.includes(cookieName(line)));
+  const cookies = (response.headers['set-cookie'] ?? []).map(edits.editSetCookie).filter((line) => line !== '');
   if (edits.setCookie !== undefined) cookies.push(edits.setCookie);
   delete headers['set-cookie'];
   if (cookies.length > 0) headers['set-cookie'] = cookies;

@@ -1,27 +1,34 @@
-/** Key `cookie`: our signed token in a cookie (Insert) or the hash of an application's cookie (Hash). */
+/** Key `cookie`: a cookie that names the endpoint (Insert, Rewrite, Prefix, Passive) or the hash of an application's cookie (Hash). */
 import { cookieValues } from './read.ts';
 import { parseDuration } from '../../model/duration.ts';
-import type { CookieInsertKey, HashKey } from '../../model/policy.ts';
-import type { CookieRule } from '../../model/sticky-policy.ts';
+import type { TokenCookieKey, ReadKey } from '../../model/policy.ts';
+import type { CookieMode, CookieRule } from '../../model/sticky-policy.ts';
 import { extractPart } from '../extract.ts';
 import type { RegexCompiler, RuleKind } from '../kind.ts';
+import { keyUse } from '../use.ts';
 
-type CookieHashKey = Extract<HashKey, { kind: 'cookie' }>;
+type CookieHashKey = Extract<ReadKey, { kind: 'cookie' }>;
 
-export const cookieRule: RuleKind<CookieRule, CookieInsertKey | CookieHashKey> = {
+export const cookieRule: RuleKind<CookieRule, TokenCookieKey | CookieHashKey> = {
   compile: (spec) => modes[spec.mode ?? 'Insert'](spec),
   extractor: (key, regex) => (key.mode === 'Hash' ? hashReader(key, regex) : undefined),
 };
 
-const modes: {
-  readonly [Mode in NonNullable<CookieRule['mode']>]: (spec: CookieRule) => CookieInsertKey | CookieHashKey;
-} = { Insert: insertKey, Hash: hashKey };
+const modes: { readonly [Mode in CookieMode]: (spec: CookieRule) => TokenCookieKey | CookieHashKey } = {
+  Insert: (spec) => tokenKey(spec, 'Insert'),
+  Rewrite: (spec) => tokenKey(spec, 'Rewrite'),
+  Prefix: (spec) => tokenKey(spec, 'Prefix'),
+  Passive: (spec) => tokenKey(spec, 'Passive'),
+  Hash: hashKey,
+};
 
-function insertKey(spec: CookieRule): CookieInsertKey {
+function tokenKey(spec: CookieRule, mode: TokenCookieKey['mode']): TokenCookieKey {
   return {
     kind: 'cookie',
-    mode: 'Insert',
+    mode,
     name: spec.name,
+    // Backends cannot write signed tokens.
+    format: mode === 'Passive' ? 'Plain' : (spec.format ?? 'Signed'),
     path: spec.path ?? '/',
     domains: (spec.domains ?? []).map((domain) => domain.toLowerCase()),
     secure: spec.secure ?? 'Auto',
@@ -35,14 +42,16 @@ function insertKey(spec: CookieRule): CookieInsertKey {
     emitMethods: spec.emitOn?.methods ?? [],
     emitStatusBelow: spec.emitOn?.statusBelow ?? 0,
     cacheable: spec.cacheable ?? 'MarkPrivate',
-    hideFromBackend: spec.hideFromBackend ?? true,
+    hideFromBackend: spec.hideFromBackend ?? mode === 'Insert',
+    preserve: spec.preserve ?? false,
+    delimiter: spec.delimiter ?? '~',
   };
 }
 
 function hashKey(spec: CookieRule): CookieHashKey {
   return {
     kind: 'cookie',
-    mode: 'Hash',
+    ...keyUse(spec),
     // The schema requires a name for Hash: there is no scope to take one from.
     name: spec.name ?? '',
     extract: spec.extract,

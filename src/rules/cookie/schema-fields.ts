@@ -2,9 +2,10 @@
 import { z } from 'zod';
 import { extract } from '../schema/extract.ts';
 import { constrain } from '../schema/constrain.ts';
+import { hash } from '../schema/mode.ts';
 import { cookieName, durationFromOneSecond, form, list, method, text, TOKEN } from '../schema/text.ts';
 
-export const MODES = ['Insert', 'Hash'] as const;
+export const MODES = ['Insert', 'Rewrite', 'Prefix', 'Passive', 'Hash'] as const;
 
 /** RFC 3986 path characters without `;`, which would begin another attribute, and without those that are read as patterns (T14, T25). */
 const path = constrain(
@@ -37,6 +38,15 @@ const attribute = constrain(
   },
 );
 
+/** In neither format's alphabet, and allowed in a cookie's value (RFC 6265 section 4.1.1). */
+const delimiter = constrain(
+  text(1),
+  form(
+    '^[~!#$%&*+/@^]$',
+    'this is not a delimiter; write one of `~`, `!`, `#`, `$`, `%`, `&`, `*`, `+`, `/`, `@` or `^`',
+  ),
+);
+
 const emitOn = constrain(
   z.strictObject({
     methods: list(method).optional().describe('Only on answers to requests with one of these methods.'),
@@ -52,13 +62,13 @@ const emitOn = constrain(
 export const cookieShape = z.strictObject({
   name: cookieName
     .optional()
-    .describe('Name of the cookie, an RFC 6265 token; letter case matters. Required in mode Hash.')
+    .describe('Name of the cookie, an RFC 6265 token; letter case matters. Required in all modes but Insert.')
     .meta({ defaultText: '`hf-` and 8 hex digits made from the scope' }),
   mode: z
     .enum(MODES)
     .optional()
     .describe(
-      'Insert: we set a signed cookie that names the session. Hash: the value of a cookie that the application sets is hashed over the endpoints.',
+      'Insert: we set a cookie that names the session. Rewrite: when the application sets the cookie, its value becomes our token. Prefix: when the application sets the cookie, our token is put in front of its value, and taken off again on requests. Passive: the application writes the cookie in format Plain, and we only read it. Hash: the value of a cookie that the application sets is hashed over the endpoints.',
     )
     .meta({ defaultText: 'Insert' }),
   path: path.optional().describe("The cookie's Path.").meta({ defaultText: '/' }),
@@ -115,13 +125,27 @@ export const cookieShape = z.strictObject({
     .boolean()
     .optional()
     .describe('Removes the cookie from the request; all other cookies stay as they are.')
-    .meta({ defaultText: 'true in mode Insert, false in mode Hash' }),
-  format: z
-    .enum(['Signed'])
+    .meta({ defaultText: 'true in mode Insert, else false' }),
+  preserve: z
+    .boolean()
     .optional()
-    .describe('Signed: opaque to clients and backends, and not to be forged.')
+    .describe(
+      'A cookie of this name that the application sets itself wins over ours: a value in format Plain that names an endpoint leads there, any other ends the session.',
+    )
+    .meta({ defaultText: 'false: it is removed from the answer' }),
+  delimiter: delimiter
+    .optional()
+    .describe("The character between our token and the application's value.")
+    .meta({ defaultText: '~' }),
+  format: z
+    .enum(['Signed', 'Plain'])
+    .optional()
+    .describe(
+      "Signed: opaque to clients and backends, and not to be forged. Plain: `id`, or `id|lastSeen|firstSeen` in Unix seconds where the policy has timeouts; the id is the pod's annotation `holdfast.dev/cookie-value`, else its name, else `address:port`. Anybody can forge it.",
+    )
     .meta({ defaultText: 'Signed' }),
   extract: extract.optional(),
+  hash: hash.optional(),
 });
 
 export type CookieShape = z.output<typeof cookieShape>;

@@ -7,7 +7,7 @@ type Field = Exclude<keyof CookieShape, 'mode'>;
 
 /** Which mode uses which field; a field that its mode does not use is refused, because it would silently do nothing. */
 export const COOKIE_FIELDS: Readonly<Record<Field, readonly Mode[]>> = {
-  name: ['Insert', 'Hash'],
+  name: MODES,
   path: ['Insert'],
   domains: ['Insert'],
   secure: ['Insert'],
@@ -20,9 +20,12 @@ export const COOKIE_FIELDS: Readonly<Record<Field, readonly Mode[]>> = {
   emit: ['Insert'],
   emitOn: ['Insert'],
   cacheable: ['Insert'],
-  hideFromBackend: ['Insert', 'Hash'],
-  format: ['Insert'],
+  hideFromBackend: ['Insert', 'Rewrite', 'Passive', 'Hash'],
+  preserve: ['Insert'],
+  delimiter: ['Prefix'],
+  format: ['Insert', 'Rewrite', 'Prefix'],
   extract: ['Hash'],
+  hash: ['Hash'],
 };
 
 const MODE = "(has(self.mode) ? self.mode : 'Insert')";
@@ -85,11 +88,13 @@ const browserRules: readonly Condition<CookieShape>[] = [
 export const cookieSchema = constrain(
   cookieShape,
   {
-    cel: `has(self.name) || ${MODE} != 'Hash'`,
-    holds: (cookie) => cookie.name !== undefined || modeOf(cookie) !== 'Hash',
-    message: "mode Hash reads the application's own cookie; write its `name`",
+    cel: `has(self.name) || ${MODE} == 'Insert'`,
+    holds: (cookie) => cookie.name !== undefined || modeOf(cookie) === 'Insert',
+    message: "this mode uses the application's own cookie; write its `name`",
     field: 'name',
   },
   ...partial.map(usedByMode),
   ...browserRules,
-).describe('A cookie is the key: one of ours that names the session, or one of the application that is hashed.');
+).describe(
+  'A cookie is the key: one of ours that names the session, or one of the application that names it, carries our token or is hashed.',
+);

@@ -1,9 +1,10 @@
 /** Key `host`: the request's host. */
-import type { HashKey } from '../../model/policy.ts';
+import type { ReadKey } from '../../model/policy.ts';
 import type { HostRule } from '../../model/sticky-policy.ts';
 import type { RuleKind } from '../kind.ts';
+import { keyUse } from '../use.ts';
 
-export const hostRule: RuleKind<HostRule, Extract<HashKey, { kind: 'host' }>> = {
-  compile: (spec) => ({ kind: 'host', mode: spec.mode }),
+export const hostRule: RuleKind<HostRule, Extract<ReadKey, { kind: 'host' }>> = {
+  compile: (spec) => ({ kind: 'host', ...keyUse(spec) }),
   extractor: () => (facts) => (facts.host === '' ? undefined : facts.host),
 };

@@ -1,5 +1,7 @@
 /** Schema of a `host` key. */
 import { z } from 'zod';
-import { hashMode } from '../schema/mode.ts';
+import { hash, hashMode } from '../schema/mode.ts';
 
-export const hostSchema = z.strictObject({ mode: hashMode }).describe("The request's host is the key.");
+export const hostSchema = z
+  .strictObject({ mode: hashMode, hash: hash.optional() })
+  .describe("The request's host is the key.");

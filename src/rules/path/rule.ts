@@ -1,14 +1,15 @@
 /** Key `path`: the normalised path or its first segments, for caches (destination affinity). */
 import type { RequestFacts } from '../../model/facts.ts';
-import type { HashKey } from '../../model/policy.ts';
+import type { ReadKey } from '../../model/policy.ts';
 import type { PathRule } from '../../model/sticky-policy.ts';
 import { extractPart } from '../extract.ts';
 import type { RuleKind } from '../kind.ts';
+import { keyUse } from '../use.ts';
 
-export const pathRule: RuleKind<PathRule, Extract<HashKey, { kind: 'path' }>> = {
+export const pathRule: RuleKind<PathRule, Extract<ReadKey, { kind: 'path' }>> = {
   compile: (spec) => ({
     kind: 'path',
-    mode: spec.mode,
+    ...keyUse(spec),
     depth: spec.depth ?? 0,
     includeQuery: spec.includeQuery ?? false,
     extract: spec.extract,

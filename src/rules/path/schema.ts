@@ -1,11 +1,12 @@
 /** Schema of a `path` key. */
 import { z } from 'zod';
 import { extract } from '../schema/extract.ts';
-import { hashMode } from '../schema/mode.ts';
+import { hash, hashMode } from '../schema/mode.ts';
 
 export const pathSchema = z
   .strictObject({
     mode: hashMode,
+    hash: hash.optional(),
     extract: extract.optional(),
     depth: z
       .int()

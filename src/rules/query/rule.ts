@@ -1,12 +1,13 @@
 /** Key `query`: the value of a query parameter. */
-import type { HashKey } from '../../model/policy.ts';
+import type { ReadKey } from '../../model/policy.ts';
 import type { QueryRule } from '../../model/sticky-policy.ts';
 import { extractPart } from '../extract.ts';
 import type { RuleKind } from '../kind.ts';
+import { keyUse } from '../use.ts';
 import { queryValues } from './read.ts';
 
-export const queryRule: RuleKind<QueryRule, Extract<HashKey, { kind: 'query' }>> = {
-  compile: (spec) => ({ kind: 'query', mode: spec.mode, name: spec.name, extract: spec.extract }),
+export const queryRule: RuleKind<QueryRule, Extract<ReadKey, { kind: 'query' }>> = {
+  compile: (spec) => ({ kind: 'query', ...keyUse(spec), name: spec.name, extract: spec.extract }),
   extractor(key, regex) {
     const part = extractPart(key.extract, regex);
     return (facts) => {

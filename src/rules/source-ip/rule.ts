@@ -1,13 +1,14 @@
 /** Key `sourceIP`: the client's address, or the network it lies in. */
 import { maskIp, parseIp } from '../../model/ip.ts';
-import type { HashKey } from '../../model/policy.ts';
+import type { ReadKey } from '../../model/policy.ts';
 import type { SourceIPRule } from '../../model/sticky-policy.ts';
 import type { RuleKind } from '../kind.ts';
+import { keyUse } from '../use.ts';
 
-export const sourceIPRule: RuleKind<SourceIPRule, Extract<HashKey, { kind: 'sourceIP' }>> = {
+export const sourceIPRule: RuleKind<SourceIPRule, Extract<ReadKey, { kind: 'sourceIP' }>> = {
   compile: (spec) => ({
     kind: 'sourceIP',
-    mode: spec.mode,
+    ...keyUse(spec),
     ipv4Prefix: spec.ipv4Prefix ?? 32,
     ipv6Prefix: spec.ipv6Prefix ?? 128,
   }),

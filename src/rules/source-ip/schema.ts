@@ -1,10 +1,11 @@
 /** Schema of a `sourceIP` key. */
 import { z } from 'zod';
-import { hashMode } from '../schema/mode.ts';
+import { hash, hashMode } from '../schema/mode.ts';
 
 export const sourceIPSchema = z
   .strictObject({
     mode: hashMode,
+    hash: hash.optional(),
     ipv4Prefix: z
       .int()
       .min(1)

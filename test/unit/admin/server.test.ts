@@ -41,10 +41,17 @@ beforeEach(async () => {
       table: { newest: 2, live: 2 },
     }),
     drain: (namespace, pod) =>
-      Promise.resolve({ inFlight: namespace === 'shop' && pod === 'web-0' ? 3 : 0, upgraded: 1, done: false }),
+      Promise.resolve({
+        sessions: 4,
+        inFlight: namespace === 'shop' && pod === 'web-0' ? 3 : 0,
+        upgraded: 1,
+        done: false,
+      }),
     drainHere: (_namespace, _pod, { authorization, target, loopback }) =>
       Promise.resolve(
-        authorization === `secret ${target}` && loopback ? { inFlight: 2, upgraded: 0, done: false } : undefined,
+        authorization === `secret ${target}` && loopback
+          ? { sessions: 1, inFlight: 2, upgraded: 0, done: false }
+          : undefined,
       ),
   });
 });
@@ -132,13 +139,13 @@ describe('api', () => {
     expect((await get(path)).status).toBe(401);
     const { status, body } = await get(path, { headers: { authorization: `secret ${path}` } });
     expect(status).toBe(200);
-    expect(JSON.parse(body)).toEqual({ inFlight: 2, upgraded: 0, done: false });
+    expect(JSON.parse(body)).toEqual({ sessions: 1, inFlight: 2, upgraded: 0, done: false });
   });
 
   test.each(['/api/v1/drain?pod=shop/web-0', '/api/v1/drain?pod=shop%2Fweb-0'])('%s', async (path) => {
     const got = await get(path);
     expect(got.status).toBe(200);
-    expect(JSON.parse(got.body)).toEqual({ inFlight: 3, upgraded: 1, done: false });
+    expect(JSON.parse(got.body)).toEqual({ sessions: 4, inFlight: 3, upgraded: 1, done: false });
   });
 
   test.each([

@@ -31,6 +31,17 @@ describe('balance', () => {
     expect(counts('LeastRequests', 20, PODS, on)).toEqual({ a: 0, b: 0, c: 20, d: 0 });
   });
 
+  test('LeastSessions takes the fewest sessions, whatever is in flight', () => {
+    const on = env();
+    for (const [i, pod] of PODS.entries()) {
+      on.meters.holding.set(slotOf(pod), pod === 'd' ? 1 : i + 2);
+      on.meters.flying.set(slotOf(pod), pod === 'd' ? 50 : 0);
+    }
+    expect(counts('LeastSessions', 20, PODS, on)).toEqual({ a: 0, b: 0, c: 0, d: 20 });
+    on.meters.holding.clear();
+    expect(counts('LeastSessions', 400, PODS, on)).toEqual({ a: 100, b: 100, c: 100, d: 100 });
+  });
+
   test('PowerOfTwo never takes the busiest', () => {
     const on = env();
     on.meters.flying.set(slotOf('b'), 9);

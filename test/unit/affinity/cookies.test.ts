@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { cookieValues, removeCookies, setCookieName } from '../../../src/affinity/cookies.ts';
 import { serializeSetCookie } from '../../../src/affinity/set-cookie.ts';
-import type { CookieInsertKey } from '../../../src/model/policy.ts';
+import type { TokenCookieKey } from '../../../src/model/policy.ts';
 import { compileRuleKey } from '../../../src/rules/rules.ts';
 import type { CookieRule } from '../../../src/model/sticky-policy.ts';
 import { facts, NOW } from './fixtures.ts';
@@ -73,7 +73,7 @@ test('setCookieName', () => {
 });
 
 describe('serializeSetCookie', () => {
-  const key = (cookie: CookieRule): CookieInsertKey => {
+  const key = (cookie: CookieRule): TokenCookieKey => {
     const compiled = compileRuleKey({ name: 'r', cookie });
     if (compiled.kind !== 'cookie' || compiled.mode !== 'Insert') throw new Error('not an Insert cookie');
     return compiled;

@@ -2,8 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import { KeyRing } from '../../../src/affinity/keyring.ts';
 import { TokenMemo } from '../../../src/affinity/token-memo.ts';
+import { editSetCookie } from '../../../src/affinity/backend-cookies.ts';
 import { issueToken } from '../../../src/affinity/issue.ts';
 import { Decision } from '../../../src/affinity/decision.ts';
+import type { DecideEnv } from '../../../src/affinity/env.ts';
 import type { CompiledPolicy } from '../../../src/model/policy.ts';
 import type { TestEndpoint, TestRule } from './fixtures.ts';
 import {
@@ -17,6 +19,7 @@ import {
   key,
   KEYS,
   NOW,
+  OK,
   pair,
   pool,
   seeded,
@@ -366,7 +369,7 @@ describe('several requests of one client', () => {
     ask(live, pool(ABC), request, on, undefined, d);
     const keys = KeyRing.from([key(4)]);
     const both = KeyRing.from([key(0), key(4)]);
-    const issued = issueToken(d, live, pool(ABC, both), request, { status: 200, cacheable: false }, env({ keys }));
+    const issued = issueToken(d, live, pool(ABC, both), request, OK, env({ keys }));
     expect(issued.setCookie).toBeDefined();
   });
 });
@@ -379,7 +382,7 @@ describe('hashed keys', () => {
     const seen = new Set<string>();
     for (let i = 0; i < 60; i++) {
       const answer = ask(live, pool(ABC), user(`u${i}`));
-      expect(answer).toMatchObject({ verdict: 'kept -', rule: 0, setCookie: undefined });
+      expect(answer).toMatchObject({ verdict: 'new -', rule: 0, setCookie: undefined });
       expect(ask(live, pool(['c', 'a', 'b']), user(`u${i}`)).pod).toBe(answer.pod);
       seen.add(answer.pod);
     }
@@ -412,6 +415,7 @@ describe('hashed keys', () => {
     const heir = ask(live, pool(others), user('u1')).pod;
     expect(at({ state: 'NotReady' })).toBe(heir);
     expect(at({ state: 'Draining' })).toBe(heir);
+    expect(at({ state: 'NotReady', since: NOW - 1, wasReady: false })).toBe(heir);
     expect(at({}, failing(NOW - HOUR))).toBe(heir);
   });
 
@@ -468,7 +472,7 @@ describe('the chain', () => {
 
   test('a first visit gets its cookie although a later rule chose, and uses it from then on', () => {
     const first = ask(live, pool(ABC), facts());
-    expect(first).toMatchObject({ verdict: 'kept -', rule: 3 });
+    expect(first).toMatchObject({ verdict: 'new -', rule: 3 });
     const cookie = pair(first.setCookie);
     const elsewhere = ask(live, pool(ABC), facts({ cookie, clientAddress: '203.0.113.77', head: { 'x-id': 'z' } }));
     expect(elsewhere).toMatchObject({ pod: first.pod, verdict: 'kept -', rule: 1, setCookie: undefined });
@@ -500,7 +504,7 @@ describe('the chain', () => {
     const order = affinity([apps, COOKIE]);
     const request = facts({ head: { 'x-id': 'u1' } });
     const first = ask(order, pool(ABC), request);
-    expect(first).toMatchObject({ rule: 0, verdict: 'kept -' });
+    expect(first).toMatchObject({ rule: 0, verdict: 'new -' });
     const cookie = pair(first.setCookie);
     const second = ask(order, pool(ABC), facts({ head: { 'x-id': 'u1' }, cookie }));
     expect(second).toMatchObject({ pod: first.pod, setCookie: undefined });
@@ -611,5 +615,132 @@ describe('groups (F26)', () => {
     const cookie = pair(ask(web, pool(['a'], KEYS, 'web'), facts(), on).setCookie);
     const own = pair(ask(cart, cartPool, facts({ cookie }), on).setCookie).replace('G-cart=', 'G=');
     expect(ask(cart, cartPool, facts({ cookie: own }), on).verdict).toBe('new invalid_token');
+  });
+});
+
+describe('a cap on sessions', () => {
+  const full = (...pods: readonly string[]) => {
+    const on = env();
+    for (const pod of pods) on.meters.holding.set(slotOf(pod), 5);
+    return on;
+  };
+
+  test('full endpoints get no new sessions, and keep those that they have', () => {
+    const live = affinity([COOKIE], { maxSessionsPerEndpoint: 5 });
+    const on = full('a', 'b');
+    for (let i = 0; i < 20; i++)
+      expect(ask(live, pool(ABC), facts(), on)).toMatchObject({ pod: 'c', verdict: 'new no_token' });
+    const cookie = sessionOn(live, 'a');
+    expect(ask(live, pool(ABC), facts({ cookie }), on)).toMatchObject({ pod: 'a', verdict: 'kept -' });
+  });
+
+  test('moves ignore it', () => {
+    const live = affinity([COOKIE], { maxSessionsPerEndpoint: 5, onFull: 'Reject' });
+    const cookie = sessionOn(live, 'gone');
+    expect(ask(live, pool(ABC), facts({ cookie }), full(...ABC)).verdict).toBe('moved endpoint_gone');
+  });
+
+  test('when all are full: one takes it all the same, or the client is refused', () => {
+    const overflow = affinity([COOKIE], { maxSessionsPerEndpoint: 5, onFull: 'Overflow' });
+    expect(ask(overflow, pool(ABC), facts(), full(...ABC)).verdict).toBe('new capacity');
+    const reject = affinity([COOKIE], { maxSessionsPerEndpoint: 5, onFull: 'Reject' });
+    const answer = ask(reject, pool(ABC), facts(), full(...ABC));
+    expect(answer).toMatchObject({ verdict: 'rejected capacity', status: 503, setCookie: undefined });
+  });
+
+  test('requests that begin no session are not limited', () => {
+    const live = affinity([{ name: 'free', none: {} }], { maxSessionsPerEndpoint: 5, onFull: 'Reject' });
+    expect(ask(live, pool(ABC), facts(), full(...ABC)).verdict).toBe('stateless -');
+    const insert = affinity([COOKIE], { maxSessionsPerEndpoint: 5, onFull: 'Reject' });
+    expect(ask(insert, pool(ABC), facts({ method: 'OPTIONS' }), full(...ABC)).verdict).toBe('stateless no_token');
+  });
+
+  test('an endpoint that drains takes it when no other is Ready', () => {
+    const live = affinity([COOKIE], { maxSessionsPerEndpoint: 5, onFull: 'Reject' });
+    expect(ask(live, pool([{ id: 'a', state: 'Draining' }]), facts(), full('a')).verdict).toBe('new drain');
+  });
+});
+
+describe('the session table', () => {
+  /** A table that has seen every session on `pod`, last at `lastSeen`. */
+  const seen = (pod: string, lastSeen = NOW, list: Parameters<typeof pool>[0] = ABC) => {
+    const target = pool(list);
+    const index = target.endpoints.findIndex((endpoint) => endpoint.pod === pod);
+    const find: DecideEnv['sessions']['find'] = (_region, _high, _low, _now, view) => {
+      Object.assign(view, { ref: slotOf(pod), lastSeen });
+      return true;
+    };
+    return {
+      target,
+      on: env({ sessions: { find }, placeOf: () => (index < 0 ? undefined : { pool: target, index }) }),
+    };
+  };
+  const hash = affinity([{ name: 'h', header: { name: 'x-id', mode: 'Hash' } }]);
+  const request = facts({ head: { 'x-id': 'alice' } });
+  const own = ask(hash, pool(ABC), request).pod;
+  const other = ABC.find((pod) => pod !== own) ?? '';
+
+  test('says whether a hashed key is new, kept or has moved', () => {
+    expect(ask(hash, pool(ABC), request).verdict).toBe('new -');
+    const kept = seen(own);
+    expect(ask(hash, kept.target, request, kept.on)).toMatchObject({ pod: own, verdict: 'kept -' });
+    const moved = seen(other);
+    expect(ask(hash, moved.target, request, moved.on)).toMatchObject({ pod: own, verdict: 'moved rehash' });
+    const gone = seen('gone');
+    expect(ask(hash, gone.target, request, gone.on)).toMatchObject({ pod: own, verdict: 'moved rehash' });
+  });
+
+  test('keeps a hashed key on an endpoint that drains, unless the policy moves it', () => {
+    const list = ABC.map((id) => (id === own ? { id, state: 'Draining' as const } : { id }));
+    const { target, on } = seen(own, NOW, list);
+    expect(ask(hash, target, request, on)).toMatchObject({ pod: own, verdict: 'kept -' });
+    const rules = [{ name: 'h', header: { name: 'x-id', mode: 'Hash' as const } }];
+    const move = affinity(rules, { drain: { action: 'Move', maxDuration: 0 } });
+    expect(ask(move, target, request, on).verdict).toBe('moved rehash');
+  });
+
+  test('a token that looks idle lives while the table has seen its session', () => {
+    const live = affinity([COOKIE], { idleTimeout: HOUR });
+    const cookie = sessionOn(live, 'a');
+    const later = NOW + 2 * HOUR;
+    expect(ask(live, pool(ABC), facts({ cookie }), env({ now: later })).verdict).toBe('new idle_expired');
+    const { target, on } = seen('a', later - HOUR / 2);
+    const answer = ask(live, target, facts({ cookie }), { ...on, now: later });
+    expect(answer).toMatchObject({ pod: 'a', verdict: 'kept -' });
+    // Its cookie catches up.
+    expect(answer.setCookie).toBeDefined();
+  });
+
+  test('knows a session of format Plain by the value that the client will bring', () => {
+    const modes = [{ mode: 'Insert' }, { mode: 'Rewrite' }, { mode: 'Prefix' }] as const;
+    for (const changes of [{}, { idleTimeout: HOUR }]) {
+      for (const { mode } of modes) {
+        const live = affinity([{ name: 'r', cookie: { name: 'HF', format: 'Plain', mode } }], changes);
+        const first = ask(live, pool(['a']), facts());
+        const line =
+          mode === 'Insert' ? first.setCookie : editSetCookie(first.d, live, pool(['a']), facts(), OK, env(), 'HF=x');
+        expect(first.d).toMatchObject({ outcomeName: 'new', onIssue: true });
+        const { region, entryHigh, entryLow, entryScope } = first.d;
+        const again = ask(live, pool(['a']), facts({ cookie: pair(`${line};`) }));
+        expect(again.verdict).toBe('kept -');
+        expect(again.d).toMatchObject({ region, entryHigh, entryLow, entryScope });
+      }
+    }
+  });
+
+  test('a plain value that looks idle lives while the table has seen that session', () => {
+    const live = affinity([{ name: 'r', cookie: { name: 'HF', format: 'Plain' } }], { idleTimeout: HOUR });
+    const first = ask(live, pool(['a']), facts());
+    const { entryHigh, entryLow } = first.d;
+    const later = NOW + 2 * HOUR;
+    const find: DecideEnv['sessions']['find'] = (_region, high, low, _now, view) => {
+      Object.assign(view, { ref: slotOf('a'), lastSeen: later - HOUR / 2 });
+      return high === entryHigh && low === entryLow;
+    };
+    const on = env({ now: later, sessions: { find } });
+    const cookie = pair(first.setCookie);
+    expect(ask(live, pool(ABC), facts({ cookie }), on)).toMatchObject({ pod: 'a', verdict: 'kept -' });
+    const stranger = facts({ cookie, clientAddress: '192.0.2.2' });
+    expect(ask(live, pool(ABC), stranger, on).verdict).toBe('new idle_expired');
   });
 });

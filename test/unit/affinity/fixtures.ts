@@ -12,7 +12,7 @@ import { seedsOf } from '../../../src/affinity/rendezvous.ts';
 import { TokenMemo } from '../../../src/affinity/token-memo.ts';
 import type { RequestFacts } from '../../../src/model/facts.ts';
 import { DRAINING, NOT_READY, READY } from '../../../src/model/live.ts';
-import type { IdentityView, LivePool, Meters } from '../../../src/model/live.ts';
+import type { IdentityView, LivePool, Meters, Sessions } from '../../../src/model/live.ts';
 import type { CompiledAffinity, CompiledPolicy, CompiledRule } from '../../../src/model/policy.ts';
 import type { Rule } from '../../../src/model/sticky-policy.ts';
 import { compileRe2 } from '../../../src/rules/re2.ts';
@@ -31,6 +31,8 @@ export interface TestEndpoint {
   readonly id: string;
   readonly state?: 'Ready' | 'Draining' | 'NotReady';
   readonly since?: number;
+  /** Default true. */
+  readonly wasReady?: boolean;
   readonly address?: string;
 }
 
@@ -48,11 +50,13 @@ export function pool(list: readonly (string | TestEndpoint)[], keys = KEYS, serv
   const all = list.map((item) => (typeof item === 'string' ? { id: item } : item));
   const endpoints = all.map((item, i) => ({
     slot: slotOf(item.id),
+    ref: slotOf(item.id),
     address: item.address ?? `10.0.0.${i + 1}`,
     port: 8080,
     pod: item.id,
     state: STATES[item.state ?? 'Ready'],
     since: item.since ?? NOW - HOUR,
+    wasReady: item.wasReady ?? true,
   }));
   const indices = (state: number) => Int32Array.from(endpoints.flatMap((e, i) => (e.state === state ? [i] : [])));
   const view = identityView(
@@ -99,6 +103,8 @@ function policy(rules: readonly TestRule[], changes: Partial<CompiledPolicy> = {
       key: compileRuleKey(rule),
     })),
     algorithm: 'LeastRequests',
+    maxSessionsPerEndpoint: 0,
+    onFull: 'Overflow',
     lost: { action: 'Reassign', statusCode: 503, notReadyGrace: 3000 },
     drain: { action: 'Keep', maxDuration: 0 },
     retry: { attempts: 2, changeOnFailure: true },
@@ -117,7 +123,7 @@ export function affinity(
   const scope = own.scope ?? 'shop/policy/web';
   const grouped = compiled.group !== undefined;
   const cookieNames = compiled.rules.map((rule) =>
-    rule.key.kind === 'cookie' && rule.key.mode === 'Insert'
+    rule.key.kind === 'cookie' && rule.key.mode !== 'Hash'
       ? {
           issue: rule.key.name ?? 'hf-00000000',
           read: [rule.key.name ?? 'hf-00000000'],
@@ -153,10 +159,14 @@ class TestMeters implements Meters {
   readonly flying = new Map<number, number>();
   readonly failing = new Map<number, number>();
   readonly chosen = new Map<number, number>();
+  readonly holding = new Map<number, number>();
   #clock = 0;
   #turn = 0;
   inFlight(slot: number): number {
     return this.flying.get(slot) ?? 0;
+  }
+  sessions(slot: number): number {
+    return this.holding.get(slot) ?? 0;
   }
   lastChosen(slot: number): number {
     return this.chosen.get(slot) ?? 0;
@@ -171,6 +181,9 @@ class TestMeters implements Meters {
     return this.failing.get(slot) ?? 0;
   }
 }
+
+/** A session table that has seen nobody. */
+const NO_SESSIONS: Sessions = { find: () => false };
 
 /** A small seeded generator (xorshift32), so that every failure can be repeated. */
 export function seeded(seed = 1): () => number {
@@ -190,9 +203,11 @@ export function env(changes: Partial<TestEnv> = {}): TestEnv {
     now: NOW,
     random: seeded(),
     meters: new TestMeters(),
+    sessions: NO_SESSIONS,
     keys: KEYS,
     memo: new TokenMemo(64),
     poolOf: () => undefined,
+    placeOf: () => undefined,
     ...changes,
   };
 }
@@ -207,7 +222,7 @@ export interface Answer {
   readonly d: Decision;
 }
 
-const OK: ResponseFacts = { status: 200, cacheable: false };
+export const OK: ResponseFacts = { status: 200, cacheable: false, setCookieNames: () => [] };
 
 /** One request decided on a fresh connection (or `d`'s), and the Set-Cookie of its answer. */
 export function ask(

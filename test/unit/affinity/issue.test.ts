@@ -7,7 +7,7 @@ import type { CookieRule } from '../../../src/model/sticky-policy.ts';
 import { affinity, ask, COOKIE, env, facts, HOUR, key, KEYS, NOW, pair, pool, sessionOn } from './fixtures.ts';
 
 const ABC = ['a', 'b', 'c'];
-const answer = (status: number, cacheable = false) => ({ status, cacheable });
+const answer = (status: number, cacheable = false) => ({ status, cacheable, setCookieNames: () => [] });
 const insert = (cookie: CookieRule = {}) => affinity([{ name: 'r', cookie: { name: 'HF', ...cookie } }]);
 
 function token(setCookie: string | undefined, now = NOW, keys = KEYS): VerifiedToken {
@@ -114,6 +114,13 @@ describe('what it says', () => {
     const rotated = KeyRing.from([key(0), key(1, NOW)]);
     const answered = ask(affinity(), pool(ABC, KEYS), facts(), env({ keys: rotated }));
     expect(token(answered.setCookie)).toMatchObject({ keyId: 0 });
+  });
+
+  test('T6, T12 a request that was under way when the newest key came is not given its own token again', () => {
+    const rotated = KeyRing.from([key(0), key(1, NOW)]);
+    const cookie = sessionOn(affinity(), 'b');
+    const answered = ask(affinity(), pool(ABC, KEYS), facts({ cookie }), env({ keys: rotated }));
+    expect(answered).toMatchObject({ pod: 'b', verdict: 'kept -', setCookie: undefined });
   });
 
   test('a token under another spelling of the name is kept and written under the right one', () => {

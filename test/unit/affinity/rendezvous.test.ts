@@ -1,6 +1,6 @@
 /** Tests of rendezvous hashing: evenness, little disruption, independence of order. */
 import { describe, expect, test } from 'vitest';
-import { firstEligible, firstOf, hashText, seedsOf } from '../../../src/affinity/rendezvous.ts';
+import { firstOf, hashText, seedsOf } from '../../../src/affinity/rendezvous.ts';
 import { seeded } from './fixtures.ts';
 
 const seedsFor = (names: readonly string[]) => Int32Array.from(names.flatMap((name) => seedsOf(name)));
@@ -10,8 +10,9 @@ const words = (text: string) => {
   hashText(text, out);
   return out;
 };
+const all = (count: number) => Int32Array.from({ length: count }, (_, i) => i);
 const choose = (list: readonly string[], high: number, low: number) =>
-  list[firstEligible(seedsFor(list), list.length, high, low)];
+  list[firstOf(seedsFor(list), all(list.length), high, low)];
 
 describe('rendezvous', () => {
   test.each(['random ids', 'counted keys', 'addresses'])('spreads %s evenly', (kind) => {
@@ -22,7 +23,7 @@ describe('rendezvous', () => {
     for (let i = 0; i < 20_000; i++) {
       const text = kind === 'addresses' ? `10.0.${i >> 8}.${i & 255}` : `user-${i}`;
       const key = kind === 'random ids' ? { 0: random() | 0, 1: random() | 0 } : words(text);
-      const found = firstEligible(seeds, list.length, key[0], key[1]);
+      const found = firstOf(seeds, all(list.length), key[0], key[1]);
       counts[found] = (counts[found] ?? 0) + 1;
     }
     // Binomial: 2000 with a standard deviation of 42.
@@ -70,10 +71,10 @@ describe('rendezvous', () => {
     const random = seeded(9);
     for (let i = 0; i < 500; i++) {
       const [high, low] = [random() | 0, random() | 0];
-      expect(firstOf(seeds, odd, high, low)).toBe(firstEligible(seeds, 20, high, low, (k) => k % 2 === 1));
+      expect(firstOf(seeds, odd, high, low)).toBe(firstOf(seeds, all(20), high, low, (k) => k % 2 === 1));
     }
     expect(firstOf(seeds, new Int32Array(0), 1, 2)).toBe(-1);
-    expect(firstEligible(seeds, 20, 1, 2, () => false)).toBe(-1);
+    expect(firstOf(seeds, all(20), 1, 2, () => false)).toBe(-1);
   });
 
   test('seeds are stable: replicas of different versions must agree', () => {

@@ -62,6 +62,7 @@ describe('token', () => {
       sessionLow: 7,
       issuedAt: NOW,
       lastSeen: NOW + 1000,
+      plainId: '',
     });
   });
 

@@ -47,12 +47,24 @@ export const ACCEPTED: readonly (readonly [title: string, spec: unknown])[] = [
     cookie({ name: 'JSESSIONID', mode: 'Hash', hideFromBackend: true, extract: { after: '.', until: '!' } }),
   ],
   ['a hashed __Host- cookie, which is not ours to secure', cookie({ name: '__Host-id', mode: 'Hash' })],
+  ...['Rewrite', 'Prefix', 'Passive'].map(
+    (mode) => [`a cookie in mode ${mode}`, cookie({ name: 'JSESSIONID', mode })] as const,
+  ),
+  ['a prefix of its own', cookie({ name: 'sid', mode: 'Prefix', delimiter: '!', format: 'Plain' })],
+  ["the application's own cookie of our name", cookie({ name: 'sid', preserve: true, format: 'Plain' })],
   ['a header', rule({ header: { name: 'X-Session-Id', mode: 'Hash' } })],
   ['a header and a position', rule({ header: { name: 'x', mode: 'Hash', extract: { offset: 0, length: 8 } } })],
   ['a query and a regex', rule({ query: { name: 'sid', mode: 'Hash', extract: { regex: '^(\\w+)-' } } })],
   ['a path', rule({ path: { mode: 'Hash', depth: 2, includeQuery: true } })],
   ['a host', rule({ host: { mode: 'Hash' } })],
   ['an address', rule({ sourceIP: { mode: 'Hash', ipv4Prefix: 24, ipv6Prefix: 64 } })],
+  ...['Rendezvous', 'Maglev', 'Ring'].map(
+    (algorithm) =>
+      [`a host by ${algorithm}`, rule({ host: { mode: 'Hash', hash: { algorithm, maxLoadFactor: 1.1 } } })] as const,
+  ),
+  ['a hash of defaults', rule({ sourceIP: { mode: 'Hash', hash: {} } })],
+  ['a hashed cookie by Maglev', cookie({ name: 'sid', mode: 'Hash', hash: { algorithm: 'Maglev' } })],
+  ['a load factor that is whole', rule({ path: { mode: 'Hash', hash: { maxLoadFactor: 2 } } })],
   ['no stickiness for assets', rule({ when: { pathSuffixes: ['.css', '.js'], ignoreCase: true }, none: {} })],
   ['force', rule({ force: true, onMissing: 'Balance', header: { name: 'x', mode: 'Hash' } })],
   ['no force and Reject', rule({ force: false, onMissing: 'Reject', header: { name: 'x', mode: 'Hash' } })],
@@ -77,7 +89,7 @@ export const ACCEPTED: readonly (readonly [title: string, spec: unknown])[] = [
   [
     'everything about endpoints',
     {
-      newSession: { algorithm: 'PowerOfTwo' },
+      newSession: { algorithm: 'LeastSessions', maxSessionsPerEndpoint: 500, onFull: 'Reject' },
       onEndpointLost: { action: 'Reject', statusCode: 410, notReadyGrace: '0s' },
       drain: { action: 'Move', maxDuration: '1h30m' },
       retry: { attempts: 0, changeOnFailure: false },
@@ -89,6 +101,33 @@ export const ACCEPTED: readonly (readonly [title: string, spec: unknown])[] = [
 
 /** `field` is below the spec. */
 export const REFUSED: readonly (readonly [title: string, spec: unknown, field: string, says: RegExp])[] = [
+  ...['Rewrite', 'Prefix', 'Passive', 'Hash'].map(
+    (mode) => [`${mode} without a name`, cookie({ mode }), 'rules[0].cookie.name', /write its `name`/] as const,
+  ),
+  [
+    'a delimiter that tokens contain',
+    cookie({ name: 'a', mode: 'Prefix', delimiter: '-' }),
+    'rules[0].cookie.delimiter',
+    /write one of/,
+  ],
+  [
+    'a delimiter of two characters',
+    cookie({ name: 'a', mode: 'Prefix', delimiter: '~~' }),
+    'rules[0].cookie.delimiter',
+    /1/,
+  ],
+  [
+    'a format on a passive cookie',
+    cookie({ name: 'a', mode: 'Passive', format: 'Plain' }),
+    'rules[0].cookie.format',
+    /not used by this mode/,
+  ],
+  [
+    'preserve on a rewritten cookie',
+    cookie({ name: 'a', mode: 'Rewrite', preserve: true }),
+    'rules[0].cookie.preserve',
+    /`mode: Insert`/,
+  ],
   ['an unknown field', { sesion: {} }, 'sesion', /did you mean `session`/],
   ['an unknown field in a rule', cookie({ samesite: 'Lax' }), 'rules[0].cookie.samesite', /`sameSite`/],
   [
@@ -165,6 +204,31 @@ export const REFUSED: readonly (readonly [title: string, spec: unknown, field: s
     cookie({ name: 'a', mode: 'Hash', maxAge: '1h' }),
     'rules[0].cookie.maxAge',
     /`mode: Insert`/,
+  ],
+  ['a hash on an inserted cookie', cookie({ hash: { algorithm: 'Ring' } }), 'rules[0].cookie.hash', /`mode: Hash`/],
+  [
+    'an unknown hash algorithm',
+    rule({ host: { mode: 'Hash', hash: { algorithm: 'Jump' } } }),
+    'rules[0].host.hash.algorithm',
+    /write `Rendezvous`/,
+  ],
+  [
+    'a load factor below what can be kept',
+    rule({ header: { name: 'a', mode: 'Hash', hash: { maxLoadFactor: 1 } } }),
+    'rules[0].header.hash.maxLoadFactor',
+    /1\.1/,
+  ],
+  [
+    'a load factor in percent',
+    rule({ query: { name: 'a', mode: 'Hash', hash: { maxLoadFactor: '125%' } } }),
+    'rules[0].query.hash.maxLoadFactor',
+    /number/,
+  ],
+  [
+    'an unknown field of hash',
+    rule({ sourceIP: { mode: 'Hash', hash: { balanceFactor: 2 } } }),
+    'rules[0].sourceIP.hash.balanceFactor',
+    /./,
   ],
   ['extract on an inserted cookie', cookie({ extract: { offset: 1 } }), 'rules[0].cookie.extract', /`mode: Hash`/],
   ['a cookie name with a space', cookie({ name: 'a b' }), 'rules[0].cookie.name', /cookie name/],
@@ -327,6 +391,8 @@ export const REFUSED: readonly (readonly [title: string, spec: unknown, field: s
     /longer than/,
   ],
   ['an identity in other words', { session: { identity: 'PodUid' } }, 'session.identity', /`PodUID`/],
+  ['onFull without a limit', { newSession: { onFull: 'Reject' } }, 'newSession.onFull', /maxSessionsPerEndpoint/],
+  ['a limit of none', { newSession: { maxSessionsPerEndpoint: 0 } }, 'newSession.maxSessionsPerEndpoint', /1/],
   ['an algorithm of later', { newSession: { algorithm: 'PeakEwma' } }, 'newSession.algorithm', /not known/],
   [
     'Reject with a 2xx code',

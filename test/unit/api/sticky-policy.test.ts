@@ -50,10 +50,13 @@ test('every field of a cookie is refused by each mode that does not use it, and 
     cacheable: 'Skip',
     hideFromBackend: true,
     format: 'Signed',
+    preserve: true,
+    delimiter: '!',
     extract: { offset: 1 },
+    hash: { algorithm: 'Ring' },
   };
   for (const [field, modes] of Object.entries(COOKIE_FIELDS)) {
-    for (const mode of ['Insert', 'Hash'] as const) {
+    for (const mode of ['Insert', 'Rewrite', 'Prefix', 'Passive', 'Hash'] as const) {
       const cookie = { name: 'a', mode, [field]: sample[field as keyof typeof COOKIE_FIELDS] };
       const { findings } = validateSpec({ rules: [{ name: 'a', cookie }] });
       expect([field, mode, findings === undefined]).toEqual([field, mode, modes.includes(mode)]);

@@ -39,7 +39,10 @@ describe('which command', () => {
   test.each([
     [['rnu'], 'unknown command "rnu"; did you mean holdfast run?\n'],
     [['help', 'demmo'], 'unknown command "demmo"; did you mean holdfast demo?\n'],
-    [['xyzzy-plugh'], 'unknown command "xyzzy-plugh"; there are run, demo, check, drain, keys, version, help\n'],
+    [
+      ['xyzzy-plugh'],
+      'unknown command "xyzzy-plugh"; there are run, demo, check, drain, keys, simulate, version, help\n',
+    ],
     [['version', 'please'], 'holdfast version takes no arguments, but was given please\n'],
     [['run', 'now'], 'holdfast: unexpected argument "now"; flags begin with --\n'],
     [['run', '--wrokers', '2'], 'holdfast: unknown flag --wrokers; did you mean --workers?\n'],
@@ -94,6 +97,63 @@ describe('check', () => {
     const { code, out } = await holdfast(['check', file]);
     expect(code).toBe(1);
     expect(out).toContain(`${file}:4: Ingress b/a, spec.rules[0].http.paths[0].backend.service`);
+  });
+});
+
+describe('simulate', () => {
+  const policyFile = (rules: string): string => {
+    const file = join(dir, 'policy.yaml');
+    writeFileSync(
+      file,
+      `apiVersion: holdfast.dev/v1alpha1\nkind: StickyPolicy\nmetadata: {name: a, namespace: b}\nspec: {rules: [${rules}]}\n`,
+    );
+    return file;
+  };
+  const simulate = async (rules: string, from: number, to: number) =>
+    await holdfast(['simulate', '--policy', policyFile(rules), '--from', String(from), `--to=${to}`]);
+
+  test('says for each rule what moves, and how even the load is', async () => {
+    const { code, out } = await simulate(
+      '{name: free, none: {}}, {name: browsers, cookie: {}}, {name: apps, header: {name: x, mode: Hash}}, ' +
+        '{name: rest, sourceIP: {mode: Hash, hash: {algorithm: Maglev}}}',
+      4,
+      3,
+    );
+    expect(code).toBe(0);
+    const lines = out.split('\n');
+    expect(lines.slice(0, 3)).toEqual([
+      'StickyPolicy b/a, 4 to 3 endpoints',
+      '  free: balanced, no session',
+      '  browsers: cookie: the sessions of the endpoints that go move, evenly to all others (25.0 %), no other',
+    ]);
+    expect(lines[3]).toMatch(
+      /^ {2}apps: header, Rendezvous: 2[45]\.\d % of the keys move \(25\.0 % must, for an even load\); load of an endpoint \d+–\d+ % of the mean before, \d+–\d+ % after$/,
+    );
+    expect(lines[4]).toMatch(/^ {2}rest: sourceIP, Maglev: 2[456]\.\d % of the keys move/);
+  });
+
+  test('no session moves when endpoints are added', async () => {
+    expect((await simulate('{name: browsers, cookie: {}}', 3, 5)).out).toContain(
+      'browsers: cookie: no session moves\n',
+    );
+  });
+
+  test('a policy that is refused, and none', async () => {
+    const refused = await simulate('{name: apps, host: {mode: Hash, hash: {algorithm: Jump}}}', 1, 2);
+    expect(refused).toMatchObject({ code: 1, out: '' });
+    expect(refused.err).toMatch(/spec\.rules\[0\]\.host\.hash\.algorithm.*\n.*there is no StickyPolicy to simulate\n$/);
+  });
+
+  test.each([
+    [[]],
+    [['--policy', 'x', '--from', '0', '--to', '3']],
+    [['--policy', 'x', '--from', '1', '--to', '3', 'y']],
+  ])('%j is refused', async (args) => {
+    const { code, err } = await holdfast(['simulate', ...args]);
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: 'holdfast: write holdfast simulate --policy FILE --from N --to M; N and M are 1 to 1000\n',
+    });
   });
 });
 

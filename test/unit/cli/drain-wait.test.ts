@@ -2,8 +2,8 @@
 import { beforeEach, expect, test } from 'vitest';
 import { followDrain, type Progress } from '../../../src/cli/drain-wait.ts';
 
-const BUSY: Progress = { inFlight: 2, upgraded: 1, done: false, replicas: { asked: 2, answered: 2 } };
-const DONE: Progress = { inFlight: 0, upgraded: 0, done: true, replicas: { asked: 2, answered: 2 } };
+const BUSY: Progress = { sessions: 3, inFlight: 2, upgraded: 1, done: false, replicas: { asked: 2, answered: 2 } };
+const DONE: Progress = { sessions: 0, inFlight: 0, upgraded: 0, done: true, replicas: { asked: 2, answered: 2 } };
 const LOST = new Error('connect ECONNREFUSED');
 
 let out: string;
@@ -43,8 +43,8 @@ async function follow(
 
 test('ends with 0 when there is no work twice in a row, and tells each change once', async () => {
   expect(await follow([BUSY, BUSY, DONE, BUSY, DONE, DONE])).toBe(0);
-  const busy = '2 requests in flight, 1 upgraded connections\n';
-  const done = '0 requests in flight, 0 upgraded connections: no work left\n';
+  const busy = '3 sessions, 2 requests in flight, 1 upgraded connections\n';
+  const done = '0 sessions, 0 requests in flight, 0 upgraded connections: no work left\n';
   expect(out).toBe(busy + done + busy + done);
   expect(pauses).toBe(5);
 });

@@ -129,6 +129,7 @@ describe('buildPool', () => {
         port: 8080,
         state: 'Ready',
         since: 1000,
+        wasReady: true,
         pod: 'a',
         podNamespace: 'ns',
         podUid: 'uid-a',
@@ -195,6 +196,25 @@ describe('buildPool', () => {
       previous: before,
     });
     expect(after.endpoints.map(({ pod: name, since }) => [name, since])).toEqual([['new', 2]]);
+  });
+
+  it('knows which NotReady pods were Ready before: neither those that start, nor those of an old UID', () => {
+    const [yes, no] = [{ ready: true }, { ready: false }];
+    const steps = [[no], [yes], [no], [no, no], [no, yes], [yes, no]];
+    let previous: Pool | undefined;
+    const seen = steps.map((conditions, step) => {
+      const endpoints = conditions.map((condition, i) => pod('ab'[i] ?? '', `10.0.0.${i + 1}`, condition));
+      previous = build([slice('s', endpoints)], { now: step, ...(previous !== undefined && { previous }) });
+      return previous.endpoints.map(({ wasReady }) => wasReady);
+    });
+    expect(seen).toEqual([[false], [true], [true], [true, false], [true, true], [true, true]]);
+    const recreated = {
+      ...pod('a', '10.0.0.1', no),
+      targetRef: { kind: 'Pod', namespace: 'ns', name: 'a', uid: 'new' },
+    };
+    expect(
+      build([slice('s', [recreated])], { now: 9, ...(previous !== undefined && { previous }) }).endpoints,
+    ).toMatchObject([{ pod: 'a', wasReady: false }]);
   });
 
   it('keeps since while the state lasts, and starts anew when it changes', () => {
@@ -303,6 +323,21 @@ describe('marks on pods', () => {
     const slices = [slice('s', [pod('a', '10.0.0.1')])];
     const { pool } = buildPool(SPEC, slices, undefined, 300, new Map([['ns/a', mark({ drainedSince: 0 })]]));
     expect(marked({ drainedSince: 0 }, {}, pool)).toBe('Draining 300');
+  });
+
+  it('H3 H20 give the id of plain cookies, whatever the state; not that of a namesake that is gone', () => {
+    const slices = [slice('s', [pod('a', '10.0.0.1', { ready: false }), pod('b', '10.0.0.2')])];
+    const valueOf = (change: Partial<Pod>) =>
+      buildPool(SPEC, slices, undefined, NOW, new Map([['ns/a', mark(change)]])).pool.endpoints[0]?.cookieValue;
+    expect(valueOf({ cookieValue: 'app-1' })).toBe('app-1');
+    expect(valueOf({})).toBeUndefined();
+    expect(valueOf({ cookieValue: 'app-1', uid: 'other' })).toBeUndefined();
+  });
+
+  it('H21 equal ids of plain cookies are a problem', () => {
+    const slices = [slice('s', [pod('a', '10.0.0.1'), pod('b', '10.0.0.2')])];
+    const { problems } = buildPool(SPEC, slices, undefined, NOW, new Map([['ns/a', mark({ cookieValue: 'b' })]]));
+    expect(problems).toMatchObject([{ severity: 'warning', message: expect.stringContaining('a and b') as string }]);
   });
 
   it('counts for every family of the pod', () => {

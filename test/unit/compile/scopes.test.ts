@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { cookiePlaces } from '../../../src/compile/passes/cookie-places.ts';
 import { compilePolicy } from '../../../src/compile/passes/policies.ts';
 import { defaultCookieName, scopeText, shortHash } from '../../../src/compile/scopes.ts';
-import type { CookieInsertKey } from '../../../src/model/policy.ts';
+import type { TokenCookieKey } from '../../../src/model/policy.ts';
 
 describe('scopes', () => {
   it('names whose session it is', () => {
@@ -18,7 +18,7 @@ describe('scopes', () => {
 });
 
 describe('cookiePlaces', () => {
-  function insertKey(domains: readonly string[], path = '/'): CookieInsertKey {
+  function insertKey(domains: readonly string[], path = '/'): TokenCookieKey {
     const { rules } = compilePolicy(
       { id: 'ns/p', namespace: 'ns', name: 'p' },
       { rules: [{ name: 'r', cookie: { domains, path } }] },

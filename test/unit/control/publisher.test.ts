@@ -55,6 +55,7 @@ function pool(name: string, pods: readonly number[]): Pool {
       port: 9000 + pod,
       state: pod % 3 === 2 ? 'Draining' : 'Ready',
       since: 5,
+      wasReady: true,
       pod: `${name}-${pod}`,
       podNamespace: 'ns',
       podUid: `${name}${pod}`,
@@ -63,7 +64,14 @@ function pool(name: string, pods: readonly number[]): Pool {
 }
 
 function policy(name: string, attempts: number, identity: IdentityKind): CompiledPolicy {
-  const key = { kind: 'header', mode: 'Hash', name: 'x-id', extract: undefined } as const;
+  const key = {
+    kind: 'header',
+    mode: 'Hash',
+    algorithm: 'Rendezvous',
+    maxLoadFactor: 0,
+    name: 'x-id',
+    extract: undefined,
+  } as const;
   return {
     id: `ns/${name}`,
     namespace: 'ns',
@@ -74,6 +82,8 @@ function policy(name: string, attempts: number, identity: IdentityKind): Compile
     absoluteTimeout: 0,
     rules: [{ name: 'id', when: undefined, onMissing: 'Next', force: false, key }],
     algorithm: 'LeastRequests',
+    maxSessionsPerEndpoint: 0,
+    onFull: 'Overflow',
     lost: { action: 'Reassign', statusCode: 503, notReadyGrace: 3000 },
     drain: { action: 'Keep', maxDuration: 0 },
     retry: { attempts, changeOnFailure: true },

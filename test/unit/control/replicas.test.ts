@@ -33,7 +33,7 @@ async function start(inFlight: readonly number[], instances = inFlight.map((_, i
     const replicas = new Replicas({
       service: { namespace: 'ns', name: 'replicas' },
       instance: instances[i] ?? '',
-      local: () => ({ inFlight: count, upgraded: 0, done: count === 0 }),
+      local: () => ({ sessions: 2 * count, inFlight: count, upgraded: 0, done: count === 0 }),
       slices: async () => {
         listed++;
         return slices;
@@ -99,7 +99,7 @@ async function drain(
 
 test('all replicas are asked and added up, each once, ready or not', async () => {
   const [first, , third] = await start([1, 2, 4]);
-  const body = { inFlight: 7, upgraded: 0, done: false, replicas: { asked: 3, answered: 3 } };
+  const body = { sessions: 14, inFlight: 7, upgraded: 0, done: false, replicas: { asked: 3, answered: 3 } };
   expect(await drain(first)).toEqual({ status: 200, body });
   expect(await drain(third)).toEqual({ status: 200, body });
 });
@@ -144,6 +144,7 @@ test('a replica at two addresses counts once', async () => {
 test('done when none has work and all have answered', async () => {
   const [first, second] = await start([0, 0]);
   expect((await drain(first)).body).toEqual({
+    sessions: 0,
     inFlight: 0,
     upgraded: 0,
     done: true,
@@ -152,6 +153,7 @@ test('done when none has work and all have answered', async () => {
   await second?.close();
   now += 500;
   expect((await drain(first)).body).toEqual({
+    sessions: 0,
     inFlight: 0,
     upgraded: 0,
     done: false,
@@ -160,7 +162,7 @@ test('done when none has work and all have answered', async () => {
 });
 
 test('not done while no replica is known', async () => {
-  const local = (): { inFlight: number; upgraded: number; done: boolean } => ({ inFlight: 0, upgraded: 0, done: true });
+  const local = () => ({ sessions: 0, inFlight: 0, upgraded: 0, done: true });
   const service = { namespace: 'ns', name: 'replicas' };
   const common = { service, instance: 'a', local, keys: () => KEYS, clock: () => NOW };
   expect((await new Replicas({ ...common, slices: async () => [] }).all('shop', 'web-0')).done).toBe(false);

@@ -147,15 +147,18 @@ describe('responseText', () => {
     expect(text).toEqual(['HTTP/1.1 200 OK', around[0], ...inPlace, around[1], ...last]);
   });
 
-  test("T19 T20 the backend's cookie of our name goes, the others stay as they are", () => {
+  test("T19 T20 the backend's cookie of our name goes, one that gets our token has it, the others stay as they are", () => {
     const lines = [
       'Set-Cookie: a=1; Path=/',
       'set-cookie:  hf=app; Path=/',
       'Set-Cookie: b="x, y"',
       'Content-Length: 0',
     ];
-    const text = delivered(lines, { dropSetCookie: (name) => name === 'hf', extra: 'Set-Cookie: hf=ours\r\n' });
-    expect(text).toEqual(['HTTP/1.1 200 OK', lines[0], lines[2], lines[3], 'Set-Cookie: hf=ours']);
+    const text = delivered(lines, {
+      editSetCookie: (line) => (line.startsWith('hf=') ? '' : line.replace('b=', 'b=ours~')),
+      extra: 'Set-Cookie: hf=ours\r\n',
+    });
+    expect(text).toEqual(['HTTP/1.1 200 OK', lines[0], 'Set-Cookie: b=ours~"x, y"', lines[3], 'Set-Cookie: hf=ours']);
   });
 });
 

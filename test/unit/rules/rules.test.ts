@@ -32,6 +32,9 @@ describe('defaults', () => {
       emitStatusBelow: 0,
       cacheable: 'MarkPrivate',
       hideFromBackend: true,
+      format: 'Signed',
+      preserve: false,
+      delimiter: '~',
     });
   });
 
@@ -43,6 +46,8 @@ describe('defaults', () => {
     expect(compileRuleKey({ name: 'r', cookie: { mode: 'Hash', name: 'sid' } })).toEqual({
       kind: 'cookie',
       mode: 'Hash',
+      algorithm: 'Rendezvous',
+      maxLoadFactor: 0,
       name: 'sid',
       extract: undefined,
       hideFromBackend: false,
@@ -54,6 +59,21 @@ describe('defaults', () => {
     expect(compileRuleKey({ name: 'r', path: { mode: 'Hash' } })).toMatchObject({ depth: 0, includeQuery: false });
     expect(compileRuleKey({ name: 'r', header: { mode: 'Hash', name: 'X-Id' } })).toMatchObject({ name: 'x-id' });
     expect(compileRuleKey({ name: 'r', none: {} })).toEqual({ kind: 'none' });
+  });
+
+  test.each([
+    ['cookie', { name: 'sid', mode: 'Hash' }],
+    ['header', { name: 'x-id', mode: 'Hash' }],
+    ['query', { name: 'id', mode: 'Hash' }],
+    ['path', { mode: 'Hash' }],
+    ['host', { mode: 'Hash' }],
+    ['sourceIP', { mode: 'Hash' }],
+  ] as const)('of the hash of a %s', (kind, key) => {
+    const hash = (settings?: object) => compileRuleKey({ name: 'r', [kind]: { ...key, hash: settings } });
+    for (const unset of [undefined, {}]) {
+      expect(hash(unset)).toMatchObject({ mode: 'Hash', algorithm: 'Rendezvous', maxLoadFactor: 0 });
+    }
+    expect(hash({ algorithm: 'Ring', maxLoadFactor: 1.25 })).toMatchObject({ algorithm: 'Ring', maxLoadFactor: 1.25 });
   });
 });
 

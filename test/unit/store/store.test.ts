@@ -293,6 +293,13 @@ describe('pods', () => {
     expect([...(changes[0]?.snapshot.pods.keys() ?? [])]).toEqual(['ns/a-0', 'ns/b-0']);
   });
 
+  it('whose annotation names them in cookies are marked, too', () => {
+    tell({ ...mark('a-0'), cookieValue: 'app-1' });
+    clock.advance(5);
+    expect([...(changes[0]?.services ?? [])]).toEqual(['ns/a']);
+    expect(store.snapshot().pods.get('ns/a-0')?.cookieValue).toBe('app-1');
+  });
+
   it('that are not marked are of no account', () => {
     tell(mark('a-0'));
     remove('Pod', 'a-0');

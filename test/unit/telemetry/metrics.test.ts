@@ -13,6 +13,7 @@ function setUp(perEndpoint: MetricsSource['perEndpoint'] = 'auto', pools: PoolDa
   const counted = new Counted(2);
   const metrics = new Metrics({
     counted,
+    sessions: () => ({ entries: 11, evictions: 3 }),
     perEndpoint,
     restarts: [0, 3],
     pools: () => pools,
@@ -89,11 +90,13 @@ test('the histogram is cumulative and has sum and count', async () => {
 test('the balance of a pool is maximum ÷ mean over its Ready endpoints, and absent while nothing happens', async () => {
   const endpoints = [0, 1].map((slot) => ({
     slot,
+    ref: slot,
     address: '10.0.0.1',
     port: 80,
     pod: `web-${slot}`,
     state: READY,
     since: 0,
+    wasReady: true,
   }));
   const none = { seeds: new Int32Array(), prefixes: [] };
   const pool: PoolData = {

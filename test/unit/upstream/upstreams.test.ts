@@ -33,7 +33,7 @@ async function start(): Promise<{ endpoints: LiveEndpoint[]; open: Set<Socket>; 
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const endpoints = Array.from({ length: 6 }, (_, slot) => ({
-    ...{ slot, address: '127.0.0.1', port, pod: `p-${slot}`, state: READY, since: 0 },
+    ...{ slot, ref: slot, address: '127.0.0.1', port, pod: `p-${slot}`, state: READY, since: 0, wasReady: true },
   }));
   const blocks = createBlocks(1);
   blocks.mark.attach(createChunk('mark', 0, 1));

@@ -390,6 +390,8 @@ describe('what is projected', () => {
       api.put(pod('marked', { annotations: { 'holdfast.dev/drain': 'true' } }));
       api.put(pod('since', { annotations: { 'holdfast.dev/drain': '2026-01-31T12:00:00Z' } }));
       api.put(pod('bad', { annotations: { 'holdfast.dev/drain': 'yes' } }));
+      api.put(pod('named', { annotations: { 'holdfast.dev/cookie-value': 'app-1' } }));
+      api.put(pod('misnamed', { annotations: { 'holdfast.dev/cookie-value': 'a; b' } }));
       const deletionTimestamp = '2026-01-31T12:00:30Z';
       api.put(pod('going', { deletionTimestamp, deletionGracePeriodSeconds: 30 }));
     });
@@ -400,6 +402,10 @@ describe('what is projected', () => {
     expect(told.objects.get('Pod shop/going')).toMatchObject({ drainedSince: undefined, deletedSince: noon });
     expect(told.objects.get('Pod shop/bad')).toMatchObject({ drainedSince: undefined });
     expect(told.problems.get('Pod shop/bad')?.[0]?.field).toBe('metadata.annotations[holdfast.dev/drain]');
+    expect(told.objects.get('Pod shop/named')).toMatchObject({ cookieValue: 'app-1', drainedSince: undefined });
+    expect(told.objects.get('Pod shop/misnamed')).toMatchObject({ cookieValue: undefined });
+    const misnamed = told.problems.get('Pod shop/misnamed')?.[0]?.field;
+    expect(misnamed).toBe('metadata.annotations[holdfast.dev/cookie-value]');
     const accepts = server.requests.filter(({ path }) => path.endsWith('/pods')).map(({ headers }) => headers.accept);
     expect(accepts[0]).toBe('application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1');
     server.remove('Pod', 'shop', 'marked');

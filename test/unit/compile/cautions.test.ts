@@ -1,0 +1,30 @@
+/** What is told about policies that do something their author may not expect. */
+import { expect, test } from 'vitest';
+import { cautionsOf } from '../../../src/compile/passes/cautions.ts';
+import { compilePolicy } from '../../../src/compile/passes/policies.ts';
+import { conditionsOf } from '../../../src/compile/passes/status.ts';
+import type { CookieRule } from '../../../src/model/sticky-policy.ts';
+
+function cautions(cookie: CookieRule, idleTimeout?: string): string[] {
+  const spec = { session: { idleTimeout }, rules: [{ name: 'r', cookie: { name: 'a', ...cookie } }] };
+  return cautionsOf(compilePolicy({ id: 'ns/p', namespace: 'ns', name: 'p' }, spec)).map(({ field }) => field);
+}
+
+test.each<[CookieRule, string | undefined, string[]]>([
+  [{}, '30m', []],
+  [{ mode: 'Hash' }, '30m', []],
+  [{ mode: 'Rewrite' }, undefined, []],
+  [{ format: 'Plain' }, undefined, ['spec.rules[0].cookie.format']],
+  [{ mode: 'Passive' }, '30m', ['spec.rules[0].cookie.mode']],
+  [{ preserve: true }, undefined, ['spec.rules[0].cookie.preserve']],
+  [{ mode: 'Prefix' }, '30m', ['spec.rules[0].cookie.mode']],
+  [{ mode: 'Rewrite', format: 'Plain' }, '30m', ['spec.rules[0].cookie.format', 'spec.rules[0].cookie.mode']],
+])('%j with idleTimeout %s', (cookie, idleTimeout, fields) => {
+  expect(cautions(cookie, idleTimeout)).toEqual(fields);
+});
+
+test('the status of an accepted policy says them', () => {
+  const message = (said?: string) => conditionsOf(undefined, said).find(({ type }) => type === 'Accepted')?.message;
+  expect(message()).toBe('The policy is accepted.');
+  expect(message('It is, but mind this.')).toBe('It is, but mind this.');
+});

@@ -1,0 +1,244 @@
+/** The session table: look-ups, counts, eviction, moves counted once, dead writers, and all workers writing the same keys. */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { describe, expect, test } from 'vitest';
+import { AUTHORITATIVE, OBSERVED } from '../../../src/model/live.ts';
+import { Block, createChunk } from '../../../src/shared/cells.ts';
+import { SESSION } from '../../../src/shared/layout.ts';
+import {
+  CHANGED,
+  createSessionMemory,
+  DROPPED,
+  INSERTED,
+  MAIN_THREAD,
+  refOf,
+  SAME,
+  SessionTable,
+} from '../../../src/shared/session-table.ts';
+import { eventually } from '../../support/eventually.ts';
+import { seeded } from '../affinity/fixtures.ts';
+
+const START = Date.UTC(2030, 0, 1);
+const MINUTE = 60_000;
+const NONE: ReadonlySet<number> = new Set();
+
+function setUp(entries = 4096) {
+  const counts = new Block('session', 2);
+  const chunk = createChunk('session', 0, 2);
+  counts.attach(chunk);
+  const memory = createSessionMemory(entries, START);
+  const table = new SessionTable(memory, MAIN_THREAD, counts);
+  const view = { ref: 0, lastSeen: 0 };
+  return {
+    memory,
+    chunk,
+    counts,
+    table,
+    view,
+    use: (id: number, ref: number, now = START, back = false, scope = 1) =>
+      table.touch(OBSERVED, word(id, 1), word(id, 2), scope, ref, now, MINUTE, back),
+    find: (id: number, now = START) => table.find(OBSERVED, word(id, 1), word(id, 2), now, view),
+    live: (slot: number) => counts.sum(slot, SESSION.live),
+    active: (slot: number) => counts.sum(slot, SESSION.active),
+  };
+}
+
+/** Stands for a fingerprint's word. */
+function word(id: number, which: number): number {
+  const random = seeded(id * 2 + which * 0x1000001);
+  random();
+  return random() | 0;
+}
+
+describe('a session', () => {
+  test('is found where it was last used, and only in its region', () => {
+    const { table, use, find, view } = setUp();
+    expect(find(1)).toBe(false);
+    expect(use(1, 7)).toBe(INSERTED);
+    expect(find(1)).toBe(true);
+    expect(view.ref).toBe(7);
+    expect(table.find(AUTHORITATIVE, word(1, 1), word(1, 2), START, view)).toBe(false);
+    expect(find(2)).toBe(false);
+  });
+
+  test('lives for its time after the last use, whether that began or ended a request', () => {
+    const { table, use, find, view } = setUp();
+    use(1, 7);
+    expect(find(1, START + MINUTE - 1)).toBe(true);
+    expect(find(1, START + MINUTE)).toBe(false);
+    table.seen(OBSERVED, word(1, 1), word(1, 2), START + MINUTE / 2, MINUTE);
+    expect(find(1, START + MINUTE)).toBe(true);
+    expect(view.lastSeen).toBeGreaterThanOrEqual(START + MINUTE / 2);
+    expect(view.lastSeen).toBeLessThanOrEqual(START + MINUTE / 2 + 100);
+    expect(find(1, START + MINUTE * 1.5)).toBe(false);
+    expect(use(1, 7, START + MINUTE * 2)).toBe(INSERTED);
+  });
+
+  test('counts as live at once and as active when it comes back', () => {
+    const { use, live, active } = setUp();
+    use(1, 7);
+    expect([live(7), active(7)]).toEqual([1, 0]);
+    expect(use(1, 7, START, true)).toBe(SAME);
+    expect(use(1, 7, START + 500, true)).toBe(SAME);
+    expect([live(7), active(7)]).toEqual([1, 1]);
+  });
+
+  test('moves with its counts; of all who say so, one is told', () => {
+    const { table, use, live, active } = setUp();
+    use(1, 7, START, true);
+    expect(use(1, 8, START, true)).toBe(CHANGED);
+    expect(table.previous).toBe(7);
+    expect(use(1, 8, START, true)).toBe(SAME);
+    expect([live(7), active(7), live(8), active(8)]).toEqual([0, 0, 1, 1]);
+  });
+
+  test('a late end of a request does not take it back', () => {
+    const { table, use, find, view } = setUp();
+    use(1, 7);
+    use(1, 8);
+    table.seen(OBSERVED, word(1, 1), word(1, 2), START + 1000, MINUTE);
+    find(1, START + 1000);
+    expect(view.ref).toBe(8);
+  });
+});
+
+describe('the sweep', () => {
+  test('drops what is over and takes it out of the counts', () => {
+    const { table, use, live, active } = setUp();
+    for (let id = 0; id < 100; id++) use(id, 7, START + (id < 40 ? 0 : MINUTE), true);
+    table.sweep(START + MINUTE, NONE);
+    expect([live(7), active(7), table.figures().entries]).toEqual([60, 60, 60]);
+    expect(table.figures().evictions).toBe(0);
+  });
+
+  test("drops the sessions of endpoints whose slot is to be reused; the next generation's ref is another", () => {
+    const { table, use, find, live } = setUp();
+    use(1, refOf(7, 0));
+    use(2, refOf(8, 0));
+    table.sweep(START, new Set([7]));
+    expect([find(1), find(2), live(7)]).toEqual([false, true, 0]);
+    expect(refOf(7, 1)).not.toBe(refOf(7, 0));
+  });
+
+  test('puts right a count that a dead worker left wrong', () => {
+    const { table, counts, use, live, active } = setUp();
+    use(1, 7, START, true);
+    counts.cells(7)[counts.at(7, 0) + SESSION.live]! += 3;
+    counts.cells(9)[counts.at(9, 0) + SESSION.active]! += 1;
+    table.sweep(START, NONE);
+    table.sweep(START, NONE);
+    expect([live(7), active(7), active(9)]).toEqual([1, 1, 0]);
+  });
+
+  test('leaves a count alone that a worker is just about to make', () => {
+    const { table, counts, use, live } = setUp();
+    const cells = counts.cells(7);
+    const at = counts.at(7, 0) + SESSION.live;
+    for (let id = 0; id < 3; id++) {
+      use(id, 7);
+      // As if the entry were written and not counted yet when the sweep comes by.
+      cells[at]! -= 1;
+      table.sweep(START, NONE);
+      cells[at]! += 1;
+      expect(live(7)).toBe(id + 1);
+      table.sweep(START, NONE);
+      expect(live(7)).toBe(id + 1);
+    }
+  });
+});
+
+describe('a full table', () => {
+  test('sessions that came back outlive any number of clients that never do', () => {
+    const { table, use, find } = setUp(2048);
+    const real = Array.from({ length: 150 }, (_, id) => id);
+    for (const id of real) use(id, 7, START, true);
+    for (let id = 1000; id < 30_000; id++) use(id, 8, START + 1000, false, 2 + (id % 5));
+    expect(real.filter((id) => !find(id, START + 1000))).toEqual([]);
+    expect(table.figures().evictions).toBeGreaterThan(20_000);
+  });
+
+  test('one scope gets half a region at most, and replaces its own oldest', () => {
+    const { table, use, find } = setUp(4096);
+    for (let id = 0; id < 20_000; id++) use(id, 7, START + id, true, 1);
+    expect(table.figures().entries).toBeLessThanOrEqual(table.regionCapacity / 2);
+    expect(table.figures().entries).toBeGreaterThan(table.regionCapacity * 0.4);
+    expect(find(19_999, START + 20_000)).toBe(true);
+    // There is room for others.
+    expect([1, 2, 3].map((id) => use(100_000 + id, 9, START + 20_000, false, 2))).not.toContain(DROPPED);
+  });
+});
+
+describe('a writer that dies', () => {
+  test('what it held is given back, and what it was writing is empty', () => {
+    const { memory, table, use, find } = setUp();
+    use(1, 7);
+    // As a worker leaves it that ends in the middle of a write: lock and sequence of every bucket.
+    const words = new Int32Array(memory.buffer);
+    const at = words.findIndex((value, i) => value === word(1, 1) && words[i + 1] === word(1, 2)) - 1;
+    const bucket = Array.from({ length: 8 }, (_, back) => at - 8 * back).find(isBucket) ?? at;
+    words[at]! += 1;
+    for (let i = 0; i < 8; i++) words[at - 8 * i] = (words[at - 8 * i] ?? 0) & 0x3fffff;
+    words[bucket] = (words[bucket] ?? 0) | (5 << 22);
+    expect(find(1)).toBe(false);
+    table.clearDead(5);
+    expect(find(1)).toBe(false);
+    expect(use(1, 7)).toBe(INSERTED);
+    expect(find(1)).toBe(true);
+  });
+
+  test('all workers write the same keys, one is killed while it writes, and the table stays whole', async () => {
+    const { memory, chunk, table, counts, view } = setUp(8192);
+    const keys = 300;
+    const workers = [1, 2, 3].map(
+      (owner) =>
+        new Worker(new URL('session-writer.ts', import.meta.url), { workerData: { memory, chunk, owner, keys } }),
+    );
+    const writes = new Map<number, number>();
+    const torn: unknown[] = [];
+    for (const [i, worker] of workers.entries()) {
+      worker.on('message', (count: number) => writes.set(i, count));
+      worker.on('error', (error) => torn.push(error));
+    }
+    await eventually(() => writes.size === 3 && [...writes.values()].every((count) => count > 20_000));
+    await workers[0]?.terminate();
+    table.clearDead(1);
+    const before = [writes.get(1) ?? 0, writes.get(2) ?? 0];
+    await eventually(() => (writes.get(1) ?? 0) > before[0]! + 20_000 && (writes.get(2) ?? 0) > before[1]! + 20_000);
+    for (const worker of workers.slice(1)) {
+      const gone = once(worker, 'exit');
+      worker.postMessage('stop');
+      await gone;
+    }
+    // A writer throws when it sees an entry that nobody wrote.
+    expect(torn).toEqual([]);
+    const now = Date.now();
+    table.sweep(now, NONE);
+    table.sweep(now, NONE);
+    let found = 0;
+    for (let key = 0; key < keys; key++) {
+      if (!table.find(OBSERVED, key * 7 + 1, key * 7 + 2, now, view)) continue;
+      found++;
+      expect(view.ref % keys).toBe(key % keys);
+    }
+    // Only what the dead one was writing may be missing.
+    expect(found).toBeGreaterThanOrEqual(keys - 2);
+    expect(table.figures().entries).toBe(found);
+    const total = Array.from({ length: 2 * keys }, (_, slot) => counts.sum(slot, SESSION.live));
+    expect(total.reduce((sum, count) => sum + count, 0)).toBe(found);
+    expect(Math.min(...total)).toBe(0);
+    // Every lock is free again.
+    for (let key = 0; key < keys; key++) {
+      expect(table.touch(OBSERVED, key * 7 + 1, key * 7 + 2, 1, key, now + 1000, MINUTE, true)).not.toBe(DROPPED);
+    }
+  }, 60_000);
+});
+
+test('a million entries take no more than 32 MiB', () => {
+  expect(createSessionMemory(1_048_576, START).buffer.byteLength).toBeLessThanOrEqual(32 * 1024 * 1024);
+});
+
+/** Whether a bucket of 8 entries starts here: known by the table's end. */
+function isBucket(start: number): boolean {
+  const header = 4 + 2 * 2048;
+  return start >= header && (start - header) % 64 === 0;
+}
