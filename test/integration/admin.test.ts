@@ -46,7 +46,7 @@ test('/healthz and /readyz are well', async () => {
   expect(await app.admin('/readyz')).toEqual({ status: 200, text: 'ok\n' });
 });
 
-test('/metrics can be parsed and has what the operator looks for', async () => {
+test('T65: /metrics, without any option, can be parsed and has what the operator looks for', async () => {
   await new Client(app.port).get('/');
   const names = [
     'requests_total',

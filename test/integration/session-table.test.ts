@@ -62,7 +62,7 @@ afterAll(() => process.off('worker', onWorker));
 const decisions = async (policyName: string) =>
   await app.metrics().then((metrics) => metrics.by('outcome', 'holdfast_decisions_total', { policy: policyName }));
 
-test('sessions are active once their token has come back; clients without cookies never are', async () => {
+test('T62: sessions are active once their token has come back; clients without cookies never are', async () => {
   const clients = Array.from({ length: 6 }, () => new Client(app.port, { host: 'counted.test', jar: true }));
   for (const client of clients) await client.get('/');
   const crawler = new Client(app.port, { host: 'counted.test', keepAlive: false });

@@ -314,6 +314,14 @@ endpoints:
     });
   });
 
+  test('T34 hints for other zones hide no endpoint: a session’s own may be there', () => {
+    const endpoints = ['a', 'b'].map((zone, i) => ({
+      ...{ addresses: [`10.0.0.${i}`], zone, hints: { forZones: [{ name: zone }] } },
+    }));
+    const yaml = `${head('EndpointSlice')}addressType: IPv4\nports: [{port: 80}]\nendpoints: ${JSON.stringify(endpoints)}`;
+    expect(resource(yaml, 'EndpointSlice').endpoints.map(({ address }) => address)).toEqual(['10.0.0.0', '10.0.0.1']);
+  });
+
   test('bad endpoints and conditions are reported, the others stay', () => {
     const projection = read(`${head('EndpointSlice')}
 addressType: IPv4
