@@ -3,7 +3,7 @@ import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import { buildAffinity } from '../affinity/build.ts';
 import type { AffinityRef, CellRef, LiveRoute, LiveTable, PoolRef } from '../lanes/live-table.ts';
 import { HostIndex } from '../match/router.ts';
-import type { EndpointPlace, IdentityView, LivePool } from '../model/live.ts';
+import type { IdentityView, LivePool } from '../model/live.ts';
 import { DRAINING, READY } from '../model/live.ts';
 import type { PoolKey } from '../model/ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
@@ -13,6 +13,7 @@ import type { Blocks } from '../shared/cells.ts';
 import type { BlockName } from '../shared/layout.ts';
 import type { EndpointData, IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
 import { policySlotKey, routeSlotKey, ruleSlotKey, serviceSlotKey } from '../shared/slot-keys.ts';
+import { Places } from './places.ts';
 
 export interface TableBuilderOptions {
   readonly blocks: Blocks;
@@ -28,8 +29,7 @@ export class TableBuilder {
   table: LiveTable = HostIndex.build<LiveRoute>([], undefined, (route) => this.#route(route));
   keys: KeyRing | undefined;
   readonly pools = new Map<PoolKey, PoolRef>();
-  /** By `LiveEndpoint.ref`. */
-  readonly places = new Map<number, EndpointPlace>();
+  readonly places = new Places();
   readonly #options: TableBuilderOptions;
   readonly #policies = new Map<PolicyId, CompiledPolicy>();
   readonly #compiled = new Map<string, CompiledAffinity>();
@@ -64,8 +64,8 @@ export class TableBuilder {
   #setPool(data: PoolData): void {
     const live = livePool(data);
     const known = this.pools.get(data.key);
-    for (const endpoint of known?.live.endpoints ?? []) this.places.delete(endpoint.ref);
-    for (const [index, endpoint] of live.endpoints.entries()) this.places.set(endpoint.ref, { pool: live, index });
+    if (known !== undefined) this.places.remove(known.live);
+    this.places.add(live);
     if (known === undefined) {
       this.pools.set(data.key, { live });
       return;
@@ -77,10 +77,8 @@ export class TableBuilder {
   #removePool(key: PoolKey): void {
     const known = this.pools.get(key);
     if (known === undefined) return;
-    for (const endpoint of known.live.endpoints) {
-      this.#options.onRetired(endpoint.slot);
-      this.places.delete(endpoint.ref);
-    }
+    for (const endpoint of known.live.endpoints) this.#options.onRetired(endpoint.slot);
+    this.places.remove(known.live);
     this.pools.delete(key);
   }
 
