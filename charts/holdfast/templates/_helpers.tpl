@@ -122,7 +122,7 @@ spec:
         # Less memory: by default the young generation of each thread grows to 48 MiB, and the C library keeps pools for each
         # core and what large messages came in.
         - name: NODE_OPTIONS
-          value: --max-semi-space-size=2
+          value: --max-semi-space-size=1
         - name: MALLOC_ARENA_MAX
           value: "2"
         - name: MALLOC_MMAP_THRESHOLD_
