@@ -37,6 +37,9 @@ class ArrayMeters implements Meters {
   nextTurn(): number {
     return this.#turn++;
   }
+  latency(): number {
+    return 0;
+  }
   failingSince(slot: number): number {
     return this.#failing[slot] ?? 0;
   }

@@ -1,4 +1,4 @@
-/** What becomes of a session whose token names an endpoint: kept, moved or rejected. */
+/** What becomes of a session whose token or key leads to an endpoint: kept, moved or rejected. */
 import { DRAINING, NOT_READY, OBSERVED } from '../model/live.ts';
 import type { RequestFacts } from '../model/facts.ts';
 import type { LivePool } from '../model/live.ts';
@@ -8,6 +8,7 @@ import { setEntry } from './entry.ts';
 import type { DecideEnv } from './env.ts';
 import { OUTCOME, REASON } from './decision.ts';
 import type { Decision } from './decision.ts';
+import { nameOf, returnsUntil } from './gone.ts';
 import { endpointOf, sessionOf } from './plain.ts';
 import { successor, tierOf } from './select.ts';
 import type { VerifiedToken } from './token.ts';
@@ -30,8 +31,24 @@ export function followToken(
   adoptSession(d, token, facts);
   const scope = token.plainId !== '' || token.scope === live.affinity.scope ? live.entries : live.ownEntries;
   setEntry(d, OBSERVED, scope, d.sessionHigh, d.sessionLow, live.entryLife);
-  const view = pool.identity[policy.identity];
   const index = endpointOf(token, pool, policy.identity);
+  if (policy.lost.goneGrace > 0) {
+    const until = returnsUntil(live, rule, token, pool, index, env);
+    if (env.now < until) return d.wait(until, nameOf(token));
+  }
+  followBinding(d, policy, rule, pool, index, env);
+}
+
+/** What becomes of a session that is bound to the endpoint `index` of the pool; negative = it has left. Its id is in `d`. */
+export function followBinding(
+  d: Decision,
+  policy: CompiledPolicy,
+  rule: LiveRule,
+  pool: LivePool,
+  index: number,
+  env: DecideEnv,
+): void {
+  const view = pool.identity[policy.identity];
   const why = rule.force ? forcedReason(d, pool, index) : leaveReason(d, policy, pool, index, env);
   if (why === STAYS) return keep(d, index);
   const draining = why === REASON.drain || why === REASON.drain_timeout;

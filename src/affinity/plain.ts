@@ -72,7 +72,7 @@ function plainIds(pool: LivePool): ReadonlyMap<string, number> {
   return ids;
 }
 
-function plainIdOf(endpoint: LiveEndpoint): string {
+export function plainIdOf(endpoint: LiveEndpoint): string {
   return endpoint.cookieValue ?? endpoint.pod;
 }
 

@@ -2,7 +2,7 @@
 import { NOT_READY, READY } from '../model/live.ts';
 import type { IdentityView, LivePool, Meters } from '../model/live.ts';
 import type { CompiledPolicy } from '../model/policy.ts';
-import type { Algorithm, HashAlgorithm } from '../model/sticky-policy.ts';
+import type { HashAlgorithm } from '../model/sticky-policy.ts';
 import { balance } from './balance/balance.ts';
 import type { BalanceEnv } from './balance/balancer.ts';
 import { poolOrder, takesKeys } from './hash/pool-order.ts';
@@ -30,9 +30,12 @@ export function tierOf(pool: LivePool, index: number, tried: readonly number[], 
 /** Reused by every call: candidates are consumed before the next decision. */
 let scratch = new Int32Array(256);
 
+/** What chooses the endpoints of clients without a session: a part of a policy. */
+export type NewSessions = Pick<CompiledPolicy, 'algorithm' | 'slowStart'>;
+
 /** An endpoint for a client without a session; -1 = there is none. `cap`: only a Ready one with fewer sessions; 0 = any. */
 export function pickNew(
-  algorithm: Algorithm,
+  { algorithm, slowStart }: NewSessions,
   pool: LivePool,
   tried: readonly number[],
   env: BalanceEnv,
@@ -48,7 +51,7 @@ export function pickNew(
       if (cap > 0 && env.meters.sessions(pool.endpoints[index]?.slot ?? 0) >= cap) continue;
       if (tierOf(pool, index, tried, env.meters) === tier) scratch[count++] = index;
     }
-    if (count > 0) return balance(algorithm, pool, scratch, count, env);
+    if (count > 0) return balance(algorithm, pool, scratch, count, env, tier % 2 === 0 ? slowStart : 0);
   }
   return -1;
 }

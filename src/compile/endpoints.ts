@@ -44,7 +44,9 @@ export function buildPool(
   const endpoints = mergeAddresses(mergePods(candidates)).map((candidate): Endpoint => {
     const { address, port, state, drainStart, pod, cookieValue, podNamespace, podUid } = candidate;
     const known = before.get(identityOf(candidate, 'PodUID'));
-    const seen = known?.state === state ? known.since : now;
+    // Of what was there before us nobody knows since when, and it is not new.
+    const first = previous === undefined && state === 'Ready' ? 0 : now;
+    const seen = known?.state === state ? known.since : first;
     // A clock ahead of ours must not put the start into the future.
     const since = state === 'Draining' && drainStart !== undefined ? Math.min(drainStart, now) : seen;
     const wasReady = state !== 'NotReady' || known?.wasReady === true;
@@ -53,8 +55,9 @@ export function buildPool(
   });
   endpoints.sort((a, b) => compareText(addressOf(a), addressOf(b)));
   reportEqualValues(spec, ordered, endpoints, problems);
-  const { key, namespace, service, port } = spec;
-  return { pool: { key, namespace, service, port, endpoints }, problems };
+  const { key, namespace, service, port, portName } = spec;
+  const named = portName === '' ? {} : { portName };
+  return { pool: { key, namespace, service, port, ...named, endpoints }, problems };
 }
 
 /** undefined = gone: terminating and not serving any more. Null means ready, serving as ready, not terminating (EndpointSlice v1 API reference). */

@@ -20,8 +20,8 @@ export class Counted {
 
   constructor(workers: number) {
     this.blocks = createBlocks(workers);
-    const { endpoint, gauge, mark, session, pool, route, service, rule, policy } = this.blocks;
-    this.endpoints = new SlotTable([endpoint, gauge, mark, session], workers, KEEP_MS);
+    const { endpoint, gauge, latency, mark, session, pool, route, service, rule, policy } = this.blocks;
+    this.endpoints = new SlotTable([endpoint, gauge, latency, mark, session], workers, KEEP_MS);
     this.pools = new SlotTable([pool], workers, KEEP_MS);
     this.route = new SlotTable([route], workers, KEEP_MS);
     this.service = new SlotTable([service], workers, KEEP_MS);

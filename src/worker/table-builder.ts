@@ -1,11 +1,12 @@
 /** Applies table deltas in a worker: plain data becomes the live table. */
 import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import { buildAffinity } from '../affinity/build.ts';
+import { plainIdOf } from '../affinity/plain.ts';
 import type { AffinityRef, CellRef, LiveRoute, LiveTable, PoolRef } from '../lanes/live-table.ts';
 import { HostIndex } from '../match/router.ts';
 import type { EndpointPlace, IdentityView, LivePool } from '../model/live.ts';
 import { DRAINING, READY } from '../model/live.ts';
-import type { PoolKey } from '../model/ids.ts';
+import type { IdentityKind, PoolKey } from '../model/ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
 import type { Route } from '../model/table.ts';
 import type { RegexCompiler } from '../rules/kind.ts';
@@ -18,6 +19,8 @@ export interface TableBuilderOptions {
   readonly blocks: Blocks;
   /** This worker's row in the blocks. */
   readonly row: number;
+  /** Wall clock, ms. */
+  readonly clock: () => number;
   readonly compileRegex: RegexCompiler;
   readonly keyRing: (keys: readonly SessionKey[]) => KeyRing;
   /** An endpoint slot left its pool or changed its address. */
@@ -34,6 +37,8 @@ export class TableBuilder {
   readonly #policies = new Map<PolicyId, CompiledPolicy>();
   readonly #compiled = new Map<string, CompiledAffinity>();
   readonly #affinities = new Map<string, AffinityRef>();
+  /** The longest `goneGrace` of all policies, ms: so long it is remembered who has left a pool. */
+  #longestGrace = 0;
   /** By `block key`. */
   readonly #cells = new Map<string, CellRef>();
 
@@ -48,6 +53,8 @@ export class TableBuilder {
     if (delta.keys !== undefined) this.keys = this.#options.keyRing(delta.keys);
     for (const pool of delta.pools) this.#setPool(pool);
     this.#setAffinities(delta);
+    if (delta.policies.length > 0)
+      this.#longestGrace = Math.max(...this.#policies.values().map(({ lost }) => lost.goneGrace));
     // A change of endpoints alone, by far the most frequent, leaves the index as it is.
     if (delta.hosts.length > 0 || delta.removedHosts.length > 0)
       this.table = this.table.withHosts(delta.hosts, delta.removedHosts);
@@ -62,8 +69,8 @@ export class TableBuilder {
   }
 
   #setPool(data: PoolData): void {
-    const live = livePool(data);
     const known = this.pools.get(data.key);
+    const live = livePool(data, this.#options.clock(), known?.live, this.#longestGrace);
     for (const endpoint of known?.live.endpoints ?? []) this.places.delete(endpoint.ref);
     for (const [index, endpoint] of live.endpoints.entries()) this.places.set(endpoint.ref, { pool: live, index });
     if (known === undefined) {
@@ -151,18 +158,20 @@ function compact(endpoint: EndpointData): EndpointData {
 /** Hardly any pool drains, and thousands of empty typed arrays are megabytes. */
 const NO_INDICES = new Int32Array(0);
 
-function livePool(data: PoolData): LivePool {
+/** `before`: the pool as it was; `grace`: ms for which it is remembered who has left it. */
+function livePool(data: PoolData, now: number, before: LivePool | undefined, grace: number): LivePool {
   const states = data.endpoints.map((endpoint) => endpoint.state);
   const indicesOf = (state: number): Int32Array => {
     const indices = states.keys().filter((i) => states[i] === state);
     return states.includes(state) ? Int32Array.from(indices) : NO_INDICES;
   };
-  return {
+  const live = {
     key: data.key,
     slot: data.slot,
     namespace: data.namespace,
     service: data.service,
     port: data.port,
+    portName: data.portName,
     endpoints: data.endpoints.map(compact),
     ready: indicesOf(READY),
     draining: indicesOf(DRAINING),
@@ -171,7 +180,24 @@ function livePool(data: PoolData): LivePool {
       PodName: identityView(data.identity.PodName),
       Address: identityView(data.identity.Address),
     },
+    firstSeen: before?.firstSeen ?? now,
+    left: NOBODY,
   };
+  return before === undefined || grace === 0 ? live : { ...live, left: whoLeft(before, live, now, grace) };
+}
+
+const NOBODY: ReadonlyMap<string, number> = new Map();
+
+/** Those who have left lately, and those who leave now; who has come back may still be starting, and is not taken out. */
+function whoLeft(before: LivePool, after: LivePool, now: number, grace: number): ReadonlyMap<string, number> {
+  const left = new Map([...before.left].filter(([, at]) => now - at < grace));
+  for (const [kind, { byPrefix }] of Object.entries(before.identity)) {
+    const there = after.identity[kind as IdentityKind].byPrefix;
+    for (const prefix of byPrefix.keys()) if (!there.has(prefix)) left.set(prefix, now);
+  }
+  const ids = new Set(after.endpoints.map(plainIdOf));
+  for (const id of before.endpoints.map(plainIdOf)) if (!ids.has(id)) left.set(id, now);
+  return left.size === 0 ? NOBODY : left;
 }
 
 /** Of kinds that no policy in force uses. */
