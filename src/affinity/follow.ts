@@ -12,6 +12,7 @@ import { nameOf, returnsUntil } from './gone.ts';
 import { endpointOf, sessionOf } from './plain.ts';
 import { successor, tierOf } from './select.ts';
 import type { VerifiedToken } from './token.ts';
+import { preferred } from './versions.ts';
 
 const STAYS = -1;
 const BAD_GATEWAY = 502;
@@ -32,22 +33,27 @@ export function followToken(
   const scope = token.plainId !== '' || token.scope === live.affinity.scope ? live.entries : live.ownEntries;
   setEntry(d, OBSERVED, scope, d.sessionHigh, d.sessionLow, live.entryLife);
   const index = endpointOf(token, pool, policy.identity);
-  if (policy.lost.goneGrace > 0) {
-    const until = returnsUntil(live, rule, token, pool, index, env);
-    if (env.now < until) return d.wait(until, nameOf(token));
-  }
-  followBinding(d, policy, rule, pool, index, env);
+  followBinding(d, live, rule, nameOf(token), pool, index, env);
 }
 
-/** What becomes of a session that is bound to the endpoint `index` of the pool; negative = it has left. Its id is in `d`. */
+/**
+ * What becomes of a session that is bound to the endpoint `index` of the pool; negative = it has left. Its id is in `d`.
+ * `name`: as `LivePool.left` calls the endpoint.
+ */
 export function followBinding(
   d: Decision,
-  policy: CompiledPolicy,
+  live: LiveAffinity,
   rule: LiveRule,
+  name: string | undefined,
   pool: LivePool,
   index: number,
   env: DecideEnv,
 ): void {
+  const { policy } = live;
+  if (policy.lost.goneGrace > 0 && name !== undefined) {
+    const until = returnsUntil(live, rule, name, pool, index, env);
+    if (env.now < until) return d.wait(until, name);
+  }
   const view = pool.identity[policy.identity];
   const why = rule.force ? forcedReason(d, pool, index) : leaveReason(d, policy, pool, index, env);
   if (why === STAYS) return keep(d, index);
@@ -57,7 +63,8 @@ export function followBinding(
   }
   if (why === REASON.connect_failed && !policy.retry.changeOnFailure) return d.reject(why, BAD_GATEWAY);
 
-  const next = successor(view, pool, d.sessionHigh, d.sessionLow, d.tried, env.meters);
+  const prefers = preferred(policy, pool, d.bound, index, env.keys);
+  const next = successor(view, pool, d.sessionHigh, d.sessionLow, d.tried, env.meters, prefers);
   if (staysAnyway(d, pool, index, next, why, env)) return keep(d, index);
   if (next < 0) return rejectWithoutEndpoint(d);
   d.choose(next, OUTCOME.moved, why);

@@ -56,7 +56,7 @@ export function pickNew(
   return -1;
 }
 
-/** Where a session that lost its endpoint goes: the first in its own order, the same for every replica; -1 = nowhere. */
+/** Where a session that lost its endpoint goes: the first in its own order, the same for every replica; -1 = nowhere. `prefers`: those come first. */
 export function successor(
   view: IdentityView,
   pool: LivePool,
@@ -64,7 +64,13 @@ export function successor(
   low: number,
   tried: readonly number[],
   meters: Meters,
+  prefers?: (index: number) => boolean,
 ): number {
+  if (prefers !== undefined) {
+    const fits = (index: number) => prefers(index) && tierOf(pool, index, tried, meters) === HEALTHY_READY;
+    const found = firstOf(view.seeds, pool.ready, high, low, fits);
+    if (found >= 0) return found;
+  }
   const first = firstOf(view.seeds, pool.ready, high, low);
   if (first >= 0 && tierOf(pool, first, tried, meters) === HEALTHY_READY) return first;
   for (let tier = HEALTHY_READY; tier <= LAST_TIER; tier++) {

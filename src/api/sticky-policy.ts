@@ -192,6 +192,13 @@ export const specSchema = z
             'Requests of an endpoint that has vanished wait for so long, from when it did, for one of the same identity: at most 100 for each endpoint, the others are answered 503 with Retry-After.',
           )
           .meta({ defaultText: '0s; 30s with `identity: PodName`' }),
+        preferVersion: z
+          .enum(['Any', 'Same', 'Newest'])
+          .optional()
+          .describe(
+            'Which pods a session that moves goes to first, as long as one of them is Ready. Same: those of its version; Newest: those of the version of the pod that was made last, so that a rolling update moves each session once, at the cost of balance. The version is the label `pod-template-hash`, else `controller-revision-hash`, of the pod.',
+          )
+          .meta({ defaultText: 'Any' }),
       })
       .optional()
       .describe("What happens when a session's endpoint can no longer serve."),

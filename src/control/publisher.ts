@@ -216,21 +216,24 @@ export class Publisher {
       namespace: pool.namespace,
       service: pool.service,
       port: pool.port,
+      portName: pool.portName,
       endpoints: pool.endpoints.map((endpoint, i) => ({
-        ...this.#slotOf(keys[i] ?? ''),
+        ...this.#slotOf(keys[i] ?? '', endpoint.podUid),
         address: endpoint.address,
         port: endpoint.port,
         pod: endpoint.pod,
         cookieValue: endpoint.cookieValue,
+        version: endpoint.version,
         state: STATE_CODES[endpoint.state],
         since: endpoint.since,
         wasReady: endpoint.wasReady,
       })),
+      newest: pool.newest,
       identity: this.#identityOf(pool),
     };
-    for (const key of keys) {
+    for (const [i, { slot }] of data.endpoints.entries()) {
       // One that comes (back) into a pool starts with a clean record: nobody has probed it while it was away.
-      if (!former.delete(key)) this.#counted.forgetFailure(key);
+      if (!former.delete(keys[i] ?? '')) this.#counted.forgetFailure(slot);
     }
     this.#retire(former);
     for (const { slot } of this.#pools.get(pool.key)?.endpoints ?? []) this.#endpoints[slot] = undefined;
@@ -240,9 +243,9 @@ export class Publisher {
     return data;
   }
 
-  #slotOf(key: string): { slot: number; ref: number } {
+  #slotOf(key: string, podUid: string): { slot: number; ref: number } {
     const { endpoints } = this.#counted;
-    const slot = endpoints.acquire(key);
+    const slot = endpoints.acquire(key, podUid);
     return { slot, ref: refOf(slot, endpoints.generation(slot)) };
   }
 

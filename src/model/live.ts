@@ -17,6 +17,8 @@ export interface LiveEndpoint {
   readonly pod: string;
   /** Its id in cookies of format Plain, when its pod's annotation gives one; else `pod` is. */
   readonly cookieValue?: string | undefined;
+  /** As in `Endpoint`. */
+  readonly version?: string | undefined;
   readonly state: number;
   /** As in `Endpoint`. */
   readonly since: number;
@@ -44,6 +46,8 @@ export interface LivePool {
   /** As in `Pool`. */
   readonly portName?: string | undefined;
   readonly endpoints: readonly LiveEndpoint[];
+  /** As in `Pool`. */
+  readonly newest?: string | undefined;
   /** Indices of Ready endpoints. */
   readonly ready: Int32Array;
   /** Indices of Draining endpoints. */

@@ -2,7 +2,7 @@
 import type { IdentityKind, PoolKey } from './ids.ts';
 import type { Algorithm, Extract, ForeignProduct, HashAlgorithm, SameSite, WhenBlock } from './sticky-policy.ts';
 
-/** `namespace/name` of a StickyPolicy, or `namespace/ingress:NAME` for one made from annotations. */
+/** `namespace/name` of a StickyPolicy, `namespace/ingress:NAME` for one made from annotations, `namespace/service:NAME` from `sessionAffinity`. */
 export type PolicyId = string;
 
 /** Another product's cookie that binds when ours is absent. */
@@ -112,7 +112,7 @@ export interface CompiledRule {
 export interface CompiledPolicy {
   readonly id: PolicyId;
   readonly namespace: string;
-  /** The `policy` label of metrics: the StickyPolicy's name or `ingress:NAME`. */
+  /** The `policy` label of metrics: the StickyPolicy's name, `ingress:NAME` or `service:NAME`. */
   readonly name: string;
   readonly group: string | undefined;
   readonly identity: IdentityKind;
@@ -133,6 +133,7 @@ export interface CompiledPolicy {
     /** ms */ readonly notReadyGrace: number;
     /** ms that the requests of a vanished identity wait for it; 0 = not at all. */
     readonly goneGrace: number;
+    readonly preferVersion: 'Any' | 'Same' | 'Newest';
   };
   readonly drain: { readonly action: 'Keep' | 'Move'; /** ms; 0 = unlimited */ readonly maxDuration: number };
   readonly retry: { readonly attempts: number; readonly changeOnFailure: boolean };

@@ -16,6 +16,8 @@ export interface Endpoint {
   readonly pod: string;
   /** Its id in cookies of format Plain, when its pod's annotation gives one; else `pod` is. */
   readonly cookieValue?: string | undefined;
+  /** Of its pod's metadata; undefined = not known. */
+  readonly version?: string | undefined;
   /** Of the pod; both empty without a targetRef. */
   readonly podNamespace: string;
   readonly podUid: string;
@@ -45,4 +47,6 @@ export interface Pool {
   readonly portName?: string | undefined;
   /** Sorted by Address identity text, so that every replica has the same order whatever the slices' order (T40). */
   readonly endpoints: readonly Endpoint[];
+  /** Of the pod that was made last; undefined = no version is known. */
+  readonly newest?: string | undefined;
 }

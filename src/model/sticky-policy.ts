@@ -179,6 +179,7 @@ export interface StickyPolicySpec {
         readonly statusCode?: number | undefined;
         readonly notReadyGrace?: Duration | undefined;
         readonly goneGrace?: Duration | undefined;
+        readonly preferVersion?: 'Any' | 'Same' | 'Newest' | undefined;
       }
     | undefined;
   readonly drain?:

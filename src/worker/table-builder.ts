@@ -1,6 +1,7 @@
 /** Applies table deltas in a worker: plain data becomes the live table. */
 import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import { buildAffinity } from '../affinity/build.ts';
+import { prefixAt } from '../affinity/entry.ts';
 import { plainIdOf } from '../affinity/plain.ts';
 import type { AffinityRef, CellRef, LiveRoute, LiveTable, PoolRef } from '../lanes/live-table.ts';
 import { HostIndex } from '../match/router.ts';
@@ -27,12 +28,19 @@ export interface TableBuilderOptions {
   readonly onRetired: (slot: number) => void;
 }
 
+type FormerPrefixes = Readonly<Record<IdentityKind, string | undefined>>;
+
+/** Endpoints that have gone are remembered, no more than these. */
+const MAX_FORMER = 10_000;
+
 export class TableBuilder {
   table: LiveTable = HostIndex.build<LiveRoute>([], undefined, (route) => this.#route(route));
   keys: KeyRing | undefined;
   readonly pools = new Map<PoolKey, PoolRef>();
   /** By `LiveEndpoint.ref`. */
   readonly places = new Map<number, EndpointPlace>();
+  /** Token prefixes of endpoints that have gone, by ref, the latest last: keys of the session table are still theirs. */
+  readonly formerPrefixes = new Map<number, FormerPrefixes>();
   readonly #options: TableBuilderOptions;
   readonly #policies = new Map<PolicyId, CompiledPolicy>();
   readonly #compiled = new Map<string, CompiledAffinity>();
@@ -73,6 +81,7 @@ export class TableBuilder {
     const live = livePool(data, this.#options.clock(), known?.live, this.#longestGrace);
     for (const endpoint of known?.live.endpoints ?? []) this.places.delete(endpoint.ref);
     for (const [index, endpoint] of live.endpoints.entries()) this.places.set(endpoint.ref, { pool: live, index });
+    if (known !== undefined) this.#remember(known.live);
     if (known === undefined) {
       this.pools.set(data.key, { live });
       return;
@@ -89,6 +98,24 @@ export class TableBuilder {
       this.places.delete(endpoint.ref);
     }
     this.pools.delete(key);
+  }
+
+  /** Of a pool as it was, whoever is not in any pool now. */
+  #remember(pool: LivePool): void {
+    for (const [index, { ref }] of pool.endpoints.entries()) {
+      this.formerPrefixes.delete(ref);
+      if (this.places.has(ref)) continue;
+      const place = { pool, index };
+      this.formerPrefixes.set(ref, {
+        PodUID: prefixAt(place, 'PodUID'),
+        PodName: prefixAt(place, 'PodName'),
+        Address: prefixAt(place, 'Address'),
+      });
+    }
+    for (const ref of this.formerPrefixes.keys()) {
+      if (this.formerPrefixes.size <= MAX_FORMER) break;
+      this.formerPrefixes.delete(ref);
+    }
   }
 
   #retireMissing(before: LivePool, after: LivePool): void {
@@ -151,8 +178,8 @@ export class TableBuilder {
 
 /** As a literal: what comes out of a message keeps half of its fields in an array beside the object, slower and larger. */
 function compact(endpoint: EndpointData): EndpointData {
-  const { slot, ref, address, port, pod, cookieValue, state, since, wasReady } = endpoint;
-  return { slot, ref, address, port, pod, cookieValue, state, since, wasReady };
+  const { slot, ref, address, port, pod, cookieValue, version, state, since, wasReady } = endpoint;
+  return { slot, ref, address, port, pod, cookieValue, version, state, since, wasReady };
 }
 
 /** Hardly any pool drains, and thousands of empty typed arrays are megabytes. */
@@ -173,6 +200,7 @@ function livePool(data: PoolData, now: number, before: LivePool | undefined, gra
     port: data.port,
     portName: data.portName,
     endpoints: data.endpoints.map(compact),
+    newest: data.newest,
     ready: indicesOf(READY),
     draining: indicesOf(DRAINING),
     identity: {

@@ -49,6 +49,7 @@ export function compilePolicy({ id, namespace, name }: PolicyName, spec: StickyP
       action: lost?.action ?? DEFAULTS.lostAction,
       statusCode: lost?.statusCode ?? DEFAULTS.lostStatus,
       notReadyGrace: milliseconds(lost?.notReadyGrace ?? DEFAULTS.notReadyGrace),
+      preferVersion: lost?.preferVersion ?? 'Any',
       goneGrace: milliseconds(lost?.goneGrace ?? DEFAULTS.goneGrace[identity]),
     },
     drain: { action: drain?.action ?? DEFAULTS.drainAction, maxDuration: milliseconds(drain?.maxDuration) },

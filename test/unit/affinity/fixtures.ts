@@ -35,6 +35,7 @@ export interface TestEndpoint {
   /** Default true. */
   readonly wasReady?: boolean;
   readonly address?: string;
+  readonly version?: string;
 }
 
 const STATES = { Ready: READY, Draining: DRAINING, NotReady: NOT_READY };
@@ -55,6 +56,7 @@ export function pool(list: readonly (string | TestEndpoint)[], keys = KEYS, serv
     address: item.address ?? `10.0.0.${i + 1}`,
     port: 8080,
     pod: item.id,
+    version: item.version,
     state: STATES[item.state ?? 'Ready'],
     since: item.since ?? NOW - HOUR,
     wasReady: item.wasReady ?? true,
@@ -109,7 +111,7 @@ function policy(rules: readonly TestRule[], changes: Partial<CompiledPolicy> = {
     slowStart: 0,
     maxSessionsPerEndpoint: 0,
     onFull: 'Overflow',
-    lost: { action: 'Reassign', statusCode: 503, notReadyGrace: 3000, goneGrace: 0 },
+    lost: { action: 'Reassign', statusCode: 503, notReadyGrace: 3000, goneGrace: 0, preferVersion: 'Any' },
     drain: { action: 'Keep', maxDuration: 0 },
     retry: { attempts: 2, changeOnFailure: true },
     ...changes,
@@ -217,6 +219,7 @@ export function env(changes: Partial<TestEnv> = {}): TestEnv {
     memo: new TokenMemo(64),
     poolOf: () => undefined,
     placeOf: () => undefined,
+    formerPrefix: () => undefined,
     ...changes,
   };
 }

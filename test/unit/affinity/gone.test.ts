@@ -7,7 +7,13 @@ import { affinity, again, ask, COOKIE, env, facts, NOW, pool, sessionOn } from '
 import type { TestEndpoint } from './fixtures.ts';
 
 const GRACE = 30_000;
-const lost: CompiledPolicy['lost'] = { action: 'Reassign', statusCode: 410, notReadyGrace: 3000, goneGrace: GRACE };
+const lost: CompiledPolicy['lost'] = {
+  action: 'Reassign',
+  statusCode: 410,
+  notReadyGrace: 3000,
+  goneGrace: GRACE,
+  preferVersion: 'Any',
+};
 const live = affinity(undefined, { lost });
 const cookie = sessionOn(live, 'a');
 const request = facts({ cookie });

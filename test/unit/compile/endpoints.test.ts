@@ -229,6 +229,24 @@ describe('buildPool', () => {
     expect(third).toEqual(second);
   });
 
+  it('knows the versions of pods, and the newest: that of the pod made last', () => {
+    const slices = [
+      slice('a', [pod('a', '10.0.0.1'), pod('b', '10.0.0.2'), pod('c', '10.0.0.3'), pod('d', '10.0.0.4')]),
+    ];
+    const versions = new Map([
+      ['ns/a', { version: 'v1', created: 50, uid: 'uid-a' }],
+      ['ns/b', { version: 'v2', created: 80, uid: 'uid-b' }],
+      // A rollback: made again, and last.
+      ['ns/c', { version: 'v1', created: 90, uid: 'uid-c' }],
+      // Of a namesake that is gone.
+      ['ns/d', { version: 'v9', created: 99, uid: 'other' }],
+    ]);
+    const { pool } = buildPool(SPEC, slices, undefined, 1, undefined, versions);
+    expect(pool.endpoints.map(({ version }) => version)).toEqual(['v1', 'v2', 'v1', undefined]);
+    expect(pool.newest).toBe('v1');
+    expect(buildPool(SPEC, slices, undefined, 1).pool.newest).toBeUndefined();
+  });
+
   it('takes nothing for new that was there before us, and all that becomes Ready later', () => {
     const first = build([slice('a', [pod('a', '10.0.0.1'), pod('b', '10.0.0.2', { ready: false })])], { now: 1 });
     const later = build([slice('a', [pod('a', '10.0.0.1'), pod('b', '10.0.0.2'), pod('c', '10.0.0.3')])], {

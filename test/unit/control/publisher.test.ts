@@ -86,7 +86,7 @@ function policy(name: string, attempts: number, identity: IdentityKind): Compile
     slowStart: 0,
     maxSessionsPerEndpoint: 0,
     onFull: 'Overflow',
-    lost: { action: 'Reassign', statusCode: 503, notReadyGrace: 3000, goneGrace: 0 },
+    lost: { action: 'Reassign', statusCode: 503, notReadyGrace: 3000, goneGrace: 0, preferVersion: 'Any' },
     drain: { action: 'Keep', maxDuration: 0 },
     retry: { attempts, changeOnFailure: true },
   };
