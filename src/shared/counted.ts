@@ -43,10 +43,9 @@ export class Counted {
     for (const table of this.#tables()) table.sweep(now, acknowledged, table === this.endpoints ? busy : () => false);
   }
 
-  /** Clears the failing mark of the endpoint that holds the slot of `key`. */
-  forgetFailure(key: string): void {
+  /** Clears the failing mark of the endpoint that holds the slot. */
+  forgetFailure(slot: number): void {
     const { mark } = this.blocks;
-    const slot = this.endpoints.acquire(key);
     Atomics.store(mark.cells(slot) as Int32Array, mark.at(slot, 0) + MARK.failingSince, 0);
   }
 

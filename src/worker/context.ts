@@ -135,6 +135,7 @@ export class WorkerContext implements LaneContext {
       sessions: this.sessions,
       poolOf: (key: PoolKey): LivePool | undefined => builder.pools.get(key)?.live,
       placeOf: (ref: number): EndpointPlace | undefined => builder.places.get(ref),
+      formerPrefix: (ref, identity) => builder.formerPrefixes.get(ref)?.[identity],
     };
   }
 }
