@@ -137,6 +137,7 @@ export class Attempts implements Waiter {
 
   /** For the waiting room, and at the end of the wait: the endpoint is there, or not to be waited for any longer, or neither. */
   wake(): void {
+    if (!this.waiting) return;
     this.#stopWaiting();
     this.#next(this.#fresh);
   }
