@@ -18,6 +18,7 @@ const OPTIONS: CompileOptions = {
   watchNamespaces: [],
   defaultBackend: undefined,
   inCluster: true,
+  podMetadata: true,
 };
 
 function meta(name: string, i: number, annotations: Record<string, string> = {}): Meta {
@@ -58,7 +59,7 @@ function makeService(i: number): Service {
     type: 'ClusterIP',
     externalName: undefined,
     publishNotReadyAddresses: false,
-    clientIPAffinity: false,
+    clientIPTimeout: undefined,
     ipFamilies: ['IPv4'],
   } as const;
   return { kind: 'Service', meta: meta(`s${i}`, i), ports, ...shape };

@@ -2,10 +2,13 @@
 import { Decision } from '../src/affinity/decision.ts';
 import { decide } from '../src/affinity/decide.ts';
 import { TokenMemo } from '../src/affinity/token-memo.ts';
-import { affinity, ask, COOKIE, env, facts, pool, sessionOn } from '../test/unit/affinity/fixtures.ts';
+import { Block, createChunk } from '../src/shared/cells.ts';
+import { createSessionMemory, MAIN_THREAD, SessionTable } from '../src/shared/session-table.ts';
+import { affinity, ask, COOKIE, env, facts, NOW, pool, sessionOn } from '../test/unit/affinity/fixtures.ts';
 import type { TestEnv } from '../test/unit/affinity/fixtures.ts';
 import type { LiveAffinity } from '../src/affinity/build.ts';
 import type { RequestFacts } from '../src/model/facts.ts';
+import { ABSENT } from '../src/model/live.ts';
 import type { LivePool, Meters } from '../src/model/live.ts';
 import type { HashSettings } from '../src/model/sticky-policy.ts';
 
@@ -37,6 +40,9 @@ class ArrayMeters implements Meters {
   nextTurn(): number {
     return this.#turn++;
   }
+  latency(): number {
+    return 0;
+  }
   failingSince(slot: number): number {
     return this.#failing[slot] ?? 0;
   }
@@ -51,8 +57,9 @@ function run(
   target: LivePool,
   live?: LiveAffinity,
   inFlight?: (slot: number) => number,
+  changes?: Partial<BenchEnv>,
 ): void {
-  const on: BenchEnv = { ...env(), meters: new ArrayMeters(inFlight), memo: new TokenMemo() };
+  const on: BenchEnv = { ...env(), meters: new ArrayMeters(inFlight), memo: new TokenMemo(), ...changes };
   const d = new Decision();
   const round = (count: number) => {
     for (let i = 0; i < count; i++) {
@@ -73,11 +80,26 @@ function run(
   process.stdout.write(`${columns.join('  ')}  ${bytes.toFixed(0)} B allocated\n`);
 }
 
+/** A session table that has every key of `inTable`, spread over a pool. */
+function tableOf(target: LivePool): Partial<BenchEnv> {
+  const counts = new Block('session', 1);
+  counts.attach(createChunk('session', 0, 1));
+  const sessions = new SessionTable(createSessionMemory(1_048_576, NOW), MAIN_THREAD, counts);
+  const places = new Map(target.endpoints.map(({ ref }, index) => [ref, { pool: target, index }]));
+  for (const [i, request] of keys.entries()) {
+    const { d } = ask(inTable, target, request);
+    const ref = target.endpoints[i % target.endpoints.length]?.ref ?? 0;
+    sessions.bind(d.entryHigh, d.entryLow, d.entryScope, ABSENT, ref, NOW, d.entryLife, false, 0);
+  }
+  return { sessions, placeOf: (ref) => places.get(ref) };
+}
+
 const pods = (count: number) => Array.from({ length: count }, (_, i) => `pod-${i}`);
 const live = affinity([COOKIE]);
 const tokens = Array.from({ length: 1000 }, (_, i) => sessionOn(live, `pod-${i % 3}`, { ...env(), random: () => i }));
 const withToken = (token: string) =>
   facts({ cookie: `theme=dark; _ga=GA1.2.1234567890.1234567890; ${token}; lang=en` });
+const inTable = affinity([{ name: 't', header: { name: 'x-id', mode: 'Table' } }]);
 const hashBy = (settings: HashSettings) =>
   affinity([{ name: 'h', header: { name: 'x-id', mode: 'Hash', hash: settings } }]);
 const hash = hashBy({});
@@ -86,6 +108,12 @@ if (ask(live, pool(pods(3)), withToken(tokens[0] ?? '')).verdict !== 'kept -') t
 
 run('kept, same cookie on the connection', '300 ns', [withToken(tokens[0] ?? '')], pool(pods(3)), live);
 run('kept, 1000 cookies through the LRU', '1000 ns', tokens.map(withToken), pool(pods(3)), live);
+const wraps = affinity([{ name: 'w', header: { name: 'x-id', mode: 'Wrap' } }]);
+const wrapped = tokens.map((token) => facts({ head: { 'x-id': `${token.slice(token.indexOf('=') + 1)}.id-1` } }));
+if (ask(wraps, pool(pods(3)), wrapped[0] ?? facts()).verdict !== 'kept -') throw new Error('the header is not kept');
+run('kept, 1000 wrapped headers', '1000 ns', wrapped, pool(pods(3)), wraps);
+const hundred = pool(pods(100));
+run('kept by the table, 1000 keys', '1000 ns', keys, hundred, inTable, undefined, tableOf(hundred));
 run('hash over 10 endpoints', '', keys, pool(pods(10)), hash);
 run('hash over 100 endpoints', '3000 ns', keys, pool(pods(100)), hash);
 run('hash over 1000 endpoints', '', keys, pool(pods(1000)), hash);

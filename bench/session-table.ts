@@ -12,7 +12,7 @@ const start = Date.now();
 const counts = new Block('session', 1);
 counts.attach(createChunk('session', 0, 1));
 const table = new SessionTable(createSessionMemory(ENTRIES, start), MAIN_THREAD, counts);
-const view = { ref: 0, lastSeen: 0 };
+const view = { ref: 0, lastSeen: 0, firstSeen: 0 };
 const high = (i: number) => Math.imul(i + 1, 0x9e3779b1) | 0;
 const low = (i: number) => Math.imul(i + 7, 0x85ebca77) | 0;
 

@@ -43,17 +43,16 @@ export function editSetCookie(
 }
 
 /** A request that had no session has started one, unless a rule with `none` says that it has nothing to do with sessions. */
-function beginSession(d: Decision, live: LiveAffinity): void {
+export function beginSession(d: Decision, live: LiveAffinity): void {
   const rule = live.rules[d.rule];
-  if (d.outcome !== OUTCOME.stateless || (rule !== undefined && rule.token === undefined && rule.read === undefined))
-    return;
+  if (d.outcome !== OUTCOME.stateless || rule?.isNone === true) return;
   setEntry(d, OBSERVED, live.entries, d.sessionHigh, d.sessionLow, live.entryLife);
   d.outcome = OUTCOME.new;
   d.onIssue = true;
 }
 
 /** The application takes its cookie back: Max-Age counts before Expires (RFC 6265 section 5.3). */
-function isExpiring(line: string, now: number): boolean {
+export function isExpiring(line: string, now: number): boolean {
   let expires = Infinity;
   for (const attribute of line.split(';').slice(1)) {
     const equals = attribute.indexOf('=');

@@ -1,16 +1,23 @@
 /** Turns a compiled policy, applied to one Service, into what `decide` runs: functions and look-ups made once. */
+import { isTokenCookie } from '../model/policy.ts';
 import type {
   CompiledAffinity,
   CompiledPolicy,
   CompiledRule,
+  ForeignCookie,
   TokenCookieKey,
   CookieNames,
   KeyUse,
+  ReadKey,
+  RuleKey,
+  WrapKey,
 } from '../model/policy.ts';
 import type { KeyReader, RegexCompiler } from '../rules/kind.ts';
 import { keyReader } from '../rules/rules.ts';
 import { entryLife, entryScope } from './entry.ts';
 import type { EntryScope } from './entry.ts';
+import { learnerOf } from './learn.ts';
+import type { Learner } from './learn.ts';
 import { compileWhen } from './when.ts';
 import type { Condition } from './when.ts';
 
@@ -20,7 +27,7 @@ export interface TokenCookie {
   readonly names: CookieNames;
 }
 
-/** At most one of `token` and `read` is set; neither = `none`. */
+/** At most one of `token`, `wraps` and `read` is set. */
 export interface LiveRule {
   readonly index: number;
   /** undefined = always. */
@@ -28,8 +35,12 @@ export interface LiveRule {
   readonly onMissing: CompiledRule['onMissing'];
   readonly force: boolean;
   readonly token: TokenCookie | undefined;
-  /** Its token goes on answers by itself: mode Insert. */
+  /** Its token goes on answers: by itself (mode Insert), or where the backend mints a value (Wrap). */
   readonly issues: boolean;
+  /** Lower-case name of the header that carries our token: mode Wrap. */
+  readonly wraps: string | undefined;
+  /** Its requests have nothing to do with sessions. */
+  readonly isNone: boolean;
   readonly read: KeyReader | undefined;
   /** What is done with the value that is read; set together with `read`. */
   readonly use: KeyUse | undefined;
@@ -44,6 +55,8 @@ export interface LiveAffinity {
   readonly ownEntries: EntryScope;
   /** ms that the session table keeps a session after its last use. */
   readonly entryLife: number;
+  /** The rules whose keys backends mint. */
+  readonly learners: readonly Learner[];
   /** The rules that issue tokens, in order. */
   readonly issuers: readonly LiveRule[];
   /** Names of all cookies that name the endpoint. */
@@ -52,6 +65,8 @@ export interface LiveAffinity {
   readonly edited: ReadonlyMap<string, TokenCookie>;
   /** Those of them that have it in front of their value: what is taken off every request. */
   readonly prefixed: readonly TokenCookieKey[];
+  /** Cookies of other products that may stand in front of a backend's value. */
+  readonly foreign: readonly ForeignCookie[];
   /** Names whose pairs are removed from every request of the policy's routes, whichever rule decides. */
   readonly hiddenCookies: readonly string[];
   /** Requests' Cookie lines have to be looked at. */
@@ -60,6 +75,8 @@ export interface LiveAffinity {
   readonly ownedSetCookies: readonly string[];
   /** Backends' Set-Cookie lines have to be looked at. */
   readonly editsSetCookies: boolean;
+  /** Lower-case names of the headers of backends that get our token. */
+  readonly wrapped: readonly string[];
 }
 
 /** Throws when a regular expression does not compile; the schema has refused those. */
@@ -69,10 +86,12 @@ export function buildAffinity(policy: CompiledPolicy, affinity: CompiledAffinity
   const tokens = tokenRules.flatMap(({ token }) => (token === undefined ? [] : [token]));
   const edited = tokens.filter(({ key }) => key.mode === 'Rewrite' || key.mode === 'Prefix');
   const owned = tokens.filter(({ key }) => key.mode === 'Insert' && !key.preserve).flatMap(namesOf);
+  const accepted = tokens.flatMap(({ key }) => key.accept);
+  const foreign = accepted.filter(({ product }) => product === 'HAProxy' || product === 'Tengine');
   const hidden = [
     ...tokens.filter(({ key }) => key.hideFromBackend).flatMap(namesOf),
     ...policy.rules.flatMap(({ key }) =>
-      key.kind === 'cookie' && key.mode === 'Hash' && key.hideFromBackend ? [key.name] : [],
+      key.kind === 'cookie' && !isTokenCookie(key) && key.hideFromBackend ? [key.name] : [],
     ),
     ...affinity.siblingCookies,
   ];
@@ -83,15 +102,18 @@ export function buildAffinity(policy: CompiledPolicy, affinity: CompiledAffinity
     entries: entryScope(affinity.scope),
     ownEntries: entryScope(affinity.ownScope),
     entryLife: entryLife(policy),
-    issuers: tokenRules.filter(({ issues }) => issues),
+    learners: rules.flatMap(({ index, read }) => learnersOf(policy.rules[index]?.key, read, regex)),
+    issuers: rules.filter(({ issues }) => issues),
     tokenCookies: [...new Set(tokens.flatMap(namesOf))],
     // Of two rules for one cookie the first counts.
     edited: new Map(edited.map((token) => [token.names.issue, token] as const).reverse()),
     prefixed: edited.filter(({ key }) => key.mode === 'Prefix').map(({ key }) => key),
+    foreign,
     hiddenCookies: [...new Set(hidden)],
-    editsCookies: hidden.length > 0 || edited.some(({ key }) => key.mode === 'Prefix'),
+    editsCookies: hidden.length > 0 || foreign.length > 0 || edited.some(({ key }) => key.mode === 'Prefix'),
     ownedSetCookies: [...new Set(owned)],
     editsSetCookies: owned.length > 0 || edited.length > 0,
+    wrapped: [...new Set(rules.flatMap(({ wraps }) => (wraps === undefined ? [] : [wraps])))],
   };
 }
 
@@ -102,14 +124,35 @@ function buildRule(rule: CompiledRule, index: number, affinity: CompiledAffinity
     onMissing: rule.onMissing,
     force: rule.force,
     token: tokenCookie(rule, affinity.cookieNames[index]),
-    issues: rule.key.kind === 'cookie' && rule.key.mode === 'Insert',
+    issues: isInsert(rule.key) || isWrap(rule.key),
+    wraps: isWrap(rule.key) ? rule.key.name : undefined,
+    isNone: rule.key.kind === 'none',
     read: keyReader(rule, regex),
-    use: 'algorithm' in rule.key ? rule.key : undefined,
+    use: readKeyOf(rule.key),
   };
 }
 
+function isInsert(key: RuleKey): boolean {
+  return key.kind === 'cookie' && key.mode === 'Insert';
+}
+
+function isWrap(key: RuleKey): key is WrapKey {
+  return key.kind === 'header' && key.mode === 'Wrap';
+}
+
+/** Its key is read from requests. */
+function readKeyOf(key: RuleKey | undefined): ReadKey | undefined {
+  if (key === undefined || !('mode' in key)) return undefined;
+  return key.mode === 'Hash' || key.mode === 'Table' || key.mode === 'Learn' ? key : undefined;
+}
+
+function learnersOf(key: RuleKey | undefined, read: KeyReader | undefined, regex: RegexCompiler): Learner[] {
+  const found = readKeyOf(key);
+  return found === undefined || read === undefined ? [] : learnerOf(found, read, regex);
+}
+
 function tokenCookie(rule: CompiledRule, names: CookieNames | undefined): TokenCookie | undefined {
-  if (rule.key.kind !== 'cookie' || rule.key.mode === 'Hash') return undefined;
+  if (!isTokenCookie(rule.key)) return undefined;
   if (names === undefined) throw new TypeError(`Rule ${rule.name} has no cookie name.`);
   return { key: rule.key, names };
 }

@@ -1,5 +1,5 @@
 /** Edits of Cookie headers and the names in Set-Cookie lines. */
-import type { TokenCookieKey } from '../model/policy.ts';
+import type { ForeignCookie, TokenCookieKey } from '../model/policy.ts';
 import { isNamed } from '../rules/cookie/read.ts';
 import type { LiveAffinity } from './build.ts';
 import { parsePlain } from './plain.ts';
@@ -32,15 +32,20 @@ export function removeCookies(cookie: string, names: readonly string[]): string 
 }
 
 /** The Cookie value as the backend shall see it; the same string = unchanged, empty = the header has to go. */
-export function editCookies(cookie: string, { prefixed, hiddenCookies }: LiveAffinity): string {
+export function editCookies(cookie: string, { prefixed, foreign, hiddenCookies }: LiveAffinity): string {
   let edited = cookie;
-  for (const key of prefixed) edited = withoutPrefix(edited, key);
+  for (const key of prefixed) {
+    edited = withoutPrefix(edited, key.name ?? '', key.delimiter, (text) => isPrefix(key, text));
+  }
+  for (const accepted of foreign) {
+    edited = withoutPrefix(edited, accepted.name, '~', (text) => isForeignPrefix(accepted, text));
+  }
   return hiddenCookies.length === 0 ? edited : removeCookies(edited, hiddenCookies);
 }
 
-/** Takes our token off the cookie of a rule in mode Prefix; whether it is still valid does not matter. */
-function withoutPrefix(cookie: string, key: TokenCookieKey): string {
-  const names = [key.name ?? ''];
+/** Takes what `prefixes` accepts, and the delimiter, off the values of a cookie; whether it is still valid does not matter. */
+function withoutPrefix(cookie: string, name: string, delimiter: string, prefixes: (text: string) => boolean): string {
+  const names = [name];
   let result = '';
   let keptFrom = 0;
   let equals = -1;
@@ -52,8 +57,8 @@ function withoutPrefix(cookie: string, key: TokenCookieKey): string {
     if (equals < end && isNamed(cookie, start, equals, names)) {
       const from = valueStart(cookie, equals + 1, end);
       const value = cookie.slice(from, end);
-      const length = value.indexOf(key.delimiter);
-      if (length >= 0 && isPrefix(key, value.slice(0, length))) {
+      const length = value.indexOf(delimiter);
+      if (length >= 0 && prefixes(value.slice(0, length))) {
         result += cookie.slice(keptFrom, from);
         keptFrom = from + length + 1;
       }
@@ -72,6 +77,11 @@ function valueStart(cookie: string, start: number, end: number): number {
 
 function isPrefix(key: TokenCookieKey, text: string): boolean {
   return isTokenShaped(text) || (key.format === 'Plain' && parsePlain(text, Infinity) !== undefined);
+}
+
+/** HAProxy and Tengine in mode prefix took it off, so backends have never seen it. */
+function isForeignPrefix({ product, ids }: ForeignCookie, text: string): boolean {
+  return Object.hasOwn(ids, text) || (product === 'HAProxy' ? /^[0-9a-f]{16}$/ : /^[0-9a-f]{32}$/).test(text);
 }
 
 /** The name in a Set-Cookie value; empty = it has none. */

@@ -1,27 +1,29 @@
 /** How a request gets its endpoint: the chain of rules, as a pure function of policy, pool, facts, time and meters. */
 import type { RequestFacts } from '../model/facts.ts';
-import { DRAINING, OBSERVED, READY } from '../model/live.ts';
+import { OBSERVED } from '../model/live.ts';
 import type { LivePool } from '../model/live.ts';
-import type { CompiledPolicy, KeyUse } from '../model/policy.ts';
-import type { Algorithm } from '../model/sticky-policy.ts';
+import type { CompiledPolicy, HashUse } from '../model/policy.ts';
 import { cookieValues } from '../rules/cookie/read.ts';
 import type { LiveAffinity, LiveRule } from './build.ts';
 import { OUTCOME, REASON } from './decision.ts';
 import type { Decision } from './decision.ts';
 import { drainKeeps, setEntry, UNSEEN, whereSeen } from './entry.ts';
 import type { DecideEnv } from './env.ts';
+import { followEntry } from './follow-entry.ts';
 import { adoptSession, followToken, rejectWithoutEndpoint } from './follow.ts';
 import { withinBound } from './hash/bounded-load.ts';
-import { sessionToken } from './read-tokens.ts';
+import { acceptedToken, sessionToken } from './read-tokens.ts';
 import { hashText } from './rendezvous.ts';
+import { chooseNew } from './choose-new.ts';
 import { pickForced, pickHashed, pickNew } from './select.ts';
+import type { NewSessions } from './select.ts';
+import { isWrapped, wrappedToken } from './wrap.ts';
 
 export type { DecideEnv } from './env.ts';
 
 /** The client left out what a rule with `onMissing: Reject` asks for. */
 const KEY_REQUIRED = 400;
-/** All endpoints have as many sessions as the policy allows. */
-const FULL = 503;
+const WITHOUT_POLICY: NewSessions = { algorithm: 'LeastRequests', slowStart: 0 };
 
 /**
  * Decides one request into `d`. Called again for the same request after a connect failure, with the endpoint in `d.tried`
@@ -35,9 +37,10 @@ export function decide(
   env: DecideEnv,
 ): void {
   d.clear();
-  if (live === undefined) return balanceFreely(d, 'LeastRequests', pool, env);
+  if (live === undefined) return balanceFreely(d, WITHOUT_POLICY, pool, env);
   const chosen = runChain(d, live, pool, facts, env);
-  if (d.endpoint >= 0 && chosen !== undefined && !chosen.issues) settleIssue(d, live, chosen, pool, facts, env);
+  if (d.endpoint >= 0 && chosen !== undefined && chosen.index !== d.issue)
+    settleIssue(d, live, chosen, pool, facts, env);
 }
 
 /** The rule that chose a binding or hashed a key; undefined = none did, and `d` is complete. */
@@ -49,24 +52,39 @@ function runChain(
   env: DecideEnv,
 ): LiveRule | undefined {
   let fault = REASON['-'];
+  // The rule in mode Wrap that would issue, were the backend to mint a value.
+  let wraps = -1;
   for (const rule of live.rules) {
     if (rule.holds !== undefined && !rule.holds(facts)) continue;
     d.rule = rule.index;
     if (rule.token !== undefined) {
       // The first rule that holds and issues does so; another one that finds a token only chooses.
-      const first = rule.issues && d.issue < 0;
+      const first = rule.issues && d.issue < 0 && wraps < 0;
       if (first) d.issue = rule.index;
       if (followRule(d, live, rule, pool, facts, env, first)) return rule;
       if (fault !== REASON.invalid_token && fault !== REASON.unknown_key) fault = d.fault;
+    } else if (rule.wraps !== undefined) {
+      const found = wrappedToken(d, live, rule.wraps, pool, facts, env);
+      if (found !== undefined) {
+        followToken(d, live, rule, found, pool, facts, env);
+        return rule;
+      }
+      if (d.issue < 0 && wraps < 0) wraps = rule.index;
+      if (fault !== REASON.invalid_token && fault !== REASON.unknown_key) fault = d.fault;
     } else if (rule.read === undefined || rule.use === undefined) {
-      balanceFreely(d, live.policy.algorithm, pool, env);
+      balanceFreely(d, live.policy, pool, env);
       if (d.endpoint >= 0) d.reason = carriesToken(live, facts) ? REASON.ignored : REASON['-'];
       d.issue = -1;
       return undefined;
     } else {
       const value = rule.read(facts);
       if (value !== undefined) {
-        followKey(d, live, rule, rule.use, value, pool, env);
+        const { use } = rule;
+        if (use.mode === 'Hash') followKey(d, live, rule, use, value, pool, env);
+        else if (!followEntry(d, live, rule, use, value, pool, env)) {
+          startSession(d, live, REASON.unknown_key, rule.index, pool, facts, env);
+          return undefined;
+        }
         return rule;
       }
       if (rule.onMissing === 'Balance' || fault === REASON['-']) fault = REASON.missing_key;
@@ -76,7 +94,7 @@ function runChain(
     else startSession(d, live, fault, rule.index, pool, facts, env);
     return undefined;
   }
-  startSession(d, live, fault, -1, pool, facts, env);
+  startSession(d, live, fault, wraps, pool, facts, env);
   return undefined;
 }
 
@@ -92,7 +110,10 @@ function followRule(
 ): boolean {
   if (rule.token === undefined) return false;
   const { own, token, otherName } = d;
-  const found = sessionToken(d, live, rule, rule.token, pool, facts, env);
+  const found =
+    sessionToken(d, live, rule, rule.token, pool, facts, env) ??
+    // Only where ours is issued in its place.
+    (issues ? acceptedToken(d, live, rule.token.key, pool, facts, env) : undefined);
   if (!issues) {
     d.own = own;
     d.token = token;
@@ -100,6 +121,7 @@ function followRule(
   }
   if (found === undefined) return false;
   followToken(d, live, rule, found, pool, facts, env);
+  if (found === d.foreign && d.outcome === OUTCOME.kept) d.reason = REASON.accepted_foreign;
   return true;
 }
 
@@ -109,7 +131,7 @@ function followKey(
   d: Decision,
   live: LiveAffinity,
   rule: LiveRule,
-  use: KeyUse,
+  use: HashUse,
   value: string,
   pool: LivePool,
   env: DecideEnv,
@@ -155,23 +177,13 @@ function startSession(
   facts: RequestFacts,
   env: DecideEnv,
 ): void {
-  const { policy } = live;
   // A preflight's answer carries no token, so no session begins with it (T55).
   const begins = d.issue >= 0 && facts.method !== 'OPTIONS';
-  const cap = begins ? policy.maxSessionsPerEndpoint : 0;
-  const roomy = cap === 0 ? -1 : pickNew(policy.algorithm, pool, d.tried, env, cap);
-  const index = roomy >= 0 ? roomy : pickNew(policy.algorithm, pool, d.tried, env);
   d.rule = rule >= 0 ? rule : d.issue;
-  if (index < 0) return rejectWithoutEndpoint(d);
-  const full = cap > 0 && roomy < 0 && pool.endpoints[index]?.state === READY;
-  if (full && policy.onFull === 'Reject') return d.reject(REASON.capacity, FULL);
-  // A draining endpoint is taken only for want of a Ready one, and that is what the reason says.
-  const reason = pool.endpoints[index]?.state === DRAINING ? REASON.drain : full ? REASON.capacity : fault;
-  if (!begins) return d.choose(index, OUTCOME.stateless, reason);
+  if (!chooseNew(d, live.policy, pool, begins, fault, env) || !begins) return;
   d.drawSession(env);
   setEntry(d, OBSERVED, d.own ? live.ownEntries : live.entries, d.sessionHigh, d.sessionLow, live.entryLife);
   d.onIssue = true;
-  d.choose(index, OUTCOME.new, reason);
 }
 
 /** A key, or a cookie that is not ours, chose: the first rule that issues and holds still puts its token on the answer, wherever it stands. */
@@ -185,8 +197,9 @@ function settleIssue(
 ): void {
   if (d.issue < 0) {
     for (const rule of live.issuers) {
-      if (rule.index < chosen.index || rule.token === undefined) continue;
+      if (rule.index < chosen.index) continue;
       if (rule.holds !== undefined && !rule.holds(facts)) continue;
+      if (rule.token === undefined) return;
       d.issue = rule.index;
       sessionToken(d, live, rule, rule.token, pool, facts, env);
       break;
@@ -199,12 +212,13 @@ function settleIssue(
   if (d.reason === REASON.capacity) d.issue = -1;
 }
 
-function balanceFreely(d: Decision, algorithm: Algorithm, pool: LivePool, env: DecideEnv): void {
-  const index = pickNew(algorithm, pool, d.tried, env);
+function balanceFreely(d: Decision, how: NewSessions, pool: LivePool, env: DecideEnv): void {
+  const index = pickNew(how, pool, d.tried, env);
   if (index < 0) rejectWithoutEndpoint(d);
   else d.choose(index, OUTCOME.stateless, REASON['-']);
 }
 
 function carriesToken(live: LiveAffinity, facts: RequestFacts): boolean {
+  if (live.wrapped.length > 0 && isWrapped(live, facts)) return true;
   return facts.cookie !== '' && cookieValues(facts.cookie, live.tokenCookies).length > 0;
 }

@@ -1,6 +1,7 @@
 /** The mutable result of deciding one request, with what its client connection remembers between requests. */
 import { OUTCOMES, REASONS } from '../model/decision.ts';
 import type { Outcome, Reason } from '../model/decision.ts';
+import { ABSENT } from '../model/live.ts';
 import type { SessionRegion } from '../model/live.ts';
 import type { LiveAffinity } from './build.ts';
 import type { KeyRing } from './keyring.ts';
@@ -9,6 +10,8 @@ import type { VerifiedToken } from './token.ts';
 /** Indices into OUTCOMES and REASONS: counters are rows of numbers. */
 export const OUTCOME = indexOf(OUTCOMES);
 export const REASON = indexOf(REASONS);
+
+const UNAVAILABLE = 503;
 
 /** All values of a rule's cookie that verify. Depends on the cookie text and the keys only, so it can be remembered. */
 export interface TokenReading {
@@ -49,16 +52,28 @@ export class Decision {
   entryScope = 0;
   /** ms that the table keeps it after its last use. */
   entryLife = 0;
+  /** Of a key in mode Table or Learn: the ref that the table had for it, or `ABSENT`. */
+  expected: number = ABSENT;
+  /** Wall clock ms: an entry of such a key that began before is over. */
+  born = 0;
+  /** ms by which such an entry is extended while the request is open. */
+  extend = 0;
   /** The session begins only when the answer carries its token. */
   onIssue = false;
   /** The token that chose the endpoint, whichever rule's it is; undefined = none did. */
   bound: VerifiedToken | undefined = undefined;
+  /** As `bound`, when it is another product's cookie that chose; undefined = none did. */
+  foreign: VerifiedToken | undefined = undefined;
   /** A cookie of the backend got our token on the way to the client. */
   edited = false;
   /** The live token that the issuing rule's cookie carried; undefined = none. */
   token: VerifiedToken | undefined = undefined;
   /** `token` came under another spelling of the cookie's name than the one written. */
   otherName = false;
+  /** The session's endpoint may come back: wall clock ms until which the request is to wait and be decided again; 0 = it need not. */
+  waitUntil = 0;
+  /** What it waits for, as in `LivePool.left`; valid while `waitUntil` is not 0. */
+  waitFor = '';
   /** Slots of endpoints that the lane could not connect to for this request: never chosen again. */
   readonly tried: number[] = [];
 
@@ -104,6 +119,7 @@ export class Decision {
     this.own = false;
     this.retryOwn = false;
     this.bound = undefined;
+    this.foreign = undefined;
     this.edited = false;
     this.token = undefined;
     this.otherName = false;
@@ -111,6 +127,7 @@ export class Decision {
     this.tokenFault = -1;
     this.region = -1;
     this.onIssue = false;
+    this.waitUntil = 0;
   }
 
   choose(endpoint: number, outcome: number, reason: number): void {
@@ -125,6 +142,13 @@ export class Decision {
     this.issue = -1;
     this.retryOwn = false;
     this.region = -1;
+  }
+
+  /** Rejected, unless the session's endpoint comes back until then (wall clock, ms). */
+  wait(until: number, endpoint: string): void {
+    this.reject(REASON.endpoint_gone, UNAVAILABLE);
+    this.waitUntil = until;
+    this.waitFor = endpoint;
   }
 
   /** A new session's id: one per request, however often it is decided. `source` gives unsigned 32-bit integers. */

@@ -1,6 +1,7 @@
 /** A request's session in the session table: its fingerprint, where the table has it, and how long it lives there. */
 import { DRAINING } from '../model/live.ts';
-import type { LivePool, SessionRegion, SessionView } from '../model/live.ts';
+import type { IdentityKind } from '../model/ids.ts';
+import type { EndpointPlace, LivePool, SessionRegion, SessionView } from '../model/live.ts';
 import type { CompiledPolicy } from '../model/policy.ts';
 import type { Decision } from './decision.ts';
 import type { DecideEnv } from './env.ts';
@@ -32,9 +33,20 @@ export function entryLife({ idleTimeout, absoluteTimeout }: CompiledPolicy): num
   return absoluteTimeout > 0 ? Math.min(absoluteTimeout, FORGET_MS) : FORGET_MS;
 }
 
-/** Says under which fingerprint the request's session is recorded. `high`, `low`: the session id or the key's hash. */
+/** Where a session is recorded. */
+export interface Entry {
+  /** -1 = nowhere. */
+  region: SessionRegion | -1;
+  entryHigh: number;
+  entryLow: number;
+  entryScope: number;
+  /** ms that the table keeps it after its last use. */
+  entryLife: number;
+}
+
+/** Says under which fingerprint a session is recorded. `high`, `low`: the session id or the key's hash. */
 export function setEntry(
-  d: Decision,
+  d: Entry,
   region: SessionRegion,
   scope: EntryScope,
   high: number,
@@ -48,7 +60,7 @@ export function setEntry(
   d.entryLow = mix(low ^ scope.low, d.entryHigh);
 }
 
-const view: SessionView = { ref: 0, lastSeen: 0 };
+const view: SessionView = { ref: 0, lastSeen: 0, firstSeen: 0 };
 
 /** Index in `pool` of the endpoint that the table has for the decision's entry; `UNSEEN`, or another negative number: it is not of this pool. */
 export function whereSeen(
@@ -75,17 +87,26 @@ export function seenSince(
   return env.sessions.find(region, first, mix(low ^ scope.low, first), env.now, view) && view.lastSeen >= time;
 }
 
-/** The same endpoint in this pool, by the policy's identity: another port of a Service, another Service of a group. */
+/**
+ * The same endpoint in this pool, by the policy's identity: another port of a Service, another Service of a group, a pod
+ * of a StatefulSet that was made anew.
+ */
 export function indexOfRef(ref: number, policy: CompiledPolicy, pool: LivePool, env: DecideEnv): number {
   const place = env.placeOf(ref);
-  if (place === undefined) return ELSEWHERE;
-  if (place.pool === pool) return place.index;
-  const there = place.pool.identity[policy.identity];
-  for (const prefixes of there.prefixes.values()) {
-    const prefix = prefixes[place.index];
-    if (prefix !== undefined) return pool.identity[policy.identity].byPrefix.get(prefix) ?? ELSEWHERE;
-  }
-  return ELSEWHERE;
+  if (place?.pool === pool) return place.index;
+  const prefix = prefixOfRef(ref, policy, env);
+  return prefix === undefined ? ELSEWHERE : (pool.identity[policy.identity].byPrefix.get(prefix) ?? ELSEWHERE);
+}
+
+/** A token prefix of the endpoint, which may have gone. */
+export function prefixOfRef(ref: number, { identity }: CompiledPolicy, env: DecideEnv): string | undefined {
+  const place = env.placeOf(ref);
+  return place === undefined ? env.formerPrefix(ref, identity) : prefixAt(place, identity);
+}
+
+export function prefixAt({ pool, index }: EndpointPlace, identity: IdentityKind): string | undefined {
+  const [prefixes] = pool.identity[identity].prefixes.values();
+  return prefixes?.[index];
 }
 
 /** A draining endpoint keeps the sessions that it has, for as long as the policy says. */

@@ -1,5 +1,5 @@
 /** What deciding needs from its surroundings: time, randomness, shared memory, keys. */
-import type { PoolKey } from '../model/ids.ts';
+import type { IdentityKind, PoolKey } from '../model/ids.ts';
 import type { EndpointPlace, LivePool, Meters, Sessions } from '../model/live.ts';
 import type { KeyRing } from './keyring.ts';
 import type { TokenMemo } from './token-memo.ts';
@@ -16,4 +16,6 @@ export interface DecideEnv {
   poolOf(key: PoolKey): LivePool | undefined;
   /** Where the endpoint of a `LiveEndpoint.ref` is now; undefined = it is gone. */
   placeOf(ref: number): EndpointPlace | undefined;
+  /** The token prefix of an endpoint that has gone; undefined = that was long ago. */
+  formerPrefix(ref: number, identity: IdentityKind): string | undefined;
 }

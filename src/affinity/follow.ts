@@ -1,4 +1,4 @@
-/** What becomes of a session whose token names an endpoint: kept, moved or rejected. */
+/** What becomes of a session whose token or key leads to an endpoint: kept, moved or rejected. */
 import { DRAINING, NOT_READY, OBSERVED } from '../model/live.ts';
 import type { RequestFacts } from '../model/facts.ts';
 import type { LivePool } from '../model/live.ts';
@@ -8,9 +8,11 @@ import { setEntry } from './entry.ts';
 import type { DecideEnv } from './env.ts';
 import { OUTCOME, REASON } from './decision.ts';
 import type { Decision } from './decision.ts';
+import { nameOf, returnsUntil } from './gone.ts';
 import { endpointOf, sessionOf } from './plain.ts';
 import { successor, tierOf } from './select.ts';
 import type { VerifiedToken } from './token.ts';
+import { preferred } from './versions.ts';
 
 const STAYS = -1;
 const BAD_GATEWAY = 502;
@@ -30,8 +32,29 @@ export function followToken(
   adoptSession(d, token, facts);
   const scope = token.plainId !== '' || token.scope === live.affinity.scope ? live.entries : live.ownEntries;
   setEntry(d, OBSERVED, scope, d.sessionHigh, d.sessionLow, live.entryLife);
-  const view = pool.identity[policy.identity];
   const index = endpointOf(token, pool, policy.identity);
+  followBinding(d, live, rule, nameOf(token), pool, index, env);
+}
+
+/**
+ * What becomes of a session that is bound to the endpoint `index` of the pool; negative = it has left. Its id is in `d`.
+ * `name`: as `LivePool.left` calls the endpoint.
+ */
+export function followBinding(
+  d: Decision,
+  live: LiveAffinity,
+  rule: LiveRule,
+  name: string | undefined,
+  pool: LivePool,
+  index: number,
+  env: DecideEnv,
+): void {
+  const { policy } = live;
+  if (policy.lost.goneGrace > 0 && name !== undefined) {
+    const until = returnsUntil(live, rule, name, pool, index, env);
+    if (env.now < until) return d.wait(until, name);
+  }
+  const view = pool.identity[policy.identity];
   const why = rule.force ? forcedReason(d, pool, index) : leaveReason(d, policy, pool, index, env);
   if (why === STAYS) return keep(d, index);
   const draining = why === REASON.drain || why === REASON.drain_timeout;
@@ -40,7 +63,8 @@ export function followToken(
   }
   if (why === REASON.connect_failed && !policy.retry.changeOnFailure) return d.reject(why, BAD_GATEWAY);
 
-  const next = successor(view, pool, d.sessionHigh, d.sessionLow, d.tried, env.meters);
+  const prefers = preferred(policy, pool, d.bound, index, env.keys);
+  const next = successor(view, pool, d.sessionHigh, d.sessionLow, d.tried, env.meters, prefers);
   if (staysAnyway(d, pool, index, next, why, env)) return keep(d, index);
   if (next < 0) return rejectWithoutEndpoint(d);
   d.choose(next, OUTCOME.moved, why);

@@ -13,6 +13,7 @@ import { adoptSession } from './follow.ts';
 import { endpointOf, parsePlain, plainValue } from './plain.ts';
 import { createToken } from './token.ts';
 import type { VerifiedToken } from './token.ts';
+import { hasOldVersion } from './versions.ts';
 
 /** What is known of an answer that the chosen endpoint produced. */
 export interface ResponseFacts {
@@ -49,7 +50,7 @@ export function issueToken(
   if (response.cacheable && key.cacheable === 'Skip') return NOTHING;
   const name = d.own ? (names.own ?? names.issue) : names.issue;
   if (key.preserve && response.setCookieNames().includes(name)) return NOTHING;
-  const value = makeToken(d, live, key, pool, facts, env, d.token);
+  const value = makeToken(d, live, key, pool, facts, env, d.token ?? d.foreign);
   if (value === undefined) return NOTHING;
   return {
     setCookie: serializeSetCookie(key, name, value, facts, env.now),
@@ -93,6 +94,7 @@ function isRenewalDue(
   if (policy.idleTimeout > 0 && age > policy.idleTimeout / 8) return true;
   if (key.maxAge > 0 && age > (key.maxAge * 1000) / 2) return true;
   if (token.plainId !== '') return false;
+  if (hasOldVersion(token, policy, pool, keys)) return true;
   // Only forward: a replica that does not yet issue with the newest key must not take tokens back to an older one. And
   // only to a key of this pool: one that came while the request was under way would not be the key that is written with.
   const keyId = issuingKey(keys, now, pool.identity[policy.identity].prefixes);
@@ -118,10 +120,23 @@ export function makeToken(
     if (endpoint === undefined) return undefined;
     const stamps = ages || policy.absoluteTimeout > 0 ? { lastSeen: env.now, firstSeen: issuedAt } : undefined;
     const value = plainValue(endpoint, stamps);
-    if (before === undefined) beginPlain(d, live, value, facts, env);
+    if (before === undefined || before === d.foreign) beginPlain(d, live, value, facts, env);
     return value;
   }
-  const { prefixes } = pool.identity[policy.identity];
+  return signToken(d, pool, policy, d.own ? affinity.ownScope : affinity.scope, issuedAt, ages ? env.now : 0, env);
+}
+
+/** A signed token for `d.endpoint` and the decision's session. Times are ms; `lastSeen` 0 = it does not say. undefined as in `makeToken`. */
+export function signToken(
+  d: Decision,
+  pool: LivePool,
+  { identity }: CompiledPolicy,
+  scope: string,
+  issuedAt: number,
+  lastSeen: number,
+  env: DecideEnv,
+): string | undefined {
+  const { prefixes } = pool.identity[identity];
   const keyId = issuingKey(env.keys, env.now, prefixes);
   const prefix = prefixes.get(keyId)?.[d.endpoint];
   if (prefix === undefined) return undefined;
@@ -131,10 +146,11 @@ export function makeToken(
     sessionHigh: d.sessionHigh,
     sessionLow: d.sessionLow,
     issuedAt,
-    lastSeen: ages ? env.now : 0,
+    lastSeen,
     service: `${pool.namespace}/${pool.service}`,
+    version: pool.endpoints[d.endpoint]?.version,
   };
-  return createToken(fields, d.own ? affinity.ownScope : affinity.scope, env.keys);
+  return createToken(fields, scope, env.keys);
 }
 
 /** A session's id in format Plain follows from its value: the session table is to know it by the one that will come back. */

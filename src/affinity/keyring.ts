@@ -11,6 +11,9 @@ const TAG_BYTES = 8;
 const BACKEND_TAG_BYTES = 3;
 const MAC_BYTES = 12;
 
+/** Versions come and go with every rollout; their tags are made again when they are needed. */
+const MAX_VERSIONS = 4096;
+
 export interface SessionKey {
   /** 0..15, unique in the ring. */
   readonly id: number;
@@ -25,7 +28,9 @@ interface Subkeys {
   readonly endpoint: KeyObject;
   readonly backend: KeyObject;
   readonly mac: KeyObject;
+  readonly version: KeyObject;
   readonly backendTags: Map<string, Uint8Array>;
+  readonly versionTags: Map<string, number>;
 }
 
 export class KeyRing {
@@ -69,6 +74,12 @@ export class KeyRing {
     return this.#subkeys[keyId]?.issueFrom ?? Number.NEGATIVE_INFINITY;
   }
 
+  /** Wall clock ms from which a newer key signs; Infinity = this is the newest. */
+  newerFrom(keyId: number): number {
+    const newer = this.ids[this.ids.indexOf(keyId) - 1];
+    return newer === undefined ? Infinity : this.issueFrom(newer);
+  }
+
   /** The first 12 characters of every token under this key that names an endpoint with this identity. */
   endpointPrefix(keyId: number, identity: string): string {
     const tag = createHmac('sha256', this.#get(keyId).endpoint).update(identity).digest();
@@ -85,6 +96,19 @@ export class KeyRing {
     if (tag === undefined) {
       tag = createHmac('sha256', backend).update(service).digest().subarray(0, BACKEND_TAG_BYTES);
       backendTags.set(service, tag);
+    }
+    return tag;
+  }
+
+  /** 16 bits naming a version of a workload, never 0; 0 = the version is not known. */
+  versionTag(keyId: number, version: string | undefined): number {
+    if (version === undefined) return 0;
+    const { version: subkey, versionTags } = this.#get(keyId);
+    let tag = versionTags.get(version);
+    if (tag === undefined) {
+      if (versionTags.size >= MAX_VERSIONS) versionTags.clear();
+      tag = createHmac('sha256', subkey).update(version).digest().readUInt16BE() || 1;
+      versionTags.set(version, tag);
     }
     return tag;
   }
@@ -109,7 +133,9 @@ function derive(key: SessionKey): Subkeys {
     issueFrom: key.issueFrom,
     endpoint: subkey('endpoint tag'),
     backend: subkey('backend tag'),
+    version: subkey('version tag'),
     mac: subkey('token mac'),
     backendTags: new Map(),
+    versionTags: new Map(),
   };
 }

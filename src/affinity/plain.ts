@@ -17,7 +17,7 @@ export function parsePlain(text: string, now: number): VerifiedToken | undefined
   const issuedAt = Number(match[3] ?? 0) * 1000;
   if (Math.max(lastSeen, issuedAt) > now + FUTURE_TOLERANCE) return undefined;
   // Which session it is follows from the client, too: see `sessionOf`.
-  const none = { prefix: '', scope: '', keyId: -1, sessionHigh: 0, sessionLow: 0 };
+  const none = { prefix: '', scope: '', keyId: -1, sessionHigh: 0, sessionLow: 0, version: 0 };
   return { text, ...none, issuedAt, lastSeen, plainId: match[1] ?? '' };
 }
 
@@ -72,7 +72,7 @@ function plainIds(pool: LivePool): ReadonlyMap<string, number> {
   return ids;
 }
 
-function plainIdOf(endpoint: LiveEndpoint): string {
+export function plainIdOf(endpoint: LiveEndpoint): string {
   return endpoint.cookieValue ?? endpoint.pod;
 }
 

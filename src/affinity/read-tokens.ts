@@ -9,6 +9,7 @@ import { seenSince } from './entry.ts';
 import type { EntryScope } from './entry.ts';
 import type { DecideEnv } from './env.ts';
 import { REASON } from './decision.ts';
+import { foreignToken } from './foreign/foreign.ts';
 import type { Decision, TokenReading } from './decision.ts';
 import { endpointOf, parsePlain, sessionOf } from './plain.ts';
 import { isTokenShaped } from './token.ts';
@@ -53,6 +54,29 @@ export function sessionToken(
   }
   return own !== undefined && endpointOf(own, pool, identity) >= 0 ? own : shared;
 }
+
+/**
+ * The session that another product's cookie stands for; undefined = none. Only where the client has no token of ours,
+ * live or over: a session of ours that has ended shall not begin again where it began.
+ */
+export function acceptedToken(
+  d: Decision,
+  live: LiveAffinity,
+  key: TokenCookieKey,
+  pool: LivePool,
+  facts: RequestFacts,
+  env: DecideEnv,
+): VerifiedToken | undefined {
+  if (key.accept.length === 0 || facts.cookie === '' || d.own || !NONE_VERIFIES.has(d.fault)) return undefined;
+  const token = foreignToken(key.accept, live, pool, facts, env);
+  if (token === undefined) return undefined;
+  // Under the name of our own cookie it was no forged token, then.
+  d.tokenFault = -1;
+  d.foreign = firstLive(d, [token], live, live.entries, key, facts, env);
+  return d.foreign;
+}
+
+const NONE_VERIFIES: ReadonlySet<number> = new Set([REASON.no_token, REASON.invalid_token, REASON.unknown_key]);
 
 /**
  * Of several plain values one that names an endpoint here is meant: the format does not tell whose they are. One that
@@ -209,7 +233,7 @@ function expiry(
   return LIVE;
 }
 
-function elsewhereInGroup(live: LiveAffinity, token: VerifiedToken, env: DecideEnv): boolean {
+export function elsewhereInGroup(live: LiveAffinity, token: VerifiedToken, env: DecideEnv): boolean {
   const { identity } = live.policy;
   for (const key of live.affinity.groupPools) {
     const pool = env.poolOf(key);

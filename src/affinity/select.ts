@@ -2,7 +2,7 @@
 import { NOT_READY, READY } from '../model/live.ts';
 import type { IdentityView, LivePool, Meters } from '../model/live.ts';
 import type { CompiledPolicy } from '../model/policy.ts';
-import type { Algorithm, HashAlgorithm } from '../model/sticky-policy.ts';
+import type { HashAlgorithm } from '../model/sticky-policy.ts';
 import { balance } from './balance/balance.ts';
 import type { BalanceEnv } from './balance/balancer.ts';
 import { poolOrder, takesKeys } from './hash/pool-order.ts';
@@ -30,9 +30,12 @@ export function tierOf(pool: LivePool, index: number, tried: readonly number[], 
 /** Reused by every call: candidates are consumed before the next decision. */
 let scratch = new Int32Array(256);
 
+/** What chooses the endpoints of clients without a session: a part of a policy. */
+export type NewSessions = Pick<CompiledPolicy, 'algorithm' | 'slowStart'>;
+
 /** An endpoint for a client without a session; -1 = there is none. `cap`: only a Ready one with fewer sessions; 0 = any. */
 export function pickNew(
-  algorithm: Algorithm,
+  { algorithm, slowStart }: NewSessions,
   pool: LivePool,
   tried: readonly number[],
   env: BalanceEnv,
@@ -48,12 +51,12 @@ export function pickNew(
       if (cap > 0 && env.meters.sessions(pool.endpoints[index]?.slot ?? 0) >= cap) continue;
       if (tierOf(pool, index, tried, env.meters) === tier) scratch[count++] = index;
     }
-    if (count > 0) return balance(algorithm, pool, scratch, count, env);
+    if (count > 0) return balance(algorithm, pool, scratch, count, env, tier % 2 === 0 ? slowStart : 0);
   }
   return -1;
 }
 
-/** Where a session that lost its endpoint goes: the first in its own order, the same for every replica; -1 = nowhere. */
+/** Where a session that lost its endpoint goes: the first in its own order, the same for every replica; -1 = nowhere. `prefers`: those come first. */
 export function successor(
   view: IdentityView,
   pool: LivePool,
@@ -61,7 +64,13 @@ export function successor(
   low: number,
   tried: readonly number[],
   meters: Meters,
+  prefers?: (index: number) => boolean,
 ): number {
+  if (prefers !== undefined) {
+    const fits = (index: number) => prefers(index) && tierOf(pool, index, tried, meters) === HEALTHY_READY;
+    const found = firstOf(view.seeds, pool.ready, high, low, fits);
+    if (found >= 0) return found;
+  }
   const first = firstOf(view.seeds, pool.ready, high, low);
   if (first >= 0 && tierOf(pool, first, tried, meters) === HEALTHY_READY) return first;
   for (let tier = HEALTHY_READY; tier <= LAST_TIER; tier++) {

@@ -3,7 +3,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { TOKEN_FORMAT } from './keyring.ts';
 import type { KeyRing } from './keyring.ts';
 
-const TOKEN_LENGTH = 56;
+export const TOKEN_LENGTH = 56;
 /** Format and key id, endpoint tag. */
 const PREFIX_LENGTH = 12;
 
@@ -12,6 +12,7 @@ const SESSION = 9;
 const ISSUED_AT = 17;
 const LAST_SEEN = 21;
 const BACKEND = 25;
+const VERSION = 28;
 const MAC = 30;
 const TOTAL = 42;
 
@@ -31,6 +32,8 @@ export interface VerifiedToken {
   readonly issuedAt: number;
   /** Wall clock, ms (whole seconds); 0 = the token does not say. */
   readonly lastSeen: number;
+  /** `KeyRing.versionTag` of the endpoint's version; 0 = not known. */
+  readonly version: number;
   /** The endpoint's id in a value of format Plain, which nobody has verified; empty = a signed token. */
   readonly plainId: string;
 }
@@ -48,6 +51,8 @@ export interface TokenFields {
   readonly lastSeen: number;
   /** `namespace/name` */
   readonly service: string;
+  /** The endpoint's; undefined = not known. */
+  readonly version: string | undefined;
 }
 
 export function createToken(fields: TokenFields, scope: string, keys: KeyRing): string {
@@ -58,6 +63,7 @@ export function createToken(fields: TokenFields, scope: string, keys: KeyRing): 
   bytes.writeUInt32BE(seconds(fields.issuedAt), ISSUED_AT);
   bytes.writeUInt32BE(seconds(fields.lastSeen), LAST_SEEN);
   bytes.set(keys.backendTag(fields.keyId, fields.service), BACKEND);
+  bytes.writeUInt16BE(keys.versionTag(fields.keyId, fields.version), VERSION);
   keys.mac(fields.keyId, bytes.subarray(0, MAC), scope).copy(bytes, MAC);
   return bytes.toString('base64url');
 }
@@ -88,6 +94,7 @@ export function verifyToken(text: string, scope: string, keys: KeyRing, now: num
     sessionLow: bytes.readInt32BE(SESSION + 4),
     issuedAt,
     lastSeen,
+    version: bytes.readUInt16BE(VERSION),
     plainId: '',
   };
 }

@@ -37,6 +37,7 @@ function blockConditions(block: WhenBlock, regex: RegexCompiler): Condition[] {
     conditions.push((facts) => pattern.test(facts.path));
   }
   anyOf(block.sourceCIDRs, sourceCondition);
+  anyOf(block.ports, (ports) => (facts) => ports.includes(facts.port));
   anyOf(block.headers, (list) => valueCondition(list, regex, (facts, name) => facts.headers(name.toLowerCase())));
   anyOf(block.cookies, (list) => valueCondition(list, regex, (facts, name) => cookieValues(facts.cookie, [name])));
   anyOf(block.query, (list) => valueCondition(list, regex, (facts, name) => queryValues(facts.query, name)));

@@ -15,14 +15,15 @@ const KEPT = [
   'maximum',
   'minItems',
   'maxItems',
+  'maxProperties',
   'x-kubernetes-list-type',
   'x-kubernetes-list-map-keys',
   'x-kubernetes-validations',
 ] as const;
 
 /** Left out on purpose: the API server refuses unknown fields by itself (`fieldValidation: Strict`), and the CRD holds no defaults. */
-const DROPPED: ReadonlySet<string> = new Set(['additionalProperties', 'defaultText', 'typeText']);
-const NESTED: ReadonlySet<string> = new Set(['properties', 'required', 'items']);
+const DROPPED: ReadonlySet<string> = new Set(['propertyNames', 'defaultText', 'typeText']);
+const NESTED: ReadonlySet<string> = new Set(['properties', 'additionalProperties', 'required', 'items']);
 
 /** A structural schema; throws on any keyword whose meaning in a CRD has not been thought about. */
 export function toStructural(schema: JsonSchema): JsonSchema {
@@ -37,6 +38,10 @@ export function toStructural(schema: JsonSchema): JsonSchema {
   }
   if (schema.required !== undefined) structural['required'] = schema.required;
   if (schema.items !== undefined) structural['items'] = toStructural(schema.items);
+  // `false` is what the API server does by itself; a schema makes a map.
+  if (typeof schema.additionalProperties === 'object') {
+    structural['additionalProperties'] = toStructural(schema.additionalProperties);
+  }
   const properties = Object.entries(schema.properties ?? {});
   if (properties.length > 0) {
     structural['properties'] = Object.fromEntries(properties.map(([name, member]) => [name, toStructural(member)]));

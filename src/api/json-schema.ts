@@ -12,7 +12,7 @@ export interface JsonSchema {
   readonly typeText?: string;
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly required?: readonly string[];
-  readonly additionalProperties?: unknown;
+  readonly additionalProperties?: boolean | JsonSchema;
   readonly items?: JsonSchema;
   readonly enum?: readonly string[];
   readonly [keyword: string]: unknown;

@@ -1,6 +1,6 @@
-/** Projects a pod's metadata: who it is, and since when it drains. Nothing else of pods is ever read. */
+/** Projects a pod's metadata: who it is, since when it drains, and which version it is. Nothing else of pods is ever read. */
 import type { Problem } from '../model/problem.ts';
-import type { Pod } from '../model/resources.ts';
+import type { Pod, PodVersion } from '../model/resources.ts';
 import { isRecord, objectFields, Report } from './project/fields.ts';
 
 /** By hand: `"true"`, or the time since when (RFC 3339). */
@@ -28,6 +28,7 @@ export function projectPod(raw: unknown): { pod: Pod; problems: readonly Problem
     drainedSince: readMark(annotations[DRAIN_ANNOTATION], report),
     deletedSince: deletionAsked(metadata),
     cookieValue: readCookieValue(annotations[COOKIE_VALUE_ANNOTATION], report),
+    version: readVersion(metadata),
   };
   return { pod, problems: report.problems };
 }
@@ -52,6 +53,31 @@ function readCookieValue(value: unknown, report: Report): string | undefined {
     "this is no value for a cookie, so the pod's name is used; write at most 63 letters, digits, `.`, `_`, `:` and `-`",
   );
   return undefined;
+}
+
+/** Of ReplicaSets' pods, then of StatefulSets' and DaemonSets'. */
+const VERSION_LABELS = ['pod-template-hash', 'controller-revision-hash'];
+
+/** A label's value is at most 63 characters (ObjectMeta v1 API reference); whatever else stands there says nothing. */
+const VERSION = /^[A-Za-z0-9._-]{1,63}$/;
+
+const MAX_SHARED = 10_000;
+/** One string for all pods of a version. */
+const shared = new Map<string, string>();
+
+function readVersion(metadata: Readonly<Record<string, unknown>>): PodVersion | undefined {
+  const labels = isRecord(metadata['labels']) ? metadata['labels'] : {};
+  const values = VERSION_LABELS.map((label) => labels[label]);
+  const version = values.find((value): value is string => typeof value === 'string' && VERSION.test(value));
+  if (version === undefined) return undefined;
+  const known = shared.get(version);
+  if (known === undefined) {
+    if (shared.size >= MAX_SHARED) shared.clear();
+    shared.set(version, version);
+  }
+  const at = metadata['creationTimestamp'];
+  const created = typeof at === 'string' && TIME.test(at) ? Date.parse(at) : NaN;
+  return { version: known ?? version, created: Number.isNaN(created) ? 0 : created };
 }
 
 /** `deletionTimestamp` is when the grace period will be over (ObjectMeta v1 API reference), not when deletion was asked for. */

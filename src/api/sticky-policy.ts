@@ -114,10 +114,16 @@ const rules = constrain(list(rule, MAX_ITEMS, 0), {
 const newSession = constrain(
   z.strictObject({
     algorithm: z
-      .enum(['LeastRequests', 'LeastSessions', 'RoundRobin', 'Random', 'PowerOfTwo'])
+      .enum(['LeastRequests', 'LeastSessions', 'RoundRobin', 'Random', 'PowerOfTwo', 'PeakEwma'])
       .optional()
       .describe('How the first endpoint is chosen.')
       .meta({ defaultText: 'LeastRequests' }),
+    slowStart: duration
+      .optional()
+      .describe(
+        'The share of new sessions that an endpoint gets grows linearly for so long after it has become Ready. Sessions that move do not mind.',
+      )
+      .meta({ defaultText: 'unset: a full share at once' }),
     maxSessionsPerEndpoint: z
       .int()
       .min(1)
@@ -180,6 +186,19 @@ export const specSchema = z
           .optional()
           .describe('An endpoint that is not ready or cannot be connected to keeps its sessions for so long.')
           .meta({ defaultText: '3s' }),
+        goneGrace: duration
+          .optional()
+          .describe(
+            'Requests of an endpoint that has vanished wait for so long, from when it did, for one of the same identity: at most 100 for each endpoint, the others are answered 503 with Retry-After.',
+          )
+          .meta({ defaultText: '0s; 30s with `identity: PodName`' }),
+        preferVersion: z
+          .enum(['Any', 'Same', 'Newest'])
+          .optional()
+          .describe(
+            'Which pods a session that moves goes to first, as long as one of them is Ready. Same: those of its version; Newest: those of the version of the pod that was made last, so that a rolling update moves each session once, at the cost of balance. The version is the label `pod-template-hash`, else `controller-revision-hash`, of the pod.',
+          )
+          .meta({ defaultText: 'Any' }),
       })
       .optional()
       .describe("What happens when a session's endpoint can no longer serve."),

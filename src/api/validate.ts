@@ -147,6 +147,7 @@ function typeName(expected: string): string {
     boolean: '`true` or `false` without quotes',
     array: 'a list',
     object: 'a mapping',
+    record: 'a mapping',
   };
   return names[expected] ?? expected;
 }

@@ -57,6 +57,11 @@ const block = z.strictObject({
     .optional()
     .describe('Query parameters; of a repeated one any value counts.'),
   sourceCIDRs: list(cidr).optional().describe("Networks of the client's address."),
+  ports: list(z.int().min(1).max(65_535))
+    .optional()
+    .describe(
+      'Public ports, which clients see: `--public-http-port`, or what a trusted proxy says in `X-Forwarded-Port`.',
+    ),
 });
 
 type Block = z.output<typeof block>;

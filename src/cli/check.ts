@@ -38,7 +38,7 @@ function problemsOf(events: readonly SourceEvent[], config: Config): Problem[] {
   const store = new Store({ onChange: () => undefined, clock });
   for (const event of events) store.sink(event);
   const snapshot = store.snapshot();
-  const { table, problems } = compile(snapshot, { ...config, inCluster: false });
+  const { table, problems } = compile(snapshot, { ...config, inCluster: false, podMetadata: true });
   const ofPools = [...table.pools.values()].flatMap((spec) => {
     const slices = snapshot.slicesByService.get(objectKey(spec.namespace, spec.service));
     return buildPool(spec, slices?.values() ?? [], undefined, 0).problems;

@@ -1,5 +1,5 @@
 /** Compiles a snapshot into the routing table: pure, and the same whatever order the snapshot's maps have. */
-import type { ObjectKey, PoolKey } from '../model/ids.ts';
+import type { PoolKey } from '../model/ids.ts';
 import type { Ingress } from '../model/resources.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Snapshot } from '../model/snapshot.ts';
@@ -43,10 +43,9 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
   const attachment = new Attachment(snapshot, targets, wishes);
   attachment.reportLoose(report, namespaces, named);
 
-  const { collisions, ...attached } = attach(drafts, attachment, report);
+  const { collisions, ...attached } = attach(drafts, attachment, report, options);
   const table = { ...attached, pools: poolsOf(drafts) };
   reportUnseenReadiness(table, snapshot, report);
-  reportClientIPAffinity(table, snapshot, report);
   reportPlainHosts(ingresses, report);
   const routes = allDrafts(drafts);
   const { policies } = table;
@@ -59,6 +58,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
     targets,
     collisions,
     policies,
+    podMetadata: options.podMetadata,
   });
   return { table, problems: report.sorted(), status };
 }
@@ -85,6 +85,7 @@ function attach(
   drafts: Drafts,
   attachment: Attachment,
   report: ProblemReport,
+  { podMetadata }: CompileOptions,
 ): Omit<Table, 'pools'> & { collisions: ReadonlyMap<string, string> } {
   const uses = new Affinities();
   const wanted = new Map<DraftRoute, string>();
@@ -92,7 +93,7 @@ function attach(
     const applied = draft.pool === undefined ? undefined : attachment.policyOf(draft);
     if (applied !== undefined && draft.pool !== undefined) wanted.set(draft, uses.use(applied, draft, draft.pool.key));
   }
-  const { affinities, policies, collisions } = uses.finish(report);
+  const { affinities, policies, collisions } = uses.finish(report, podMetadata);
 
   const route = (draft: DraftRoute): Route => {
     const affinity = wanted.get(draft);
@@ -140,30 +141,6 @@ function reportUnseenReadiness(table: Table, snapshot: Snapshot, report: Problem
       'With publishNotReadyAddresses every pod counts as ready, so sessions stay with pods that are not; remove it, or use another Service for HTTP traffic.';
     report.warning(object, 'spec.publishNotReadyAddresses', message);
   }
-}
-
-/** What a Service asks for by itself is not applied: said where no policy and no annotation took its place. */
-function reportClientIPAffinity(table: Table, snapshot: Snapshot, report: ProblemReport): void {
-  const unstuck = new Set<ObjectKey>();
-  for (const { pool, affinity } of routesOf(table)) {
-    const spec = pool === undefined || affinity !== undefined ? undefined : table.pools.get(pool);
-    if (spec !== undefined) unstuck.add(spec.serviceKey);
-  }
-  for (const key of unstuck) {
-    const service = snapshot.services.get(key);
-    if (service?.clientIPAffinity !== true) continue;
-    const message =
-      'sessionAffinity: ClientIP is not applied yet, so requests are balanced without stickiness; write a StickyPolicy that targets this Service, with the rule `sourceIP: {mode: Hash}`.';
-    report.warning(service, 'spec.sessionAffinity', message);
-  }
-}
-
-function* routesOf({ hosts, fallback }: Table): Generator<Route> {
-  for (const host of hosts.values()) {
-    yield* host.routes;
-    if (host.fallback !== undefined) yield host.fallback;
-  }
-  if (fallback !== undefined) yield fallback;
 }
 
 function reportPlainHosts(ingresses: readonly Ingress[], report: ProblemReport): void {

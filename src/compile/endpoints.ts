@@ -3,21 +3,24 @@ import { objectKey, type ObjectKey } from '../model/ids.ts';
 import { formatIp, parseIp, type Ip } from '../model/ip.ts';
 import { hostPort, identityOf, type Endpoint, type EndpointState, type Pool } from '../model/pool.ts';
 import type { Problem } from '../model/problem.ts';
-import type { EndpointSlice, Pod, SliceEndpoint } from '../model/resources.ts';
+import type { EndpointSlice, Pod, PodVersion, SliceEndpoint } from '../model/resources.ts';
+import type { KnownVersion } from '../model/snapshot.ts';
 import type { PoolSpec } from '../model/table.ts';
 import { compareText } from './order.ts';
 import { problemOf } from './report.ts';
 
 /** An endpoint before its `since` is known. */
-interface Candidate extends Omit<Endpoint, 'since' | 'wasReady' | 'cookieValue'> {
+interface Candidate extends Omit<Endpoint, 'since' | 'wasReady' | 'cookieValue' | 'version'> {
   /** When draining began as the pod's metadata says; undefined = it does not say, or the endpoint does not drain. */
   readonly drainStart: number | undefined;
   readonly cookieValue: string | undefined;
+  readonly version: PodVersion | undefined;
   /** Of the family the Service prefers. */
   readonly preferred: boolean;
 }
 
 const NO_PODS: ReadonlyMap<ObjectKey, Pod> = new Map();
+const NO_VERSIONS: ReadonlyMap<ObjectKey, KnownVersion> = new Map();
 
 /** Higher is better: of several entries of one pod the best state counts. */
 const RANK: Readonly<Record<EndpointState, number>> = { Ready: 2, Draining: 1, NotReady: 0 };
@@ -26,6 +29,7 @@ const RANK: Readonly<Record<EndpointState, number>> = { Ready: 2, Draining: 1, N
  * @param slices of the pool's Service, in any order
  * @param previous the pool as it was: an endpoint of the same identity and state keeps its `since`
  * @param now wall clock, ms since the epoch
+ * @param versions of pods, by key
  * @param pods marked ones, by key: a ready endpoint of a pod drained by hand is Draining
  */
 export function buildPool(
@@ -34,26 +38,44 @@ export function buildPool(
   previous: Pool | undefined,
   now: number,
   pods: ReadonlyMap<ObjectKey, Pod> = NO_PODS,
+  versions: ReadonlyMap<ObjectKey, KnownVersion> = NO_VERSIONS,
 ): { pool: Pool; problems: Problem[] } {
   const problems: Problem[] = [];
   const ordered = [...slices].sort((a, b) => compareText(a.meta.name, b.meta.name));
-  const candidates = ordered.flatMap((slice) => readSlice(spec, slice, pods, problems));
+  const candidates = ordered.flatMap((slice) => readSlice(spec, slice, pods, versions, problems));
   if (candidates.length === 0) reportMissingPort(spec, ordered, problems);
 
   const before = new Map(previous?.endpoints.map((endpoint) => [identityOf(endpoint, 'PodUID'), endpoint]));
-  const endpoints = mergeAddresses(mergePods(candidates)).map((candidate): Endpoint => {
+  const merged = mergeAddresses(mergePods(candidates));
+  const endpoints = merged.map((candidate): Endpoint => {
     const { address, port, state, drainStart, pod, cookieValue, podNamespace, podUid } = candidate;
     const known = before.get(identityOf(candidate, 'PodUID'));
-    const seen = known?.state === state ? known.since : now;
+    // Of what was there before us nobody knows since when, and it is not new.
+    const first = previous === undefined && state === 'Ready' ? 0 : now;
+    const seen = known?.state === state ? known.since : first;
     // A clock ahead of ours must not put the start into the future.
     const since = state === 'Draining' && drainStart !== undefined ? Math.min(drainStart, now) : seen;
     const wasReady = state !== 'NotReady' || known?.wasReady === true;
-    return { address, port, state, since, wasReady, pod, cookieValue, podNamespace, podUid };
+    const version = candidate.version?.version;
+    return { address, port, state, since, wasReady, pod, cookieValue, version, podNamespace, podUid };
   });
   endpoints.sort((a, b) => compareText(addressOf(a), addressOf(b)));
   reportEqualValues(spec, ordered, endpoints, problems);
-  const { key, namespace, service, port } = spec;
-  return { pool: { key, namespace, service, port, endpoints }, problems };
+  const { key, namespace, service, port, portName } = spec;
+  const named = portName === '' ? {} : { portName };
+  const newest = newestOf(merged);
+  return { pool: { key, namespace, service, port, ...named, endpoints, ...(newest && { newest }) }, problems };
+}
+
+/** Of two pods made in the same second the same one on every replica. */
+function newestOf(candidates: readonly Candidate[]): string | undefined {
+  let newest: PodVersion | undefined;
+  for (const { version } of candidates) {
+    if (version === undefined) continue;
+    const later = newest === undefined ? 1 : version.created - newest.created;
+    if (later > 0 || (later === 0 && version.version > (newest?.version ?? ''))) newest = version;
+  }
+  return newest?.version;
 }
 
 /** undefined = gone: terminating and not serving any more. Null means ready, serving as ready, not terminating (EndpointSlice v1 API reference). */
@@ -67,6 +89,7 @@ function readSlice(
   spec: PoolSpec,
   slice: EndpointSlice,
   pods: ReadonlyMap<ObjectKey, Pod>,
+  versions: ReadonlyMap<ObjectKey, KnownVersion>,
   problems: Problem[],
 ): Candidate[] {
   if (slice.addressType === 'FQDN') {
@@ -100,7 +123,16 @@ function readSlice(
       problems.push(problemOf('error', slice, `endpoints[${endpoint.index}].addresses[0]`, message));
       continue;
     }
-    candidates.push(makeCandidate(spec, endpoint, ip, port.port, marksOf(slice, endpoint, state, pods)));
+    candidates.push(
+      makeCandidate(
+        spec,
+        endpoint,
+        ip,
+        port.port,
+        marksOf(slice, endpoint, state, pods),
+        versionOf(slice, endpoint, versions),
+      ),
+    );
   }
   return candidates;
 }
@@ -127,12 +159,23 @@ function marksOf(
   return { state: marked ? 'Draining' : state, drainStart: since, cookieValue };
 }
 
+function versionOf(
+  { meta }: EndpointSlice,
+  { targetRef }: SliceEndpoint,
+  versions: ReadonlyMap<ObjectKey, KnownVersion>,
+): PodVersion | undefined {
+  if (targetRef?.kind !== 'Pod' || versions.size === 0) return undefined;
+  const known = versions.get(objectKey(targetRef.namespace || meta.namespace, targetRef.name));
+  return targetRef.uid === '' || known?.uid === targetRef.uid ? known : undefined;
+}
+
 function makeCandidate(
   spec: PoolSpec,
   { address: text, targetRef }: SliceEndpoint,
   ip: Ip,
   port: number,
   { state, drainStart, cookieValue }: Marked,
+  version: PodVersion | undefined,
 ): Candidate {
   const formatted = formatIp(ip);
   // The slice's own string where it says the same: one copy in memory instead of two.
@@ -144,6 +187,7 @@ function makeCandidate(
     drainStart,
     pod: targetRef?.name ?? hostPort(address, port),
     cookieValue,
+    version,
     podNamespace: targetRef?.namespace ?? '',
     podUid: targetRef?.uid ?? '',
     preferred: spec.ipFamily === undefined || spec.ipFamily === (ip.version === 6 ? 'IPv6' : 'IPv4'),

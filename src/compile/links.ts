@@ -61,7 +61,7 @@ function linksOfIngress(ingress: Ingress, snapshot: Snapshot): Links {
   if (ingress.hasDefaultBackend && !ingress.hasRules) joins.push(HOSTLESS);
   for (const service of servicesOf(ingress)) {
     const key = objectKey(namespace, service);
-    (isReportedOnce(snapshot.services.get(key)) ? joins : reads).push(serviceLink(key));
+    (matters(snapshot.services.get(key)) ? joins : reads).push(serviceLink(key));
   }
   const policy = annotations[STICKY_POLICY]?.trim();
   if (policy !== undefined) {
@@ -97,9 +97,9 @@ function domainLink(domain: string): string {
   return `domain ${domain.trim().replace(/^\./, '').toLowerCase()}`;
 }
 
-/** Services about which something is reported once, however many Ingresses lead there. */
-function isReportedOnce(service: Service | undefined): boolean {
-  return service !== undefined && (service.clientIPAffinity || service.publishNotReadyAddresses);
+/** Services that give a policy, or about which something is reported, once, however many Ingresses lead there. */
+function matters(service: Service | undefined): boolean {
+  return service !== undefined && (service.clientIPTimeout !== undefined || service.publishNotReadyAddresses);
 }
 
 function servicesOf({ rules, defaultBackend }: Ingress): Set<string> {

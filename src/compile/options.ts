@@ -23,4 +23,6 @@ export interface CompileOptions {
   readonly allowUnsupportedAnnotations?: boolean;
   /** In a cluster, endpoints at loopback, link-local and unspecified addresses are refused. */
   readonly inCluster: boolean;
+  /** false = the metadata of pods is not read, so nobody's version is known. */
+  readonly podMetadata: boolean;
 }

@@ -184,7 +184,8 @@ export const settingsSchema = z.strictObject({
     section: 'Sessions',
     value: 'N',
     default: '1048576',
-    meaning: 'size of the table of sessions in use, 32 bytes of memory each; half of it is for tokens and hashed keys',
+    meaning:
+      'size of the table of sessions in use, 32 bytes of memory each; half of it is for tokens and hashed keys, half for keys of modes Table and Learn',
   }),
 
   publishService: setting(values.objectName('holdfast/holdfast').optional(), {

@@ -91,7 +91,11 @@ class RunningController implements Controller {
     this.#counted = new Counted(config.workers);
     this.#configuration = new Configuration({
       counted: this.#counted,
-      compile: { ...config, inCluster: config.manifests === undefined },
+      compile: {
+        ...config,
+        inCluster: config.manifests === undefined,
+        podMetadata: config.manifests === undefined && config.podWatch,
+      },
       logger,
       clock: this.#clock,
       send: (delta) => {

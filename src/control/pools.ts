@@ -77,7 +77,7 @@ export class Pools {
   #build(spec: PoolSpec, snapshot: Snapshot, now: number): Pool {
     const slices = snapshot.slicesByService.get(spec.serviceKey)?.values() ?? [];
     const before = this.#pools.get(spec.key);
-    const { pool, problems } = buildPool(spec, slices, before, now, snapshot.pods);
+    const { pool, problems } = buildPool(spec, slices, before, now, snapshot.pods, snapshot.podVersions);
     if (problems.length > 0) this.#problems.set(spec.key, problems);
     else this.#problems.delete(spec.key);
     if (before !== undefined && samePool(before, pool)) return before;
@@ -87,7 +87,7 @@ export class Pools {
 }
 
 function samePool(a: Pool, b: Pool): boolean {
-  if (a.endpoints.length !== b.endpoints.length) return false;
+  if (a.endpoints.length !== b.endpoints.length || a.portName !== b.portName || a.newest !== b.newest) return false;
   return a.endpoints.every((endpoint, i) => {
     const other = b.endpoints[i];
     return (
@@ -98,6 +98,7 @@ function samePool(a: Pool, b: Pool): boolean {
       endpoint.since === other.since &&
       endpoint.pod === other.pod &&
       endpoint.cookieValue === other.cookieValue &&
+      endpoint.version === other.version &&
       endpoint.podNamespace === other.podNamespace &&
       endpoint.podUid === other.podUid
     );

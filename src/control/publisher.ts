@@ -216,12 +216,14 @@ export class Publisher {
       namespace: pool.namespace,
       service: pool.service,
       port: pool.port,
+      portName: pool.portName,
       endpoints: pool.endpoints.map((endpoint, i) => this.#endpoint(endpoint, keys[i] ?? '')),
+      newest: pool.newest,
       identity: this.#identityOf(pool),
     };
-    for (const key of keys) {
+    for (const [i, { slot }] of data.endpoints.entries()) {
       // One that comes (back) into a pool starts with a clean record: nobody has probed it while it was away.
-      if (!former.delete(key)) this.#counted.forgetFailure(key);
+      if (!former.delete(keys[i] ?? '')) this.#counted.forgetFailure(slot);
     }
     this.#retire(former);
     for (const { slot } of this.#pools.get(pool.key)?.endpoints ?? []) this.#endpoints[slot] = undefined;
@@ -232,10 +234,10 @@ export class Publisher {
   }
 
   #endpoint(endpoint: Endpoint, key: string): EndpointData {
-    const { address, port, pod, cookieValue, since, wasReady } = endpoint;
-    const slot = this.#counted.endpoints.acquire(key);
+    const { address, port, pod, cookieValue, version, since, wasReady, podUid } = endpoint;
+    const slot = this.#counted.endpoints.acquire(key, podUid);
     const ref = refOf(slot, this.#counted.endpoints.generation(slot));
-    return { slot, ref, address, port, pod, cookieValue, state: STATE_CODES[endpoint.state], since, wasReady };
+    return { slot, ref, address, port, pod, cookieValue, version, state: STATE_CODES[endpoint.state], since, wasReady };
   }
 
   /** Of the endpoints that the workers have in a pool. */

@@ -164,9 +164,10 @@ export class Workers {
   #onExit(row: number, running: Running, code: number): void {
     if (this.#running[row] === running) this.#running[row] = undefined;
     if (this.#stopping || this.#port === undefined) return;
-    const { endpoint, gauge, route, service, rule, policy, global } = this.#options.counted.blocks;
+    const { endpoint, gauge, latency, route, service, rule, policy, global } = this.#options.counted.blocks;
     for (const block of [endpoint, route, service, rule, policy]) block.fold(row, []);
     gauge.fold(row, 'all');
+    latency.fold(row, 'all');
     global.fold(row, GLOBAL_GAUGES);
     this.#options.sessionTable.clearDead(row + 1);
     this.restarts[row] = (this.restarts[row] ?? 0) + 1;

@@ -13,7 +13,9 @@ export function nameIs(text: string, at: number, lower: string): boolean {
 /** True when the name at `at` is `lower` in any case; `_` is `_`. The lengths must be equal already. */
 export function nameIsExactly(text: string, at: number, lower: string): boolean {
   for (let i = 0; i < lower.length; i++) {
-    if ((text.charCodeAt(at + i) | 32) !== lower.charCodeAt(i)) return false;
+    const code = text.charCodeAt(at + i);
+    // `_` has no bit 5.
+    if ((code === 95 ? code : code | 32) !== lower.charCodeAt(i)) return false;
   }
   return true;
 }

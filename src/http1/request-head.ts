@@ -44,6 +44,7 @@ export class RequestHead implements RequestFacts {
   query = '';
   clientAddress = '';
   scheme: 'http' | 'https' = 'http';
+  port = 0;
 
   private cookies: string | undefined = undefined;
 
@@ -66,7 +67,7 @@ export class RequestHead implements RequestFacts {
     return findFields(this.text, this.linesStart, name);
   }
 
-  /** Readies the object for the next request of its connection; the client's address and scheme stay. */
+  /** Readies the object for the next request of its connection; the client's address, scheme and port stay. */
   reset(): void {
     this.text = '';
     this.linesStart = 0;

@@ -5,11 +5,20 @@ import type { Marks } from './marks.ts';
 import type { RequestHead } from './request-head.ts';
 import type { ResponseHead } from './response-head.ts';
 
+/** Edits of header lines that the parsers know nothing of. */
+export interface NamedEdits {
+  /** Lower case. */
+  readonly names: readonly string[];
+  /** The value as it shall pass; the same string = unchanged, empty = no line. */
+  readonly edit: (name: string, value: string) => string;
+}
+
 export interface RequestEdits {
   /** Ready lines, each ending in CR LF: X-Forwarded-For and the like. */
   readonly extra: string;
   /** The value of a Cookie line as the backend shall see it; the same string = unchanged, empty = no line. */
   readonly editCookieLine?: ((value: string) => string) | undefined;
+  readonly named?: NamedEdits | undefined;
   /** Another request target than the client's. */
   readonly target?: string | undefined;
 }
@@ -19,6 +28,7 @@ export interface ResponseEdits {
   readonly extra: string;
   /** The value of a Set-Cookie line as the client shall see it; the same string = unchanged, empty = no line. */
   readonly editSetCookie?: ((value: string) => string) | undefined;
+  readonly named?: NamedEdits | undefined;
   /** `keep-alive` has to be said to HTTP/1.0 clients only. */
   readonly connection: '' | 'close' | 'keep-alive';
   readonly framing: Framing;
@@ -65,6 +75,7 @@ export function requestText(head: RequestHead, edits: RequestEdits): string {
     from = stop;
   }
   out += text.slice(from, text.length - 2);
+  if (edits.named !== undefined) out = withNamed(out, edits.named);
   if (head.chunked) out += 'Transfer-Encoding: chunked\r\n';
   if (head.teTrailers) out += 'TE: trailers\r\n';
   return `${out}${edits.extra}\r\n`;
@@ -95,6 +106,7 @@ export function responseText(head: ResponseHead, edits: ResponseEdits): string {
     from = stop;
   }
   out += text.slice(from, text.length - 2);
+  if (edits.named !== undefined) out = withNamed(out, edits.named);
   if (edits.framing === 'chunked' || (edits.framing === 'same' && head.chunked))
     out += 'Transfer-Encoding: chunked\r\n';
   if (!head.hasServer && edits.serverHeader !== '') out += `Server: ${edits.serverHeader}\r\n`;
@@ -102,6 +114,27 @@ export function responseText(head: ResponseHead, edits: ResponseEdits): string {
   if (edits.framing === 'close' || edits.connection === 'close') out += 'Connection: close\r\n';
   else if (edits.connection === 'keep-alive') out += 'Connection: keep-alive\r\n';
   return `${out}${edits.extra}\r\n`;
+}
+
+/** `head`: whole lines. */
+function withNamed(head: string, { names, edit }: NamedEdits): string {
+  let out = '';
+  let from = 0;
+  for (let at = head.indexOf('\r\n') + 2; at < head.length;) {
+    const colon = head.indexOf(':', at);
+    const end = head.indexOf('\r', colon);
+    for (const name of names) {
+      if (colon - at !== name.length || !nameIsExactly(head, at, name)) continue;
+      const value = valueOf(head, colon, end);
+      const edited = edit(name, value);
+      if (edited === value) continue;
+      out += head.slice(from, edited === '' ? at : colon);
+      if (edited !== '') out += `: ${edited}\r\n`;
+      from = end + 2;
+    }
+    at = end + 2;
+  }
+  return from === 0 ? head : out + head.slice(from);
 }
 
 const CACHE_CONTROL = 'cache-control';
@@ -149,8 +182,10 @@ function directivesOf(value: string): string[] {
 }
 
 /** A 100, 102 or 103 without its hop-by-hop lines; Set-Cookie does not belong in it. Never for HTTP/1.0 clients. */
-export function interimText(head: ResponseHead): string {
-  return `HTTP/1.1 ${head.status} ${head.reason}\r\n${withoutMarked(head.text, head.linesStart, head.marks)}\r\n`;
+export function interimText(head: ResponseHead, named?: NamedEdits): string {
+  const lines = withoutMarked(head.text, head.linesStart, head.marks);
+  const text = `HTTP/1.1 ${head.status} ${head.reason}\r\n${lines}`;
+  return `${named === undefined ? text : withNamed(text, named)}\r\n`;
 }
 
 function withoutMarked(text: string, linesStart: number, marks: Marks): string {

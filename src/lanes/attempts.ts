@@ -7,12 +7,17 @@ import type { LiveEndpoint } from '../model/live.ts';
 import type { DialFailure, UpstreamConnection, UpstreamHandler } from '../upstream/connection.ts';
 import type { LaneContext } from './context.ts';
 import type { Plan } from './plan.ts';
+import type { Waiter } from './waiting-room.ts';
 
 /** Back-off of a kept session that waits for its own endpoint, ms. */
 const BACKOFF_FIRST = 25;
 const BACKOFF_LAST = 400;
+/** Node's timers count in 32 bits, ms. */
+const LONGEST_TIMER = 2 ** 31 - 1;
 /** Endpoints at their limit that a request without a session passes over before it is refused. */
 const MAX_FULL = 16;
+/** Times that a request follows its session to where another request has put it. */
+const MAX_ADOPTED = 3;
 /** A route without a policy is retried as one with a policy that says nothing of it. */
 const DEFAULT_RETRY = { attempts: 2, changeOnFailure: true };
 
@@ -22,7 +27,7 @@ export interface AttemptOwner extends UpstreamHandler {
 }
 
 /** Reused for all requests of a connection. */
-export class Attempts {
+export class Attempts implements Waiter {
   readonly #ctx: LaneContext;
   readonly #plan: Plan;
   readonly #owner: AttemptOwner;
@@ -32,6 +37,10 @@ export class Attempts {
   #entered = -1;
   /** Slot of the own endpoint that a session has waited for; -1 = none. */
   #own = -1;
+  /** Where the request waits for its endpoint to come back; undefined = it does not. */
+  #waitsAt: string | undefined;
+  #fresh = false;
+  #adopted = 0;
   /** An endpoint was passed over because it is at its limit. */
   #full = false;
   connection: UpstreamConnection | undefined;
@@ -42,12 +51,19 @@ export class Attempts {
     this.#owner = owner;
   }
 
+  /** The request waits for an endpoint that has vanished. */
+  get waiting(): boolean {
+    return this.#waitsAt !== undefined;
+  }
+
   /** Starts a request whose route is known. The owner hears `onUpstreamConnected` (perhaps at once) or `onNoEndpoint`. */
   start(fresh = false): void {
     this.#wait = BACKOFF_FIRST;
     this.#failure = 'refused';
     this.#full = false;
     this.#own = -1;
+    this.#adopted = 0;
+    this.#fresh = fresh;
     this.#next(fresh);
   }
 
@@ -57,6 +73,19 @@ export class Attempts {
     if (endpoint === undefined) throw new Error('again() before an endpoint was chosen');
     this.#ctx.counters.retry();
     this.connection = this.#ctx.upstreams.dial(endpoint, this.#owner);
+  }
+
+  /**
+   * Another request has given the session to another endpoint: leaves this one, unused, for that. False = this has
+   * happened too often, as while workers have different tables.
+   */
+  adopt(): boolean {
+    const { connection } = this;
+    if (connection === undefined || ++this.#adopted > MAX_ADOPTED) return false;
+    this.leave();
+    this.#ctx.upstreams.release(connection, -1);
+    this.#next(this.#fresh);
+    return true;
   }
 
   /** To be called from the owner's `onUpstreamDialFailed`. */
@@ -85,8 +114,7 @@ export class Attempts {
 
   /** The client is gone. */
   cancel(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#stopWaiting();
     this.connection?.destroy();
     this.leave();
   }
@@ -107,6 +135,42 @@ export class Attempts {
     this.#wait = Math.min(this.#wait * 2, BACKOFF_LAST);
   }
 
+  /** For the waiting room, and at the end of the wait: the endpoint is there, or not to be waited for any longer, or neither. */
+  wake(): void {
+    if (!this.waiting) return;
+    this.#stopWaiting();
+    this.#next(this.#fresh);
+  }
+
+  /** The session's endpoint has vanished and may come back: then with the next table, else the decision is another one. */
+  #awaitReturn(fresh: boolean): void {
+    const { waiting, draining, counters, deadlines } = this.#ctx;
+    const { decision, pool } = this.#plan;
+    const { waitFor, waitUntil, status, reasonName } = decision;
+    const at = `${pool?.key ?? ''} ${waitFor}`;
+    // Whoever shuts down has no time; the client may ask another replica.
+    if (draining) return this.#owner.onNoEndpoint(status, reasonName);
+    if (!waiting.enter(at, this)) {
+      counters.limit('gone_waiting');
+      return this.#owner.onNoEndpoint(status, reasonName);
+    }
+    this.#waitsAt = at;
+    this.#fresh = fresh;
+    this.#timer = setTimeout(
+      () => {
+        this.wake();
+      },
+      Math.min(waitUntil - deadlines.exact(), LONGEST_TIMER),
+    );
+  }
+
+  #stopWaiting(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#waitsAt !== undefined) this.#ctx.waiting.leave(this.#waitsAt, this);
+    this.#waitsAt = undefined;
+  }
+
   /** Decides on the pool as it is now: a wait may have ended because the endpoint left. */
   #next(fresh: boolean): void {
     this.#timer = undefined;
@@ -123,8 +187,9 @@ export class Attempts {
       decision.tried.push(plan.endpoint.slot);
       this.#full = true;
     }
-    const { status, reasonName } = plan.decision;
+    const { status, reasonName, waitUntil } = plan.decision;
     if (this.#full) this.#reject(REASON.capacity, 503);
+    else if (waitUntil > 0) this.#awaitReturn(fresh);
     else if (status === 502 && reasonName === 'connect_failed') this.#giveUp();
     else this.#owner.onNoEndpoint(status, reasonName);
   }

@@ -8,6 +8,7 @@ import type { Upstreams } from '../upstream/upstreams.ts';
 import type { ClientAddresses } from './client-address.ts';
 import type { Counters } from './counters.ts';
 import type { LiveTable } from './live-table.ts';
+import type { WaitingRoom } from './waiting-room.ts';
 
 export interface LaneContext {
   readonly settings: WorkerSettings;
@@ -21,6 +22,8 @@ export interface LaneContext {
   readonly blocks: BlockPool;
   readonly upstreams: Upstreams;
   readonly addresses: ClientAddresses;
+  /** Requests whose endpoint has vanished and may come back; they look again at every new table. */
+  readonly waiting: WaitingRoom;
   /** The port that clients see. */
   readonly publicPort: number;
   /** Connections end after their current request. */

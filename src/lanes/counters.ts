@@ -1,5 +1,6 @@
 /** A worker's own counters that belong to no route or endpoint. */
 import type { Blocks, Cells } from '../shared/cells.ts';
+import { observeLatency } from '../shared/latencies.ts';
 import { ENDPOINT, errorField, GAUGE, GLOBAL, LIMITS } from '../shared/layout.ts';
 import type { ErrorSource, Limit } from '../shared/layout.ts';
 
@@ -69,6 +70,11 @@ export class Counters {
   endpoint(slot: number, field: keyof typeof ENDPOINT, value: number): void {
     const { endpoint } = this.#blocks;
     endpoint.cells(slot)[endpoint.at(slot, this.#row) + ENDPOINT[field]]! += value;
+  }
+
+  /** An endpoint's answer took so long. `now`: wall clock, ms. */
+  latency(slot: number, milliseconds: number, now: number): void {
+    observeLatency(this.#blocks.latency, this.#row, slot, milliseconds, now);
   }
 
   /** Moves one of an endpoint's gauges up or down. */

@@ -22,7 +22,7 @@ export class Forwarding {
     this.#prefix = headerLines(peer.text, peer.text, 'http', String(ctx.publicPort));
   }
 
-  /** Fills in the head's `clientAddress` and `scheme`; returns the lines to add, each ending in CR LF. */
+  /** Fills in the head's `clientAddress`, `scheme` and `port`; returns the lines to add, each ending in CR LF. */
   lines(head: RequestHead, requestId: string): string {
     return this.#trusted ? this.#behindProxy(head, requestId) : this.#direct(head, requestId);
   }
@@ -31,6 +31,7 @@ export class Forwarding {
   #direct(head: RequestHead, requestId: string): string {
     head.clientAddress = this.peer;
     head.scheme = 'http';
+    head.port = this.#ctx.publicPort;
     const lines = `${this.#prefix}${head.authority}\r\nX-Request-Id: ${requestId}\r\n`;
     return this.#ctx.settings.forwardedHeader ? lines + this.#forwarded(head, '') : lines;
   }
@@ -41,6 +42,7 @@ export class Forwarding {
     head.scheme = client.scheme;
     const chain = client.chain === '' ? this.peer : `${client.chain}, ${this.peer}`;
     const port = head.header('x-forwarded-port') ?? (client.scheme === 'https' ? '443' : String(this.#ctx.publicPort));
+    head.port = /^\d{1,5}$/.test(port) ? Number(port) : this.#ctx.publicPort;
     const host = head.header('x-forwarded-host') ?? head.authority;
     const lines = `${headerLines(chain, client.address, client.scheme, port)}${host}\r\nX-Request-Id: ${requestId}\r\n`;
     return this.#ctx.settings.forwardedHeader ? lines + this.#forwarded(head, head.forwarded) : lines;

@@ -1,4 +1,5 @@
 /** What is counted and logged about one request; settled once, whichever way it ends. */
+import type { AnswerHead } from '../affinity/learn.ts';
 import type { RequestFacts } from '../model/facts.ts';
 import type { AccessRecord } from '../shared/messages.ts';
 import type { LaneContext } from './context.ts';
@@ -53,21 +54,26 @@ export class Record {
     if (reached && endpoint !== undefined) this.#ctx.counters.endpoint(endpoint.slot, 'requests', 1);
   }
 
-  /** A connection to the endpoint is there. */
-  connected(): void {
+  /** A connection to the endpoint is there. False = nothing shall be sent: the session has meanwhile got another endpoint. */
+  connected(): boolean {
     this.#connect = this.#seconds();
-    this.#use.reached();
+    return this.#use.reached();
   }
 
   /** The response's head has come. `issued`: it carries a new token, so a session has begun. */
-  answered(issued: boolean): void {
+  answered(issued: boolean, head: AnswerHead): void {
+    if (this.#facts !== undefined) this.#use.answered(this.#facts, head);
     this.settle(true);
-    const { endpoint } = this.#plan;
+    const { affinity, endpoint } = this.#plan;
     if (endpoint === undefined) return;
     this.#headSeconds = this.#seconds();
     const { counters } = this.#ctx;
     counters.endpoint(endpoint.slot, 'responses', 1);
     counters.endpoint(endpoint.slot, 'responseSeconds', this.#headSeconds);
+    if (affinity?.policy.algorithm === 'PeakEwma') {
+      const milliseconds = (this.#headSeconds - this.#connect) * 1000;
+      counters.latency(endpoint.slot, milliseconds, this.#ctx.deadlines.exact());
+    }
     if (issued) this.#use.issued();
   }
 

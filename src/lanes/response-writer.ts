@@ -7,6 +7,7 @@ import type { ResponseHead } from '../http1/response-head.ts';
 import { framingFor, responseText } from '../http1/serialize.ts';
 import type { Outbox } from '../io/outbox.ts';
 import type { LaneContext } from './context.ts';
+import { responseHeaderEdits } from './header-edits.ts';
 import type { Plan } from './plan.ts';
 
 export class ResponseWriter {
@@ -62,6 +63,7 @@ export class ResponseWriter {
         framing,
         serverHeader: this.#ctx.settings.serverHeader,
         cacheControl,
+        named: responseHeaderEdits(this.#plan, this.#ctx, request, head),
       }),
     );
     if (decision.edited) this.issued = true;

@@ -9,6 +9,7 @@ export const REASONS = [
   'no_token',
   'invalid_token',
   'unknown_key',
+  'accepted_foreign',
   'idle_expired',
   'absolute_expired',
   'endpoint_gone',

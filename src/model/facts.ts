@@ -13,6 +13,8 @@ export interface RequestFacts {
   /** Text of the client's address after trusted proxies, without IPv4-mapping. */
   readonly clientAddress: string;
   readonly scheme: 'http' | 'https';
+  /** The public port that the client sees, not the one listened on. */
+  readonly port: number;
   /** First value of a header by its lower-case name; undefined = absent. */
   header(name: string): string | undefined;
   /** All values of a header, in order. */

@@ -17,8 +17,10 @@ export interface LiveEndpoint {
   readonly pod: string;
   /** Its id in cookies of format Plain, when its pod's annotation gives one; else `pod` is. */
   readonly cookieValue?: string | undefined;
+  /** As in `Endpoint`. */
+  readonly version?: string | undefined;
   readonly state: number;
-  /** When the state began: wall clock, ms. */
+  /** As in `Endpoint`. */
   readonly since: number;
   /** As in `Endpoint`. */
   readonly wasReady: boolean;
@@ -41,12 +43,20 @@ export interface LivePool {
   readonly namespace: string;
   readonly service: string;
   readonly port: number;
+  /** As in `Pool`. */
+  readonly portName?: string | undefined;
   readonly endpoints: readonly LiveEndpoint[];
+  /** As in `Pool`. */
+  readonly newest?: string | undefined;
   /** Indices of Ready endpoints. */
   readonly ready: Int32Array;
   /** Indices of Draining endpoints. */
   readonly draining: Int32Array;
   readonly identity: Readonly<Record<IdentityKind, IdentityView>>;
+  /** When this thread first had the pool: wall clock, ms. */
+  readonly firstSeen: number;
+  /** Endpoints that have left it lately, by the first 12 characters of their tokens and by their plain ids: when, wall clock ms. */
+  readonly left: ReadonlyMap<string, number>;
 }
 
 /** What selection needs from shared memory; slots are `LiveEndpoint.slot` / `LivePool.slot`. */
@@ -60,13 +70,17 @@ export interface Meters {
   markChosen(slot: number): void;
   /** Atomically takes the pool's next turn: 0, 1, 2, … */
   nextTurn(poolSlot: number): number;
+  /** How slowly an endpoint answers, ms; 0 = nothing is known. `now`: wall clock, ms. */
+  latency(slot: number, now: number): number;
   /** Wall clock ms of an endpoint's first connect failure since it last worked; 0 = healthy. */
   failingSince(slot: number): number;
 }
 
-/** The session table's two parts: what it alone knows (keys of mode Table), and what it merely saw (tokens, hashed keys). */
+/** The session table's two parts: what it alone knows (keys of modes Table and Learn), and what it merely saw (tokens, hashed keys). */
 export const AUTHORITATIVE = 0;
 export const OBSERVED = 1;
+/** In the place of a ref: the table has no entry. Slots do not come that far. */
+export const ABSENT = -2;
 export type SessionRegion = typeof AUTHORITATIVE | typeof OBSERVED;
 
 /** A session as the table has it; filled in by a look-up. */
@@ -75,6 +89,7 @@ export interface SessionView {
   ref: number;
   /** Wall clock, ms. */
   lastSeen: number;
+  firstSeen: number;
 }
 
 /** What deciding asks the session table. */

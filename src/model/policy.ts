@@ -1,9 +1,19 @@
 /** A compiled policy: a StickyPolicy (or its equivalent from annotations) with all defaults applied; plain data that can be sent to a worker. */
 import type { IdentityKind, PoolKey } from './ids.ts';
-import type { Algorithm, Extract, HashAlgorithm, SameSite, WhenBlock } from './sticky-policy.ts';
+import type { Algorithm, Extract, ForeignProduct, HashAlgorithm, SameSite, WhenBlock } from './sticky-policy.ts';
 
-/** `namespace/name` of a StickyPolicy, or `namespace/ingress:NAME` for one made from annotations. */
+/** `namespace/name` of a StickyPolicy, `namespace/ingress:NAME` for one made from annotations, `namespace/service:NAME` from `sessionAffinity`. */
 export type PolicyId = string;
+
+/** Another product's cookie that binds when ours is absent. */
+export interface ForeignCookie {
+  readonly product: ForeignProduct;
+  readonly name: string;
+  /** Wall clock ms from which it is ignored; Infinity = never. */
+  readonly until: number;
+  /** The product's own name of a server → pod name. */
+  readonly ids: Readonly<Record<string, string>>;
+}
 
 /** A cookie that names the session's endpoint: we write it (Insert), put it in the place of the backend's (Rewrite, Prefix), or only read it (Passive). */
 export interface TokenCookieKey {
@@ -34,9 +44,18 @@ export interface TokenCookieKey {
   readonly preserve: boolean;
   /** Between our token and the backend's value, mode Prefix. */
   readonly delimiter: string;
+  readonly accept: readonly ForeignCookie[];
 }
 
-/** Where the value of a key that is hashed comes from. */
+/** Our token rides in the value of a header that the backend minted, and is taken off again. */
+export interface WrapKey {
+  readonly kind: 'header';
+  readonly mode: 'Wrap';
+  /** Lower case. */
+  readonly name: string;
+}
+
+/** Where the value of a key that is hashed or looked up comes from. */
 export type KeySource =
   | {
       readonly kind: 'cookie';
@@ -55,16 +74,31 @@ export type KeySource =
   | { readonly kind: 'host' }
   | { readonly kind: 'sourceIP'; readonly ipv4Prefix: number; readonly ipv6Prefix: number };
 
-/** What is done with that value; `maxLoadFactor` 0 = off. */
-export interface KeyUse {
+/** The value is hashed; `maxLoadFactor` 0 = off. */
+export interface HashUse {
   readonly mode: 'Hash';
   readonly algorithm: HashAlgorithm;
   readonly maxLoadFactor: number;
 }
 
+/** The session table has the value's endpoint. Times are ms. */
+export interface TableUse {
+  /** Learn: only an answer of a backend puts a value into the table. */
+  readonly mode: 'Table' | 'Learn';
+  readonly idleTimeout: number;
+  readonly extendWhileActive: number;
+}
+
+export type KeyUse = HashUse | TableUse;
+
 export type ReadKey = KeySource & KeyUse;
 
-export type RuleKey = TokenCookieKey | ReadKey | { readonly kind: 'none' };
+/** Whether the key is a cookie that names the session's endpoint. */
+export function isTokenCookie(key: RuleKey): key is TokenCookieKey {
+  return key.kind === 'cookie' && 'format' in key;
+}
+
+export type RuleKey = TokenCookieKey | WrapKey | ReadKey | { readonly kind: 'none' };
 
 export interface CompiledRule {
   /** Also the `rule` label of metrics. */
@@ -78,7 +112,7 @@ export interface CompiledRule {
 export interface CompiledPolicy {
   readonly id: PolicyId;
   readonly namespace: string;
-  /** The `policy` label of metrics: the StickyPolicy's name or `ingress:NAME`. */
+  /** The `policy` label of metrics: the StickyPolicy's name, `ingress:NAME` or `service:NAME`. */
   readonly name: string;
   readonly group: string | undefined;
   readonly identity: IdentityKind;
@@ -88,6 +122,8 @@ export interface CompiledPolicy {
   readonly absoluteTimeout: number;
   readonly rules: readonly CompiledRule[];
   readonly algorithm: Algorithm;
+  /** ms over which a new endpoint's share of new sessions grows; 0 = off. */
+  readonly slowStart: number;
   /** 0 = no cap. */
   readonly maxSessionsPerEndpoint: number;
   readonly onFull: 'Overflow' | 'Reject';
@@ -95,6 +131,9 @@ export interface CompiledPolicy {
     readonly action: 'Reassign' | 'Reject';
     readonly statusCode: number;
     /** ms */ readonly notReadyGrace: number;
+    /** ms that the requests of a vanished identity wait for it; 0 = not at all. */
+    readonly goneGrace: number;
+    readonly preferVersion: 'Any' | 'Same' | 'Newest';
   };
   readonly drain: { readonly action: 'Keep' | 'Move'; /** ms; 0 = unlimited */ readonly maxDuration: number };
   readonly retry: { readonly attempts: number; readonly changeOnFailure: boolean };

@@ -8,7 +8,7 @@ export interface Endpoint {
   readonly address: string;
   readonly port: number;
   readonly state: EndpointState;
-  /** When it entered this state as seen here: wall clock, ms since the epoch. */
+  /** When it entered this state as seen here: wall clock, ms since the epoch. 0 = it was Ready when its Service was first seen. */
   readonly since: number;
   /** It has been Ready or Draining here, so that keys may have come to it: a pod that is still starting has none to keep. */
   readonly wasReady: boolean;
@@ -16,6 +16,8 @@ export interface Endpoint {
   readonly pod: string;
   /** Its id in cookies of format Plain, when its pod's annotation gives one; else `pod` is. */
   readonly cookieValue?: string | undefined;
+  /** Of its pod's metadata; undefined = not known. */
+  readonly version?: string | undefined;
   /** Of the pod; both empty without a targetRef. */
   readonly podNamespace: string;
   readonly podUid: string;
@@ -41,6 +43,10 @@ export interface Pool {
   readonly service: string;
   /** Service port number. */
   readonly port: number;
+  /** undefined = the port has no name. */
+  readonly portName?: string | undefined;
   /** Sorted by Address identity text, so that every replica has the same order whatever the slices' order (T40). */
   readonly endpoints: readonly Endpoint[];
+  /** Of the pod that was made last; undefined = no version is known. */
+  readonly newest?: string | undefined;
 }

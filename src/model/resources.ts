@@ -78,8 +78,8 @@ export interface Service {
   readonly externalName: string | undefined;
   readonly publishNotReadyAddresses: boolean;
   readonly ports: readonly ServicePort[];
-  /** True = `sessionAffinity: ClientIP`, which is not applied. */
-  readonly clientIPAffinity: boolean;
+  /** Seconds, of `sessionAffinity: ClientIP`; undefined = it is not asked for. */
+  readonly clientIPTimeout: number | undefined;
   readonly ipFamilies: readonly ('IPv4' | 'IPv6')[];
 }
 
@@ -137,7 +137,15 @@ export interface RefusedPolicy {
   readonly targetRefs: readonly TargetRef[];
 }
 
-/** What a pod's metadata says about draining it. */
+/** Which version of its workload a pod is. */
+export interface PodVersion {
+  /** Label `pod-template-hash`, else `controller-revision-hash`; shared by all pods that have it. */
+  readonly version: string;
+  /** When the pod was made: wall clock, ms. */
+  readonly created: number;
+}
+
+/** What a pod's metadata says about draining it, and which version it is. */
 export interface Pod {
   readonly namespace: string;
   readonly name: string;
@@ -148,6 +156,8 @@ export interface Pod {
   readonly deletedSince: number | undefined;
   /** Its id in cookies of format Plain; undefined = its name. */
   readonly cookieValue?: string | undefined;
+  /** undefined = it has no such label. */
+  readonly version?: PodVersion | undefined;
 }
 
 export type Resource = Ingress | IngressClass | Service | EndpointSlice | Secret | StickyPolicy | RefusedPolicy;

@@ -6,6 +6,7 @@ import type {
   Ingress,
   IngressClass,
   Pod,
+  PodVersion,
   RefusedPolicy,
   Resource,
   Secret,
@@ -25,6 +26,13 @@ export interface Snapshot {
   readonly slicesByService: ReadonlyMap<ObjectKey, ReadonlyMap<string, EndpointSlice>>;
   /** Only pods that are marked: drained by hand, or being deleted. */
   readonly pods: ReadonlyMap<ObjectKey, Pod>;
+  /** Of all pods that have one. */
+  readonly podVersions: ReadonlyMap<ObjectKey, KnownVersion>;
+}
+
+/** As few bytes as can be: a cluster has tens of thousands. */
+export interface KnownVersion extends PodVersion {
+  readonly uid: string;
 }
 
 /** What a source tells the store. Sources project raw objects first; a refused object comes as `problems` without `resource`, a refused StickyPolicy as a RefusedPolicy. */

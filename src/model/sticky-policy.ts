@@ -38,6 +38,8 @@ export interface WhenBlock {
   readonly cookies?: readonly ValueMatch[] | undefined;
   readonly query?: readonly ValueMatch[] | undefined;
   readonly sourceCIDRs?: readonly string[] | undefined;
+  /** Public ports (what clients see), not those listened on. */
+  readonly ports?: readonly number[] | undefined;
 }
 
 export interface When extends WhenBlock {
@@ -54,12 +56,34 @@ export interface HashSettings {
   readonly maxLoadFactor?: number | undefined;
 }
 
-/** Settings beside every key that is hashed. */
-interface KeyUse {
-  readonly hash?: HashSettings | undefined;
+export interface TableSettings {
+  readonly idleTimeout?: Duration | undefined;
+  readonly extendWhileActive?: Duration | undefined;
 }
 
-export type CookieMode = 'Insert' | 'Rewrite' | 'Prefix' | 'Passive' | 'Hash';
+/** What is done with a value that was read from the request. `Learn`: a backend's answer says which values are sessions. */
+export type KeyMode = 'Hash' | 'Table' | 'Learn';
+
+/** Settings beside every key that is hashed or looked up. */
+export interface KeyUse {
+  readonly mode?: string | undefined;
+  readonly hash?: HashSettings | undefined;
+  readonly table?: TableSettings | undefined;
+}
+
+export type ForeignProduct = 'IngressNginx' | 'Traefik' | 'HAProxy' | 'Tengine' | 'F5';
+
+/** Another product's cookie that is honoured until ours is there. */
+export interface AcceptedCookie {
+  readonly product: ForeignProduct;
+  readonly name: string;
+  /** RFC 3339 time. */
+  readonly until?: string | undefined;
+  /** The product's own name of a server → pod name. */
+  readonly ids?: Readonly<Record<string, string>> | undefined;
+}
+
+export type CookieMode = 'Insert' | 'Rewrite' | 'Prefix' | 'Passive' | KeyMode;
 
 export interface CookieRule extends KeyUse {
   readonly name?: string | undefined;
@@ -81,36 +105,37 @@ export interface CookieRule extends KeyUse {
   readonly preserve?: boolean | undefined;
   readonly delimiter?: string | undefined;
   readonly format?: 'Signed' | 'Plain' | undefined;
+  readonly accept?: readonly AcceptedCookie[] | undefined;
   readonly extract?: Extract | undefined;
 }
 
 export interface HeaderRule extends KeyUse {
   readonly name: string;
-  readonly mode: 'Hash';
+  readonly mode: KeyMode | 'Wrap';
   readonly extract?: Extract | undefined;
 }
 
 export interface SourceIPRule extends KeyUse {
-  readonly mode: 'Hash';
+  readonly mode: 'Hash' | 'Table';
   readonly ipv4Prefix?: number | undefined;
   readonly ipv6Prefix?: number | undefined;
 }
 
 export interface QueryRule extends KeyUse {
   readonly name: string;
-  readonly mode: 'Hash';
+  readonly mode: 'Hash' | 'Table';
   readonly extract?: Extract | undefined;
 }
 
 export interface PathRule extends KeyUse {
-  readonly mode: 'Hash';
+  readonly mode: 'Hash' | 'Table';
   readonly extract?: Extract | undefined;
   readonly depth?: number | undefined;
   readonly includeQuery?: boolean | undefined;
 }
 
 export interface HostRule extends KeyUse {
-  readonly mode: 'Hash';
+  readonly mode: 'Hash' | 'Table';
 }
 
 export interface Rule {
@@ -127,7 +152,7 @@ export interface Rule {
   readonly none?: Record<string, never> | undefined;
 }
 
-export type Algorithm = 'LeastRequests' | 'LeastSessions' | 'RoundRobin' | 'Random' | 'PowerOfTwo';
+export type Algorithm = 'LeastRequests' | 'LeastSessions' | 'RoundRobin' | 'Random' | 'PowerOfTwo' | 'PeakEwma';
 
 export interface StickyPolicySpec {
   readonly targetRefs?: readonly TargetRef[] | undefined;
@@ -143,6 +168,7 @@ export interface StickyPolicySpec {
   readonly newSession?:
     | {
         readonly algorithm?: Algorithm | undefined;
+        readonly slowStart?: Duration | undefined;
         readonly maxSessionsPerEndpoint?: number | undefined;
         readonly onFull?: 'Overflow' | 'Reject' | undefined;
       }
@@ -152,6 +178,8 @@ export interface StickyPolicySpec {
         readonly action?: 'Reassign' | 'Reject' | undefined;
         readonly statusCode?: number | undefined;
         readonly notReadyGrace?: Duration | undefined;
+        readonly goneGrace?: Duration | undefined;
+        readonly preferVersion?: 'Any' | 'Same' | 'Newest' | undefined;
       }
     | undefined;
   readonly drain?:

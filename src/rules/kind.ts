@@ -1,4 +1,4 @@
-/** What every kind of rule key provides: defaults at compile time and, for hashed keys, a reader of the value in a request. */
+/** What every kind of rule key provides: defaults at compile time and, for keys that are hashed or looked up, a reader of the value in a request. */
 import type { RequestFacts } from '../model/facts.ts';
 
 /** A compiled regular expression; matching is unanchored and takes linear time. */
@@ -15,8 +15,8 @@ export type RegexCompiler = (pattern: string, ignoreCase: boolean) => Regex;
 export type KeyReader = (facts: RequestFacts) => string | undefined;
 
 export interface RuleKind<Spec, Key> {
-  /** The key with all defaults applied. `spec` has passed the schema. */
-  compile(spec: Spec): Key;
-  /** How to read the value that is hashed; undefined = this key is not hashed (tokens, `none`). */
+  /** The key with all defaults applied. `spec` has passed the schema; `idleTimeout`: the policy's, ms, 0 = none. */
+  compile(spec: Spec, idleTimeout: number): Key;
+  /** How to read the value that is hashed or looked up; undefined = this key has none (tokens, `none`). */
   extractor(key: Key, regex: RegexCompiler): KeyReader | undefined;
 }

@@ -27,23 +27,23 @@ const kinds: { readonly [K in KeyKind]: RuleKind<SpecOf<K>, KeyOf<K>> } = {
 
 const KEY_KINDS: readonly KeyKind[] = Object.keys(kinds).filter((kind): kind is KeyKind => kind in kinds);
 
-/** The rule's key with all defaults applied. The schema has made sure that there is exactly one. */
-export function compileRuleKey(rule: Rule): RuleKey {
+/** The rule's key with all defaults applied. The schema has made sure that there is exactly one. `idleTimeout`: the policy's, ms, 0 = none. */
+export function compileRuleKey(rule: Rule, idleTimeout = 0): RuleKey {
   for (const kind of KEY_KINDS) {
-    const key = compileKind(kind, rule);
+    const key = compileKind(kind, rule, idleTimeout);
     if (key !== undefined) return key;
   }
   throw new TypeError(`Rule ${rule.name} has no key: the schema must refuse it.`);
 }
 
-/** Compiles a rule's hash key to a reader; undefined = the key is not hashed. */
+/** Compiles a rule's key to a reader of its value; undefined = the key has none. */
 export function keyReader(rule: CompiledRule, regex: RegexCompiler): KeyReader | undefined {
   return readerOf(rule.key.kind, rule.key, regex);
 }
 
-function compileKind<K extends KeyKind>(kind: K, rule: Rule): RuleKey | undefined {
+function compileKind<K extends KeyKind>(kind: K, rule: Rule, idleTimeout: number): RuleKey | undefined {
   const spec: Rule[K] = rule[kind];
-  return spec === undefined ? undefined : kinds[kind].compile(spec);
+  return spec === undefined ? undefined : kinds[kind].compile(spec, idleTimeout);
 }
 
 function readerOf<K extends KeyKind>(kind: K, key: RuleKey, regex: RegexCompiler): KeyReader | undefined {

@@ -20,8 +20,8 @@ export class Counted {
 
   constructor(workers: number) {
     this.blocks = createBlocks(workers);
-    const { endpoint, gauge, mark, session, pool, route, service, rule, policy } = this.blocks;
-    this.endpoints = new SlotTable([endpoint, gauge, mark, session], workers, KEEP_MS);
+    const { endpoint, gauge, latency, mark, session, pool, route, service, rule, policy } = this.blocks;
+    this.endpoints = new SlotTable([endpoint, gauge, latency, mark, session], workers, KEEP_MS);
     this.pools = new SlotTable([pool], workers, KEEP_MS);
     this.route = new SlotTable([route], workers, KEEP_MS);
     this.service = new SlotTable([service], workers, KEEP_MS);
@@ -43,10 +43,9 @@ export class Counted {
     for (const table of this.#tables()) table.sweep(now, acknowledged, table === this.endpoints ? busy : () => false);
   }
 
-  /** Clears the failing mark of the endpoint that holds the slot of `key`. */
-  forgetFailure(key: string): void {
+  /** Clears the failing mark of the endpoint that holds the slot. */
+  forgetFailure(slot: number): void {
     const { mark } = this.blocks;
-    const slot = this.endpoints.acquire(key);
     Atomics.store(mark.cells(slot) as Int32Array, mark.at(slot, 0) + MARK.failingSince, 0);
   }
 

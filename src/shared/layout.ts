@@ -10,6 +10,8 @@ export const CHUNK_MASK = CHUNK_SLOTS - 1;
 export const ENDPOINT = { requests: 0, newSessions: 1, connectFailures: 2, responseSeconds: 3, responses: 4 } as const;
 /** Per endpoint, a row per worker, Int32: gauges that a dead worker's successor starts again at 0. */
 export const GAUGE = { inFlight: 0, upgraded: 1 } as const;
+/** Per endpoint, a row per worker, Float64: ms, and the wall clock ms when it was that. */
+export const LATENCY = { peak: 0, at: 1 } as const;
 /** Per endpoint, one row for all workers, Int32, written with Atomics. */
 export const MARK = { chosen: 0, failingSince: 1 } as const;
 /** Sessions of an endpoint, one row for all workers, Int32, written with Atomics. `active`: their token or key has come back. */
@@ -53,6 +55,7 @@ export const LIMITS = [
   'response_timeout',
   'response_body_timeout',
   'endpoint_in_flight',
+  'gone_waiting',
   'worker_shed',
   'access_log_dropped',
 ] as const;
@@ -105,6 +108,7 @@ interface BlockLayout {
 export const BLOCKS = {
   endpoint: { fields: 5, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
   gauge: { fields: 2, cells: 'int32', rows: 'perWorker', slots: CHUNK_SLOTS },
+  latency: { fields: 2, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
   mark: { fields: 2, cells: 'int32', rows: 'common', slots: CHUNK_SLOTS },
   session: { fields: 2, cells: 'int32', rows: 'common', slots: CHUNK_SLOTS },
   pool: { fields: 1, cells: 'int32', rows: 'common', slots: CHUNK_SLOTS },

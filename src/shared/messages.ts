@@ -15,6 +15,7 @@ export interface EndpointData {
   readonly port: number;
   readonly pod: string;
   readonly cookieValue?: string | undefined;
+  readonly version?: string | undefined;
   /** `READY`, `DRAINING`, `NOT_READY` of `model/live.ts`. */
   readonly state: number;
   readonly since: number;
@@ -34,7 +35,9 @@ export interface PoolData {
   readonly namespace: string;
   readonly service: string;
   readonly port: number;
+  readonly portName?: string | undefined;
   readonly endpoints: readonly EndpointData[];
+  readonly newest?: string | undefined;
   /** Kinds that a policy in force tells these endpoints by; the others are not needed. */
   readonly identity: Readonly<Partial<Record<IdentityKind, IdentityData>>>;
 }

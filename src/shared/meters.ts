@@ -1,6 +1,7 @@
 /** What selection reads and writes in shared memory: in-flight sums, order of choice, turns, failing marks. */
 import type { Meters } from '../model/live.ts';
 import type { Block, Blocks } from './cells.ts';
+import { peakLatency } from './latencies.ts';
 import { CHUNK_MASK, CHUNK_SHIFT, CHUNK_SLOTS, GAUGE, MARK, POOL, SESSION } from './layout.ts';
 
 /** Failing marks are Int32 hundredths of a second since the process's epoch: 248 days' worth. */
@@ -49,6 +50,7 @@ export class HealthMarks {
 /** Sums Int32 gauges over the workers' rows; written out for speed: LeastRequests asks once per endpoint. */
 export class SharedMeters implements Meters {
   readonly #gauge: Block;
+  readonly #latency: Block;
   readonly #mark: Block;
   readonly #pool: Block;
   readonly #session: Block;
@@ -59,6 +61,7 @@ export class SharedMeters implements Meters {
 
   constructor(blocks: Blocks, health: HealthMarks) {
     this.#gauge = blocks.gauge;
+    this.#latency = blocks.latency;
     this.#mark = blocks.mark;
     this.#pool = blocks.pool;
     this.#session = blocks.session;
@@ -93,6 +96,10 @@ export class SharedMeters implements Meters {
   nextTurn(poolSlot: number): number {
     const cells = this.#pool.cells(poolSlot) as Int32Array;
     return Atomics.add(cells, this.#pool.at(poolSlot, 0) + POOL.turn, 1) >>> 0;
+  }
+
+  latency(slot: number, now: number): number {
+    return peakLatency(this.#latency, slot, now);
   }
 
   failingSince(slot: number): number {

@@ -3,6 +3,7 @@
  * to choose from for each session. Readers never wait (sequence lock); writers hold a bucket's lock, which names them,
  * so that what a dead worker held can be given back.
  */
+import { AUTHORITATIVE } from '../model/live.ts';
 import type { SessionRegion, SessionView } from '../model/live.ts';
 import type { Block } from './cells.ts';
 import { CHUNK_MASK, CHUNK_SHIFT, SESSION } from './layout.ts';
@@ -43,6 +44,8 @@ const HEADER_WORDS = SCOPES + 2 * SCOPE_CELLS;
 /** A lock is held for some ten writes. Whoever does not get it in so many tries does without: its holder may be dead. */
 const LOCK_TRIES = 4000;
 const READ_TRIES = 64;
+/** Without its lock a key that only the table knows would go astray: it is waited for, ms. Its holder may have lost its processor. */
+const LOCK_PAUSES = 20;
 
 const SLOT_BITS = 20;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
@@ -56,11 +59,16 @@ export function slotOf(ref: number): number {
   return ref & SLOT_MASK;
 }
 
-/** What `touch` did. */
+/** Refs that no endpoint has, as `ABSENT`: the endpoint of a key has left; whatever it is. */
+const GONE = -1;
+const ANY = -3;
+
+/** What `touch`, `bind` and `learn` did. */
 export const DROPPED = 0;
 export const INSERTED = 1;
 export const SAME = 2;
 export const CHANGED = 3;
+export const LOST = 4;
 
 export interface SessionMemory {
   readonly buffer: SharedArrayBuffer;
@@ -139,18 +147,84 @@ export class SessionTable {
     ttl: number,
     returning: boolean,
   ): number {
+    return this.#put(region, high, low, scope, ANY, ref, now, ttl, returning, 0);
+  }
+
+  /**
+   * Gives a key to an endpoint, of several that try at once to one: only when the table still has it where the caller saw
+   * it (`expected`: a ref or `ABSENT`), or there already; else `LOST`, and what the table has holds. An entry that began
+   * before `born` (wall clock, ms) is over, and another one begins. Else as `touch`.
+   */
+  bind(
+    high: number,
+    low: number,
+    scope: number,
+    expected: number,
+    ref: number,
+    now: number,
+    ttl: number,
+    returning: boolean,
+    born: number,
+  ): number {
+    return this.#put(AUTHORITATIVE, high, low, scope, expected, ref, now, ttl, returning, born);
+  }
+
+  /** An answer says that a key is at the endpoint it came from, wherever the table has had it. Else as `bind`. */
+  learn(high: number, low: number, scope: number, ref: number, now: number, ttl: number, born: number): number {
+    return this.#put(AUTHORITATIVE, high, low, scope, ANY, ref, now, ttl, false, born);
+  }
+
+  /** Ends a key's entry. */
+  end(high: number, low: number): void {
+    const at = this.#locate(AUTHORITATIVE, high, low);
+    if (at < 0) return;
+    const bucket = this.#bucketOf(AUTHORITATIVE, at);
+    if (!this.#lock(bucket)) return;
+    if (this.#isLive(at, high, low, 0, 0) && this.#mayErase(at)) this.#erase(at);
+    this.#unlock(bucket);
+  }
+
+  /** A key whose time is up within `soon` ms gets `more` ms: something that uses it is still open. */
+  extend(high: number, low: number, now: number, soon: number, more: number): void {
+    const words = this.#words;
+    const tick = this.#tick(now);
+    const at = this.#locate(AUTHORITATIVE, high, low);
+    if (at < 0 || (words[at + EXPIRY] ?? 0) > later(tick, soon)) return;
+    const bucket = this.#bucketOf(AUTHORITATIVE, at);
+    if (!this.#lock(bucket)) return;
+    const expiry = words[at + EXPIRY] ?? 0;
+    if (this.#isLive(at, high, low, tick, 0) && expiry <= later(tick, soon)) {
+      Atomics.store(words, at + LAST_SEEN, tick);
+      Atomics.store(words, at + EXPIRY, later(expiry, more));
+    }
+    this.#unlock(bucket);
+  }
+
+  #put(
+    region: SessionRegion,
+    high: number,
+    low: number,
+    scope: number,
+    expected: number,
+    ref: number,
+    now: number,
+    ttl: number,
+    returning: boolean,
+    born: number,
+  ): number {
     const tick = this.#tick(now);
     const until = later(tick, ttl);
     const at = this.#locate(region, high, low);
-    if (at >= 0 && this.#isFresh(at, high, low, ref, tick, until, returning)) return SAME;
+    if (at >= 0 && this.#isFresh(at, high, low, ref, tick, until, returning, born)) return SAME;
     if (at >= 0) {
       const bucket = this.#bucketOf(region, at);
       if (!this.#lock(bucket)) return DROPPED;
-      const done = this.#isLive(at, high, low, tick) ? this.#update(at, ref, tick, until, returning) : -1;
+      const live = this.#isLive(at, high, low, tick, born);
+      const done = live ? this.#update(at, expected, ref, tick, until, returning) : -1;
       this.#unlock(bucket);
       if (done >= 0) return done;
     }
-    return this.#insert(region, high, low, scope, ref, tick, until, returning);
+    return this.#insert(region, high, low, scope, expected, ref, tick, until, returning, born);
   }
 
   /** A request or stream of a session goes on or ends: its time is renewed, its endpoint stays whatever it is now. */
@@ -160,7 +234,7 @@ export class SessionTable {
     if (at < 0 || this.#words[at + LAST_SEEN] === tick) return;
     const bucket = this.#bucketOf(region, at);
     if (!this.#lock(bucket)) return;
-    if (this.#isLive(at, high, low, tick)) {
+    if (this.#isLive(at, high, low, tick, 0)) {
       Atomics.store(this.#words, at + LAST_SEEN, tick);
       Atomics.store(this.#words, at + EXPIRY, Math.max(this.#words[at + EXPIRY] ?? 0, later(tick, ttl)));
     }
@@ -190,7 +264,10 @@ export class SessionTable {
     }
   }
 
-  /** Main thread: drops what has expired and the sessions of endpoints whose slot is in `leaving`, and corrects the counts. */
+  /**
+   * Main thread: drops what has expired, and the sessions of endpoints whose slot is in `leaving`; keys that the table
+   * alone knows stay, without an endpoint. Corrects the counts.
+   */
   sweep(now: number, leaving: ReadonlySet<number>): void {
     const tick = this.#tick(now);
     const before = this.#readCounts();
@@ -212,8 +289,19 @@ export class SessionTable {
     if (!this.#lock(bucket)) return;
     const expiry = this.#words[at + EXPIRY] ?? 0;
     const gone = leaving.has((this.#words[at + REF] ?? 0) & SLOT_MASK);
-    if (expiry !== 0 && (expiry <= tick || gone)) this.#erase(at);
+    if (expiry !== 0 && expiry > tick && gone && this.#regionOf(at) === AUTHORITATIVE) this.#orphan(at);
+    else if (expiry !== 0 && (expiry <= tick || gone)) this.#erase(at);
     this.#unlock(bucket);
+  }
+
+  /** With the bucket's lock: whoever brings the key shall be moved, and not begin anew. */
+  #orphan(at: number): void {
+    const words = this.#words;
+    const before = words[at + REF] ?? 0;
+    this.#step(at);
+    Atomics.store(words, at + REF, GONE);
+    this.#step(at);
+    this.#count(before, -1, ((words[at + SCOPE] ?? 0) & RETURNED) === 0 ? 0 : -1);
   }
 
   #recount(at: number, header: Int32Array, found: Map<Int32Array, Int32Array>): void {
@@ -307,10 +395,12 @@ export class SessionTable {
       const expiry = Atomics.load(words, at + EXPIRY);
       const ref = Atomics.load(words, at + REF);
       const lastSeen = Atomics.load(words, at + LAST_SEEN);
+      const firstSeen = Atomics.load(words, at + FIRST_SEEN);
       if ((Atomics.load(words, at) & SEQUENCE_MASK) !== sequence) continue;
       if (!same || expiry <= tick) return false;
       view.ref = ref;
       view.lastSeen = this.#epoch + lastSeen * TICK_MS;
+      view.firstSeen = this.#epoch + firstSeen * TICK_MS;
       return true;
     }
     return false;
@@ -325,6 +415,7 @@ export class SessionTable {
     tick: number,
     until: number,
     returning: boolean,
+    born: number,
   ): boolean {
     const words = this.#words;
     return (
@@ -332,20 +423,28 @@ export class SessionTable {
       words[at + REF] === ref &&
       (words[at + EXPIRY] ?? 0) >= until &&
       (!returning || ((words[at + SCOPE] ?? 0) & RETURNED) !== 0) &&
+      this.#began(at) >= born &&
       words[at + HIGH] === high &&
       words[at + LOW] === low
     );
   }
 
-  #isLive(at: number, high: number, low: number, tick: number): boolean {
+  #isLive(at: number, high: number, low: number, tick: number, born: number): boolean {
     const words = this.#words;
-    return words[at + HIGH] === high && words[at + LOW] === low && (words[at + EXPIRY] ?? 0) > tick;
+    const same = words[at + HIGH] === high && words[at + LOW] === low;
+    return same && (words[at + EXPIRY] ?? 0) > tick && this.#began(at) >= born;
+  }
+
+  /** Wall clock, ms. */
+  #began(at: number): number {
+    return this.#epoch + (this.#words[at + FIRST_SEEN] ?? 0) * TICK_MS;
   }
 
   /** With the bucket's lock. */
-  #update(at: number, ref: number, tick: number, until: number, returning: boolean): number {
+  #update(at: number, expected: number, ref: number, tick: number, until: number, returning: boolean): number {
     const words = this.#words;
     const before = words[at + REF] ?? 0;
+    if (expected !== ANY && expected !== before && ref !== before) return LOST;
     const flags = words[at + SCOPE] ?? 0;
     const returned = (flags & RETURNED) !== 0;
     this.#step(at);
@@ -370,10 +469,12 @@ export class SessionTable {
     high: number,
     low: number,
     scope: number,
+    expected: number,
     ref: number,
     tick: number,
     until: number,
     returning: boolean,
+    born: number,
   ): number {
     const one = this.#bucket(region, high, 0);
     const other = this.#bucket(region, low, 1);
@@ -386,7 +487,8 @@ export class SessionTable {
     }
     const known = this.#locate(region, high, low);
     let done = DROPPED;
-    if (known >= 0 && this.#isLive(known, high, low, tick)) done = this.#update(known, ref, tick, until, returning);
+    if (known >= 0 && this.#isLive(known, high, low, tick, born))
+      done = this.#update(known, expected, ref, tick, until, returning);
     else {
       const at = known < 0 ? this.#room(region, one, other, scope, tick) : this.#mayErase(known) ? known : -1;
       if (at >= 0) {
@@ -486,7 +588,8 @@ export class SessionTable {
 
   /** An endpoint whose cells this worker has not been given yet cannot be counted down: a table on its way brings them. */
   #mayErase(at: number): boolean {
-    return this.#cellsOf((this.#words[at + REF] ?? 0) & SLOT_MASK) !== undefined;
+    const ref = this.#words[at + REF] ?? 0;
+    return ref === GONE || this.#cellsOf(ref & SLOT_MASK) !== undefined;
   }
 
   #cellsOf(slot: number): Int32Array | undefined {
@@ -515,12 +618,16 @@ export class SessionTable {
 
   #lock(bucket: number): boolean {
     const words = this.#words;
-    for (let tries = 0; tries < LOCK_TRIES; tries++) {
-      const head = Atomics.load(words, bucket);
-      if (head >>> OWNER_SHIFT !== 0) continue;
-      if (Atomics.compareExchange(words, bucket, head, head | (this.#owner << OWNER_SHIFT)) === head) return true;
+    const pauses = this.#regionOf(bucket) === AUTHORITATIVE ? LOCK_PAUSES : 0;
+    for (let pause = 0; ; pause++) {
+      for (let tries = 0; tries < LOCK_TRIES; tries++) {
+        const head = Atomics.load(words, bucket);
+        if (head >>> OWNER_SHIFT !== 0) continue;
+        if (Atomics.compareExchange(words, bucket, head, head | (this.#owner << OWNER_SHIFT)) === head) return true;
+      }
+      if (pause === pauses) return false;
+      Atomics.wait(words, bucket, Atomics.load(words, bucket), 1);
     }
-    return false;
   }
 
   #unlock(bucket: number): void {

@@ -24,8 +24,10 @@ export class SlotTable {
   /** Keys of vanished things. */
   readonly #retired = new Map<string, Retired>();
   readonly #free: number[] = [];
-  /** By slot: how often it has been freed. */
+  /** By slot: how often it has been freed or given to another holder. */
   readonly #generations: number[] = [];
+  /** By slot. */
+  readonly #holders: string[] = [];
   #next = 0;
   #newChunks: ChunkData[] = [];
   readonly #allChunks: ChunkData[] = [];
@@ -36,13 +38,17 @@ export class SlotTable {
     this.#keep = keep;
   }
 
-  /** The slot of `key`, made on first use. A key that comes back before its slot was taken goes on with its counters. */
-  acquire(key: string): number {
+  /**
+   * The slot of `key`, made on first use. A key that comes back before its slot was taken goes on with its counters; with
+   * another `holder` (a pod's UID) it is the next generation, and inherits no sessions.
+   */
+  acquire(key: string, holder = ''): number {
     this.#retired.delete(key);
     const known = this.#slots.get(key);
-    if (known !== undefined) return known;
-    const slot = this.#free.pop() ?? this.#grow();
-    this.#slots.set(key, slot);
+    const slot = known ?? this.#free.pop() ?? this.#grow();
+    if (known === undefined) this.#slots.set(key, slot);
+    else if (this.#holders[slot] !== holder) this.#generations[slot] = this.generation(slot) + 1;
+    this.#holders[slot] = holder;
     return slot;
   }
 

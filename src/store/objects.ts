@@ -13,13 +13,16 @@ import type {
   StickyPolicy,
 } from '../model/resources.ts';
 import { SnapshotMap } from '../model/sharded-map.ts';
-import type { Snapshot } from '../model/snapshot.ts';
+import type { KnownVersion, Snapshot } from '../model/snapshot.ts';
 
 /** What one event changed. */
 export interface Effect {
   readonly routes: boolean;
   readonly services: readonly ObjectKey[];
 }
+
+/** Endpoints whose pods are never told must not fill the memory. */
+const MAX_AWAITED = 100_000;
 
 const NOTHING: Effect = { routes: false, services: [] };
 const ROUTES: Effect = { routes: true, services: [] };
@@ -34,6 +37,11 @@ export class Objects {
   readonly #slices = new Map<ObjectKey, EndpointSlice>();
   readonly #slicesByService = new SnapshotMap<ReadonlyMap<string, EndpointSlice>>();
   readonly #pods = new SnapshotMap<Pod>();
+  readonly #podVersions = new SnapshotMap<KnownVersion>();
+  /** Pods' metadata is told here. */
+  #versionsKnown = false;
+  /** Pods that slices name and whose version is not known yet, with the Services of those slices. */
+  readonly #awaited = new Map<ObjectKey, Set<ObjectKey>>();
   #last: Snapshot | undefined;
 
   apply(resource: Resource): Effect {
@@ -54,8 +62,27 @@ export class Objects {
     }
   }
 
-  /** Only marked pods are kept: the others say nothing that their slices do not say. */
+  /** Of pods that are not marked only the version is kept: the rest is what their slices say. */
   applyPod(pod: Pod): Effect {
+    const versioned = this.#setVersion(pod);
+    const marked = this.#applyMarks(pod);
+    return { routes: false, services: [...versioned.services, ...marked.services] };
+  }
+
+  #setVersion({ namespace, name, uid, version: now }: Pod): Effect {
+    const key = objectKey(namespace, name);
+    const before = this.#podVersions.get(key);
+    if (now === undefined || (before?.uid === uid && before.version === now.version)) return NOTHING;
+    this.#versionsKnown = true;
+    const { version, created } = now;
+    this.#podVersions.set(key, { version, created, uid });
+    this.#last = undefined;
+    const services = [...(this.#awaited.get(key) ?? [])];
+    this.#awaited.delete(key);
+    return { routes: false, services };
+  }
+
+  #applyMarks(pod: Pod): Effect {
     const key = objectKey(pod.namespace, pod.name);
     const marked = pod.drainedSince !== undefined || pod.deletedSince !== undefined || pod.cookieValue !== undefined;
     if (!marked) return this.#deletePod(key);
@@ -80,6 +107,8 @@ export class Objects {
       case 'EndpointSlice':
         return this.#deleteSlice(key);
       case 'Pod':
+        // Its slices say that it is gone; until they do its version does not matter.
+        if (this.#podVersions.delete(key)) this.#last = undefined;
         return this.#deletePod(key);
       default:
         return NOTHING;
@@ -96,6 +125,7 @@ export class Objects {
       refusedPolicies: this.#refused.freeze(),
       slicesByService: this.#slicesByService.freeze(),
       pods: this.#pods.freeze(),
+      podVersions: this.#podVersions.freeze(),
     };
     return this.#last;
   }
@@ -151,10 +181,24 @@ export class Objects {
     this.#slices.set(key, slice);
     const service = serviceOf(slice);
     if (service === undefined) return { routes: false, services: left };
+    this.#awaitVersions(slice, service);
     const siblings = new Map(this.#slicesByService.get(service));
     this.#slicesByService.set(service, siblings.set(slice.meta.name, slice));
     this.#last = undefined;
     return { routes: false, services: [...left, service] };
+  }
+
+  /** Pods are nearly always told before their slices. Where no pod is told at all, none is waited for. */
+  #awaitVersions({ meta, endpoints }: EndpointSlice, service: ObjectKey): void {
+    if (!this.#versionsKnown) return;
+    for (const { targetRef } of endpoints) {
+      if (targetRef?.kind !== 'Pod') continue;
+      const key = objectKey(targetRef.namespace || meta.namespace, targetRef.name);
+      const known = this.#podVersions.get(key);
+      if (known !== undefined && (targetRef.uid === '' || known.uid === targetRef.uid)) continue;
+      if (this.#awaited.size >= MAX_AWAITED) this.#awaited.clear();
+      this.#awaited.set(key, (this.#awaited.get(key) ?? new Set()).add(service));
+    }
   }
 
   #deleteSlice(key: ObjectKey): Effect {

@@ -9,6 +9,7 @@ import { ClientAddresses } from '../lanes/client-address.ts';
 import type { LaneContext } from '../lanes/context.ts';
 import { Counters } from '../lanes/counters.ts';
 import type { LiveTable } from '../lanes/live-table.ts';
+import { WaitingRoom } from '../lanes/waiting-room.ts';
 import type { PoolKey } from '../model/ids.ts';
 import type { EndpointPlace, LivePool } from '../model/live.ts';
 import { compileRe2 } from '../rules/re2.ts';
@@ -24,6 +25,9 @@ import { TableBuilder } from './table-builder.ts';
 /** A test mode: shared read buffers are overwritten after each use. */
 export const POISON_READS = process.env['HF_TEST_POISON_READS'] === '1';
 
+/** Requests that may wait for one endpoint to come back, over all workers. */
+const MAX_WAITING = 100;
+
 export class WorkerContext implements LaneContext {
   readonly settings: LaneContext['settings'];
   readonly counters: Counters;
@@ -34,6 +38,7 @@ export class WorkerContext implements LaneContext {
   readonly addresses: ClientAddresses;
   readonly env: DecideEnv & { now: number };
   readonly accessBuffer: AccessBuffer;
+  readonly waiting: WaitingRoom;
   publicPort = 0;
   draining = false;
   readonly #builder: TableBuilder;
@@ -48,6 +53,8 @@ export class WorkerContext implements LaneContext {
     const { row, workers, epoch, settings } = start;
     this.settings = settings;
     this.#shared = createBlocks(workers);
+    // The kernel spreads connections, so each worker has its part of what the replica may keep waiting.
+    this.waiting = new WaitingRoom(Math.ceil(MAX_WAITING / workers));
     for (const chunk of first.chunks) this.#shared[chunk.block].attach(chunk);
     this.counters = new Counters(this.#shared, row);
     this.sessions = new SessionTable(start.sessions, row + 1, this.#shared.session);
@@ -67,6 +74,7 @@ export class WorkerContext implements LaneContext {
     this.#builder = new TableBuilder({
       blocks: this.#shared,
       row,
+      clock: Date.now,
       compileRegex: compileRe2,
       keyRing: (keys) => KeyRing.from(keys),
       onRetired: (slot) => {
@@ -87,6 +95,7 @@ export class WorkerContext implements LaneContext {
 
   apply(delta: TableDelta): void {
     this.#builder.apply(delta);
+    this.waiting.wakeAll();
   }
 
   wantsAccessRecord(): boolean {
@@ -126,6 +135,7 @@ export class WorkerContext implements LaneContext {
       sessions: this.sessions,
       poolOf: (key: PoolKey): LivePool | undefined => builder.pools.get(key)?.live,
       placeOf: (ref: number): EndpointPlace | undefined => builder.places.get(ref),
+      formerPrefix: (ref, identity) => builder.formerPrefixes.get(ref)?.[identity],
     };
   }
 }

@@ -83,7 +83,10 @@ async function listen(wanted: number): Promise<void> {
 async function shutdown(grace: number): Promise<void> {
   const until = Date.now() + grace;
   await listener?.close();
-  if (ctx !== undefined) ctx.draining = true;
+  if (ctx !== undefined) {
+    ctx.draining = true;
+    ctx.waiting.wakeAll();
+  }
   const open = lane?.connections ?? new Set();
   const fresh = Date.now() + FRESH_MS;
   while (open.size > 0 && Date.now() < until) {

@@ -1,11 +1,13 @@
 /** Applies table deltas in a worker: plain data becomes the live table. */
 import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import { buildAffinity } from '../affinity/build.ts';
+import { prefixAt } from '../affinity/entry.ts';
+import { plainIdOf } from '../affinity/plain.ts';
 import type { AffinityRef, CellRef, LiveRoute, LiveTable, PoolRef } from '../lanes/live-table.ts';
 import { HostIndex } from '../match/router.ts';
 import type { IdentityView, LivePool } from '../model/live.ts';
 import { DRAINING, READY } from '../model/live.ts';
-import type { PoolKey } from '../model/ids.ts';
+import type { IdentityKind, PoolKey } from '../model/ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
 import type { Route } from '../model/table.ts';
 import type { RegexCompiler } from '../rules/kind.ts';
@@ -19,21 +21,32 @@ export interface TableBuilderOptions {
   readonly blocks: Blocks;
   /** This worker's row in the blocks. */
   readonly row: number;
+  /** Wall clock, ms. */
+  readonly clock: () => number;
   readonly compileRegex: RegexCompiler;
   readonly keyRing: (keys: readonly SessionKey[]) => KeyRing;
   /** An endpoint slot left its pool or changed its address. */
   readonly onRetired: (slot: number) => void;
 }
 
+type FormerPrefixes = Readonly<Record<IdentityKind, string | undefined>>;
+
+/** Endpoints that have gone are remembered, no more than these. */
+const MAX_FORMER = 10_000;
+
 export class TableBuilder {
   table: LiveTable = HostIndex.build<LiveRoute>([], undefined, (route) => this.#route(route));
   keys: KeyRing | undefined;
   readonly pools = new Map<PoolKey, PoolRef>();
   readonly places = new Places();
+  /** Token prefixes of endpoints that have gone, by ref, the latest last: keys of the session table are still theirs. */
+  readonly formerPrefixes = new Map<number, FormerPrefixes>();
   readonly #options: TableBuilderOptions;
   readonly #policies = new Map<PolicyId, CompiledPolicy>();
   readonly #compiled = new Map<string, CompiledAffinity>();
   readonly #affinities = new Map<string, AffinityRef>();
+  /** The longest `goneGrace` of all policies, ms: so long it is remembered who has left a pool. */
+  #longestGrace = 0;
   /** By `block key`. */
   readonly #cells = new Map<string, CellRef>();
   /** Names in the routes of one delta, each of which has its own copies of them in the message. */
@@ -50,6 +63,8 @@ export class TableBuilder {
     if (delta.keys !== undefined) this.keys = this.#options.keyRing(delta.keys);
     for (const pool of delta.pools) this.#setPool(pool);
     this.#setAffinities(delta);
+    if (delta.policies.length > 0)
+      this.#longestGrace = Math.max(...this.#policies.values().map(({ lost }) => lost.goneGrace));
     // A change of endpoints alone, by far the most frequent, leaves the index as it is.
     if (delta.hosts.length > 0 || delta.removedHosts.length > 0)
       this.table = this.table.withHosts(delta.hosts, delta.removedHosts);
@@ -65,10 +80,11 @@ export class TableBuilder {
   }
 
   #setPool(data: PoolData): void {
-    const live = livePool(data);
     const known = this.pools.get(data.key);
+    const live = livePool(data, this.#options.clock(), known?.live, this.#longestGrace);
     if (known !== undefined) this.places.remove(known.live);
     this.places.add(live);
+    if (known !== undefined) this.#remember(known.live);
     if (known === undefined) {
       this.pools.set(data.key, { live });
       return;
@@ -83,6 +99,24 @@ export class TableBuilder {
     for (const endpoint of known.live.endpoints) this.#options.onRetired(endpoint.slot);
     this.places.remove(known.live);
     this.pools.delete(key);
+  }
+
+  /** Of a pool as it was, whoever is not in any pool now. */
+  #remember(pool: LivePool): void {
+    for (const [index, { ref }] of pool.endpoints.entries()) {
+      this.formerPrefixes.delete(ref);
+      if (this.places.get(ref) !== undefined) continue;
+      const place = { pool, index };
+      this.formerPrefixes.set(ref, {
+        PodUID: prefixAt(place, 'PodUID'),
+        PodName: prefixAt(place, 'PodName'),
+        Address: prefixAt(place, 'Address'),
+      });
+    }
+    for (const ref of this.formerPrefixes.keys()) {
+      if (this.formerPrefixes.size <= MAX_FORMER) break;
+      this.formerPrefixes.delete(ref);
+    }
   }
 
   #retireMissing(before: LivePool, after: LivePool): void {
@@ -161,8 +195,8 @@ export class TableBuilder {
 
 /** As a literal: what comes out of a message keeps half of its fields in an array beside the object, slower and larger. */
 function compact(endpoint: EndpointData): EndpointData {
-  const { slot, ref, address, port, pod, cookieValue, state, since, wasReady } = endpoint;
-  return { slot, ref, address, port, pod, cookieValue, state, since, wasReady };
+  const { slot, ref, address, port, pod, cookieValue, version, state, since, wasReady } = endpoint;
+  return { slot, ref, address, port, pod, cookieValue, version, state, since, wasReady };
 }
 
 /** 0, 1, …, by length: nearly all pools have all their endpoints Ready and none draining, and thousands of typed arrays are megabytes. */
@@ -176,20 +210,23 @@ function firstIndices(length: number): Int32Array {
   return made;
 }
 
-function livePool(data: PoolData): LivePool {
+/** `before`: the pool as it was; `grace`: ms for which it is remembered who has left it. */
+function livePool(data: PoolData, now: number, before: LivePool | undefined, grace: number): LivePool {
   const states = data.endpoints.map((endpoint) => endpoint.state);
   const indicesOf = (state: number): Int32Array => {
     const indices = [...states.keys()].filter((i) => states[i] === state);
     const { length } = indices;
     return length === 0 || length === states.length ? firstIndices(length) : Int32Array.from(indices);
   };
-  return {
+  const live = {
     key: data.key,
     slot: data.slot,
     namespace: data.namespace,
     service: data.service,
     port: data.port,
+    portName: data.portName,
     endpoints: data.endpoints.map(compact),
+    newest: data.newest,
     ready: indicesOf(READY),
     draining: indicesOf(DRAINING),
     identity: {
@@ -197,7 +234,24 @@ function livePool(data: PoolData): LivePool {
       PodName: identityView(data.identity.PodName),
       Address: identityView(data.identity.Address),
     },
+    firstSeen: before?.firstSeen ?? now,
+    left: NOBODY,
   };
+  return before === undefined || grace === 0 ? live : { ...live, left: whoLeft(before, live, now, grace) };
+}
+
+const NOBODY: ReadonlyMap<string, number> = new Map();
+
+/** Those who have left lately, and those who leave now; who has come back may still be starting, and is not taken out. */
+function whoLeft(before: LivePool, after: LivePool, now: number, grace: number): ReadonlyMap<string, number> {
+  const left = new Map([...before.left].filter(([, at]) => now - at < grace));
+  for (const [kind, { byPrefix }] of Object.entries(before.identity)) {
+    const there = after.identity[kind as IdentityKind].byPrefix;
+    for (const prefix of byPrefix.keys()) if (!there.has(prefix)) left.set(prefix, now);
+  }
+  const ids = new Set(after.endpoints.map(plainIdOf));
+  for (const id of before.endpoints.map(plainIdOf)) if (!ids.has(id)) left.set(id, now);
+  return left.size === 0 ? NOBODY : left;
 }
 
 /** Of kinds that no policy in force uses. */

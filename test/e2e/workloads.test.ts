@@ -10,6 +10,9 @@ const DB = hostOf('db');
 /** The default of `onEndpointLost.notReadyGrace`, ms. */
 const GRACE = 3000;
 
+const ONCE = hostOf('once');
+const PODS = 16;
+
 let shop: Shop;
 const addresses = (): string[] => shop.addresses;
 
@@ -17,6 +20,7 @@ beforeAll(async () => {
   shop = await Shop.open([
     { name: 'web', kind: 'Deployment', replicas: 6 },
     { name: 'db', kind: 'StatefulSet', replicas: 4, session: '{ identity: PodName }' },
+    { name: 'once', kind: 'Deployment', replicas: 6, lost: '{ preferVersion: Newest }' },
   ]);
 });
 
@@ -87,7 +91,7 @@ test('a StatefulSet restarts: with identity PodName sessions find the pod of the
   const load = await underLoad(addresses, DB, async () => {
     await kubectl(['-n', 'shop', 'rollout', 'restart', 'statefulset/db']);
     await shop.rolledOut('statefulset/db');
-    await shop.settled(10);
+    await shop.settled(PODS);
   });
   expectOnlyForcedMoves(load, shop.pods);
   expect(load.moves.length).toBeGreaterThanOrEqual(CLIENTS);
@@ -99,6 +103,18 @@ test('a StatefulSet restarts: with identity PodName sessions find the pod of the
       expect(answer.uid).not.toBe(uid);
     }
   }
+});
+
+test('T45: a rolling update with preferVersion Newest moves nearly every session once', async () => {
+  const load = await underLoad(addresses, ONCE, async () => {
+    await kubectl(['-n', 'shop', 'rollout', 'restart', 'deployment/once']);
+    await shop.rolledOut('deployment/once');
+    await shop.settled(PODS);
+  });
+  expectOnlyForcedMoves(load, shop.pods);
+  for (const { moves } of load.clients) expect(moves.length).toBeGreaterThanOrEqual(1);
+  // A replica may hear of a pod's endpoint a moment before it hears of its labels.
+  expect(load.moves.length).toBeLessThanOrEqual(CLIENTS * 1.05);
 });
 
 /** Drops a replica from `open` as soon as its /readyz fails, and takes it back when it is ready. */
@@ -148,7 +164,7 @@ test('a pod that is lost while one controller is away: the one that comes back c
     async (clients) => {
       expect(await first.stop()).toBe(0);
       await kubectl(['-n', 'shop', 'delete', 'pod', clients[0]?.pod ?? '']);
-      await shop.settled(10);
+      await shop.settled(PODS);
       await eventually(() => expect(clients.filter(({ uid }) => shop.pods.lives.get(uid)?.gone)).toEqual([]));
       shop.controllers[0] = await first.again();
       open.push(first.address);

@@ -33,6 +33,7 @@ const DEFAULT_OPTIONS: CompileOptions = {
   watchNamespaces: [],
   defaultBackend: undefined,
   inCluster: true,
+  podMetadata: true,
 };
 
 const FOLDER = import.meta.dirname;
@@ -92,6 +93,7 @@ function reverse(snapshot: Snapshot): Snapshot {
     policies: reversed(snapshot.policies),
     refusedPolicies: reversed(snapshot.refusedPolicies),
     slicesByService: reversed(snapshot.slicesByService),
+    podVersions: reversed(snapshot.podVersions),
     pods: reversed(snapshot.pods),
   };
 }

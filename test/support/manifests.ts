@@ -2,7 +2,7 @@
 import { stringify } from 'yaml';
 import type { StickyPolicySpec } from '../../src/model/sticky-policy.ts';
 
-const NAMESPACE = 'test';
+export const NAMESPACE = 'test';
 
 interface Named {
   readonly name?: string;

@@ -3,6 +3,8 @@ import type { LivePool, Meters } from '../../model/live.ts';
 
 export interface BalanceEnv {
   readonly meters: Meters;
+  /** Wall clock, ms. */
+  readonly now: number;
   /** A uniform unsigned 32-bit integer. */
   random(): number;
 }

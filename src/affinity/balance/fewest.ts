@@ -1,15 +1,14 @@
 /** The endpoint with the least of something over all workers; ties go to the least recently chosen. */
-import type { Meters } from '../../model/live.ts';
 import type { Balancer } from './balancer.ts';
 import { comesBefore, scale } from './compare.ts';
+import type { Load } from './compare.ts';
 
 /** Above this many endpoints, looking at all of them costs more than an exact answer is worth. */
 const EXACT_LIMIT = 128;
 const SAMPLES = 16;
 
-export function fewest(load: (meters: Meters, slot: number) => number): Balancer {
+export function fewest(load: Load): Balancer {
   return (pool, candidates, count, env) => {
-    const { meters } = env;
     // A random start, so that equal endpoints that were never chosen do not get their first request in order.
     let at = scale(env.random(), count);
     let best = candidates[at] ?? 0;
@@ -18,7 +17,7 @@ export function fewest(load: (meters: Meters, slot: number) => number): Balancer
       if (!exact) at = scale(env.random(), count);
       else at = at + 1 === count ? 0 : at + 1;
       const other = candidates[at] ?? 0;
-      if (comesBefore(pool, meters, other, best, load)) best = other;
+      if (comesBefore(pool, env, other, best, load)) best = other;
     }
     return best;
   };

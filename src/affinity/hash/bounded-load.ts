@@ -3,7 +3,7 @@
  * Mirrokni, Thorup, Zadimoghaddam, "Consistent Hashing with Bounded Loads", SODA 2018; HAProxy's hash-balance-factor.
  */
 import type { LivePool } from '../../model/live.ts';
-import type { CompiledPolicy, KeyUse } from '../../model/policy.ts';
+import type { CompiledPolicy, HashUse } from '../../model/policy.ts';
 import { HEALTHY_READY, tierOf } from '../select.ts';
 import type { SelectEnv } from '../select.ts';
 import { poolOrder } from './pool-order.ts';
@@ -18,7 +18,7 @@ const LEAST_BOUND = 8;
 export function withinBound(
   own: number,
   policy: CompiledPolicy,
-  use: KeyUse,
+  use: HashUse,
   pool: LivePool,
   high: number,
   low: number,

@@ -21,9 +21,15 @@ export function projectService(object: ObjectFields, meta: Meta, report: Report)
     externalName: spec.string('externalName'),
     publishNotReadyAddresses: spec.boolean('publishNotReadyAddresses') ?? false,
     ports: readPorts(spec, report),
-    clientIPAffinity: spec.string('sessionAffinity') === 'ClientIP',
+    clientIPTimeout: spec.string('sessionAffinity') === 'ClientIP' ? readClientIPTimeout(spec) : undefined,
     ipFamilies: readFamilies(spec, report),
   };
+}
+
+/** Kubernetes's own default and bounds. */
+function readClientIPTimeout(spec: ObjectFields): number {
+  const clientIP = spec.object('sessionAffinityConfig')?.object('clientIP');
+  return clientIP?.integer('timeoutSeconds', 1, 86_400) ?? 10_800;
 }
 
 function readPorts(spec: ObjectFields, report: Report): ServicePort[] {

@@ -1,6 +1,7 @@
 /** Pass 7: each policy at each Service it is used with: scopes, groups and cookie names, and policies whose cookies would collide. */
 import type { PoolKey } from '../../model/ids.ts';
 import { objectKey } from '../../model/ids.ts';
+import { isTokenCookie } from '../../model/policy.ts';
 import type {
   CompiledAffinity,
   CompiledPolicy,
@@ -44,7 +45,10 @@ export class Affinities {
   }
 
   /** Policies that collide with an older one are left out, with a Problem. */
-  finish(report: ProblemReport): {
+  finish(
+    report: ProblemReport,
+    podMetadata: boolean,
+  ): {
     affinities: Map<string, CompiledAffinity>;
     policies: Map<PolicyId, CompiledPolicy>;
     /** Why policies were left out. */
@@ -70,7 +74,8 @@ export class Affinities {
       }
       for (const { place, affinity } of own) claims.set(place, { scope: affinity.scope, applied });
       policies.set(applied.policy.id, applied.policy);
-      for (const { field, message } of cautionsOf(applied.policy)) report.warning(applied.source, field, message);
+      for (const { field, message } of cautionsOf(applied.policy, podMetadata))
+        report.warning(applied.source, field, message);
       accepted.push(...affinities);
     }
     const grouped = withGroups(accepted);
@@ -131,10 +136,6 @@ function makeAffinity(use: Use, users: PlaceUsers): CompiledAffinity {
       return cookieNames(key, use, shared, scope, ownScope);
     }),
   };
-}
-
-function isTokenCookie(key: RuleKey): key is TokenCookieKey {
-  return key.kind === 'cookie' && key.mode !== 'Hash';
 }
 
 /** Cookies that we file with browsers ourselves. */

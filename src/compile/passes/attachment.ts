@@ -39,9 +39,10 @@ export class Attachment {
   readonly #refused: Snapshot['refusedPolicies'];
   readonly #targets: PolicyTargets;
   readonly #wishes: ReadonlyMap<Ingress, IngressWishes>;
+  readonly #services: Snapshot['services'];
 
   constructor(
-    { policies, refusedPolicies }: Snapshot,
+    { policies, refusedPolicies, services }: Snapshot,
     targets: PolicyTargets,
     wishes: ReadonlyMap<Ingress, IngressWishes>,
   ) {
@@ -49,6 +50,7 @@ export class Attachment {
     this.#refused = refusedPolicies;
     this.#targets = targets;
     this.#wishes = wishes;
+    this.#services = services;
     for (const [ingress, { policyName }] of wishes) {
       const policy = policyName === undefined ? undefined : this.#byName(ingress, policyName);
       if (policy !== undefined) this.#named.add(policy);
@@ -62,7 +64,7 @@ export class Attachment {
 
   #find(route: DraftRoute): AppliedPolicy | typeof NONE | undefined {
     const { ingress } = route;
-    if (ingress === undefined) return this.#ofService(route);
+    if (ingress === undefined) return this.#ofService(route) ?? this.#ofClientIP(route);
     const { namespace, name } = ingress.meta;
     const onHost = this.#targets.ofIngress(namespace, name, route.section);
     if (onHost !== undefined) return this.#owned(onHost);
@@ -74,7 +76,7 @@ export class Attachment {
     }
     const onIngress = this.#targets.ofIngress(namespace, name, undefined);
     if (onIngress !== undefined) return this.#owned(onIngress);
-    return this.#ofService(route) ?? this.#ofAnnotations(ingress, wishes?.spec);
+    return this.#ofService(route) ?? this.#ofAnnotations(ingress, wishes?.spec) ?? this.#ofClientIP(route);
   }
 
   /** Names in annotations that lead nowhere, and policies that nothing names. */
@@ -119,6 +121,16 @@ export class Attachment {
     if (spec === undefined) return undefined;
     const { namespace, name } = ingress.meta;
     return this.#apply(`ingress:${name}`, namespace, spec, ingress, 'metadata.annotations');
+  }
+
+  /** `sessionAffinity: ClientIP`, as kube-proxy would have it. */
+  #ofClientIP({ pool }: DraftRoute): AppliedPolicy | undefined {
+    const service = pool === undefined ? undefined : this.#services.get(pool.serviceKey);
+    if (service?.clientIPTimeout === undefined) return undefined;
+    const { namespace, name } = service.meta;
+    const table = { idleTimeout: `${service.clientIPTimeout}s` };
+    const spec = { rules: [{ name: 'client-ip', sourceIP: { mode: 'Table', table } }] } as const;
+    return this.#apply(`service:${name}`, namespace, spec, service, 'spec.sessionAffinity');
   }
 
   #compiled(policy: StickyPolicy): AppliedPolicy {

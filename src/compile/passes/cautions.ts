@@ -1,4 +1,5 @@
 /** What a policy does that its author may not expect: told as Problems and in the policy's status. */
+import { isTokenCookie } from '../../model/policy.ts';
 import type { CompiledPolicy, TokenCookieKey } from '../../model/policy.ts';
 
 export interface Caution {
@@ -7,12 +8,23 @@ export interface Caution {
   readonly message: string;
 }
 
-export function cautionsOf({ rules, idleTimeout }: CompiledPolicy): Caution[] {
+/** @param podMetadata whether the metadata of pods is read */
+export function cautionsOf(policy: CompiledPolicy, podMetadata: boolean): Caution[] {
+  return [...ruleCautions(policy), ...versionCautions(policy, podMetadata)];
+}
+
+function ruleCautions({ rules, idleTimeout }: CompiledPolicy): Caution[] {
   return rules.flatMap(({ key }, rule) => {
-    if (key.kind !== 'cookie' || key.mode === 'Hash') return [];
+    if (!isTokenCookie(key)) return [];
     const field = `spec.rules[${rule}].cookie`;
-    return [...plainCautions(key, field), ...idleCautions(key, idleTimeout, field)];
+    return [...plainCautions(key, field), ...idleCautions(key, idleTimeout, field), ...foreignCautions(key, field)];
   });
+}
+
+function versionCautions({ lost: { preferVersion } }: CompiledPolicy, podMetadata: boolean): Caution[] {
+  if (preferVersion === 'Any' || podMetadata) return [];
+  const message = `\`${preferVersion}\` has no effect here: versions are labels of pods, and pods are read in a cluster only, without \`--no-pod-watch\`; leave it out.`;
+  return [{ field: 'spec.onEndpointLost.preferVersion', message }];
 }
 
 function plainCautions(key: TokenCookieKey, field: string): Caution[] {
@@ -32,4 +44,13 @@ function idleCautions(key: TokenCookieKey, idleTimeout: number, field: string): 
   if (idleTimeout === 0 || (key.mode !== 'Rewrite' && key.mode !== 'Prefix')) return [];
   const message = `\`idleTimeout\` does not end sessions of mode ${key.mode}: only the application renews its cookie. Use \`absoluteTimeout\`, or mode Insert.`;
   return [{ field: `${field}.mode`, message }];
+}
+
+/** Whoever knows an endpoint's address can make such a cookie: that shall not be so for ever. */
+function foreignCautions(key: TokenCookieKey, field: string): Caution[] {
+  return key.accept.flatMap(({ product, name, until }, i) => {
+    if (until !== Infinity) return [];
+    const message = `Clients can forge the cookie "${name}" of ${product} and choose their pod by it, and it is accepted for good; write the time from which it is not, such as \`until: 2027-01-31T00:00:00Z\`.`;
+    return [{ field: `${field}.accept[${i}]`, message }];
+  });
 }

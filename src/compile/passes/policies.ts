@@ -17,6 +17,8 @@ const DEFAULTS = {
   lostAction: 'Reassign',
   lostStatus: 503,
   notReadyGrace: '3s',
+  /** A pod of a StatefulSet is made anew under its name within that time. */
+  goneGrace: { PodName: '30s', PodUID: '0s', Address: '0s' },
   drainAction: 'Keep',
   attempts: 2,
   changeOnFailure: true,
@@ -28,23 +30,27 @@ const NO_RULES: readonly Rule[] = [{ name: 'default', cookie: {} }];
 /** `spec` has passed the schema. */
 export function compilePolicy({ id, namespace, name }: PolicyName, spec: StickyPolicySpec): CompiledPolicy {
   const { session, newSession, onEndpointLost: lost, drain, retry } = spec;
+  const identity = session?.identity ?? DEFAULTS.identity;
   const rules = spec.rules === undefined || spec.rules.length === 0 ? NO_RULES : spec.rules;
   return {
     id,
     namespace,
     name,
     group: session?.group,
-    identity: session?.identity ?? DEFAULTS.identity,
+    identity,
     idleTimeout: milliseconds(session?.idleTimeout),
     absoluteTimeout: milliseconds(session?.absoluteTimeout),
-    rules: rules.map(compileRule),
+    rules: rules.map((rule) => compileRule(rule, milliseconds(session?.idleTimeout))),
     algorithm: newSession?.algorithm ?? DEFAULTS.algorithm,
+    slowStart: milliseconds(newSession?.slowStart),
     maxSessionsPerEndpoint: newSession?.maxSessionsPerEndpoint ?? 0,
     onFull: newSession?.onFull ?? DEFAULTS.onFull,
     lost: {
       action: lost?.action ?? DEFAULTS.lostAction,
       statusCode: lost?.statusCode ?? DEFAULTS.lostStatus,
       notReadyGrace: milliseconds(lost?.notReadyGrace ?? DEFAULTS.notReadyGrace),
+      preferVersion: lost?.preferVersion ?? 'Any',
+      goneGrace: milliseconds(lost?.goneGrace ?? DEFAULTS.goneGrace[identity]),
     },
     drain: { action: drain?.action ?? DEFAULTS.drainAction, maxDuration: milliseconds(drain?.maxDuration) },
     retry: {
@@ -54,13 +60,13 @@ export function compilePolicy({ id, namespace, name }: PolicyName, spec: StickyP
   };
 }
 
-function compileRule(rule: Rule): CompiledRule {
+function compileRule(rule: Rule, idleTimeout: number): CompiledRule {
   return {
     name: rule.name,
     when: rule.when,
     onMissing: rule.onMissing ?? 'Next',
     force: rule.force ?? false,
-    key: compileRuleKey(rule),
+    key: compileRuleKey(rule, idleTimeout),
   };
 }
 

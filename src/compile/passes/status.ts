@@ -13,6 +13,7 @@ import { cautionsOf } from './cautions.ts';
 import { REFUSED, type PolicyTargets, type TargetVerdict } from './targets.ts';
 
 export interface StatusInput {
+  readonly podMetadata: boolean;
   readonly snapshot: Snapshot;
   readonly watched: (namespace: string) => boolean;
   readonly ingresses: readonly Ingress[];
@@ -38,7 +39,7 @@ export function compileStatus(input: StatusInput): CompiledStatus {
     if (!input.watched(namespace)) continue;
     const collision = input.collisions.get(`${namespace}/${name}`);
     const compiled = input.policies.get(`${namespace}/${name}`);
-    const cautions = compiled === undefined ? [] : cautionsOf(compiled);
+    const cautions = compiled === undefined ? [] : cautionsOf(compiled, input.podMetadata);
     const said = [GOOD, ...cautions.map(({ field, message }) => `${field}: ${message}`)].join(' ');
     const byName = named.get(objectKey(namespace, name)) ?? [];
     const fault = 'refused' in policy ? REFUSED : undefined;

@@ -18,6 +18,7 @@ import type { Outbox } from '../../io/outbox.ts';
 import type { LaneContext } from '../context.ts';
 import { requestIdOf } from '../forwarding.ts';
 import type { Forwarding } from '../forwarding.ts';
+import { requestHeaderEdits, responseHeaderEdits } from '../header-edits.ts';
 import { Plan } from '../plan.ts';
 import { Record } from '../record.ts';
 import { ResponseWriter } from '../response-writer.ts';
@@ -146,7 +147,8 @@ export class Exchange implements AttemptOwner, ResponseSink {
     const route = this.#plan.route;
     if (route?.pool === undefined) return this.refuse(REFUSALS.noBackend, 'internal');
     const edits = route.affinity?.live.editsCookies === true;
-    this.#text = requestText(head, { extra, editCookieLine: edits ? this.#editCookieLine : undefined });
+    const named = requestHeaderEdits(this.#plan, this.#ctx);
+    this.#text = requestText(head, { extra, editCookieLine: edits ? this.#editCookieLine : undefined, named });
     this.#attempts.start();
   }
 
@@ -200,8 +202,8 @@ export class Exchange implements AttemptOwner, ResponseSink {
   onUpstreamConnected(): void {
     const { connection } = this.#attempts;
     if (connection === undefined || this.#head === undefined) return;
+    if (!this.#record.connected() && this.#attempts.adopt()) return;
     this.#sent = true;
-    this.#record.connected();
     this.#response.reset(this.#head.method);
     connection.out.text(this.#text);
     for (const bytes of this.#waiting) this.#sendBody(connection.out, bytes, 0, bytes.length);
@@ -277,7 +279,10 @@ export class Exchange implements AttemptOwner, ResponseSink {
       this.#response.detach();
       return;
     }
-    if (this.#head?.minor === 1) this.#client.out.text(interimText(head));
+    if (this.#head?.minor === 1) {
+      const named = responseHeaderEdits(this.#plan, this.#ctx, this.#head, head);
+      this.#client.out.text(interimText(head, named));
+    }
   }
 
   onHead(head: ResponseHead): void {
@@ -290,7 +295,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
     // An early answer: the rest of the request will not be waited for. A shutdown that has begun since: the last answer.
     if (!this.#client.requestDone || this.#ctx.draining) this.#keepAlive = false;
     this.#keepAlive = this.#writer.head(head, this.#head, this.#keepAlive);
-    this.#record.answered(this.#writer.issued);
+    this.#record.answered(this.#writer.issued, head);
     this.#record.status = head.status;
     this.#responseDeadline = this.#ctx.deadlines.now + this.#ctx.settings.responseBodyTimeout;
   }
@@ -345,6 +350,9 @@ export class Exchange implements AttemptOwner, ResponseSink {
   checkDeadline(now: number): void {
     const { counters } = this.#ctx;
     if (this.busy) this.#record.during(now);
+    // Nobody takes the body yet: the client is not to blame for that.
+    if (this.#attempts.waiting && this.#requestDeadline !== Infinity)
+      this.#requestDeadline = now + this.#ctx.settings.bodyTimeout;
     if (now >= this.#requestDeadline) {
       counters.limit('body_timeout');
       if (this.#clientPaused) this.refuse(REFUSALS.sendTimeout, 'upstream');

@@ -21,6 +21,7 @@ import { Attempts } from '../attempts.ts';
 import type { AttemptOwner } from '../attempts.ts';
 import type { LaneContext } from '../context.ts';
 import { requestIdOf } from '../forwarding.ts';
+import { requestHeaderEdits, responseHeaderEdits } from '../header-edits.ts';
 import { Plan } from '../plan.ts';
 import { Record } from '../record.ts';
 import { ResponseWriter } from '../response-writer.ts';
@@ -123,14 +124,14 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     if (route?.pool === undefined) return this.#refuse(REFUSALS.noBackend, 'internal');
     const live = route.affinity?.live;
     const editCookieLine = live === undefined ? undefined : (value: string) => editCookies(value, live);
-    this.#text = requestText(head, { extra, editCookieLine });
+    this.#text = requestText(head, { extra, editCookieLine, named: requestHeaderEdits(this.#plan, this.#ctx) });
     this.#attempts.start(true);
   }
 
   onUpstreamConnected(): void {
     const { connection } = this.#attempts;
     if (connection === undefined) return;
-    this.#record.connected();
+    if (!this.#record.connected() && this.#attempts.adopt()) return;
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.responseTimeout;
     const endpoint = new SocketStream(connection.socket, (chunk) => {
       if (this.#upgradedSlot < 0) return;
@@ -249,6 +250,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     const headers = switchingHeaders(response, {
       setCookie: issued?.setCookie,
       editSetCookie: (line) => this.#editSetCookie(line, facts),
+      named: responseHeaderEdits(this.#plan, this.#ctx, this.#request.head, facts),
       server: this.#ctx.settings.serverHeader,
     });
     if (headers === undefined) {
@@ -258,7 +260,9 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     response.headers = headers;
     this.#answered = true;
     this.#deadline = Infinity;
-    this.#record.answered(issued?.setCookie !== undefined || decision.edited);
+    this.#record.answered(issued?.setCookie !== undefined || decision.edited, {
+      headers: (name) => (name === 'set-cookie' ? setCookies : listOf(response.headers[name])),
+    });
     this.#record.status = 101;
     this.#endRecord(0);
     this.#upgradedSlot = this.#plan.endpoint?.slot ?? -1;
@@ -284,7 +288,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     this.#record.status = head.status;
     const writer = new ResponseWriter(this.#ctx, this.#plan, this.#out);
     writer.head(head, this.#request.head, false);
-    this.#record.answered(writer.issued);
+    this.#record.answered(writer.issued, head);
     this.#out.flush();
     response.on('data', (chunk: Buffer) => {
       this.#waitForBody();
@@ -358,6 +362,10 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     this.#upgradedSlot = -1;
     this.#attempts.cancel();
   }
+}
+
+function listOf(value: string | string[] | undefined): readonly string[] {
+  return value === undefined ? [] : [value].flat();
 }
 
 function rawHead(response: IncomingMessage): string {

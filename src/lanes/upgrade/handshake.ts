@@ -3,6 +3,7 @@ import { IncomingMessage } from 'node:http';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RequestHead } from '../../http1/request-head.ts';
+import type { NamedEdits } from '../../http1/serialize.ts';
 import type { SocketStream } from '../../io/socket-stream.ts';
 import type { Refusal } from '../answer.ts';
 
@@ -79,6 +80,7 @@ export function switchingHeaders(
     readonly setCookie: string | undefined;
     /** A Set-Cookie value as the client shall see it; empty = none. */
     readonly editSetCookie: (line: string) => string;
+    readonly named: NamedEdits | undefined;
     readonly server: string;
   },
 ): IncomingHttpHeaders | undefined {
@@ -95,6 +97,13 @@ export function switchingHeaders(
   if (edits.setCookie !== undefined) cookies.push(edits.setCookie);
   delete headers['set-cookie'];
   if (cookies.length > 0) headers['set-cookie'] = cookies;
+  for (const name of edits.named?.names ?? []) {
+    const value = headers[name];
+    if (typeof value !== 'string') continue;
+    const edited = edits.named?.edit(name, value) ?? value;
+    if (edited === '') Reflect.deleteProperty(headers, name);
+    else headers[name] = edited;
+  }
   if (headers['server'] === undefined && edits.server !== '') headers['server'] = edits.server;
   return headers;
 }

@@ -1,4 +1,4 @@
-/** Key `cookie`: a cookie that names the endpoint (Insert, Rewrite, Prefix, Passive) or the hash of an application's cookie (Hash). */
+/** Key `cookie`: a cookie that names the endpoint (Insert, Rewrite, Prefix, Passive) or an application's cookie that is hashed or looked up (Hash, Table, Learn). */
 import { cookieValues } from './read.ts';
 import { parseDuration } from '../../model/duration.ts';
 import type { TokenCookieKey, ReadKey } from '../../model/policy.ts';
@@ -7,19 +7,23 @@ import { extractPart } from '../extract.ts';
 import type { RegexCompiler, RuleKind } from '../kind.ts';
 import { keyUse } from '../use.ts';
 
-type CookieHashKey = Extract<ReadKey, { kind: 'cookie' }>;
+type CookieReadKey = Extract<ReadKey, { kind: 'cookie' }>;
 
-export const cookieRule: RuleKind<CookieRule, TokenCookieKey | CookieHashKey> = {
-  compile: (spec) => modes[spec.mode ?? 'Insert'](spec),
-  extractor: (key, regex) => (key.mode === 'Hash' ? hashReader(key, regex) : undefined),
+export const cookieRule: RuleKind<CookieRule, TokenCookieKey | CookieReadKey> = {
+  compile: (spec, idleTimeout) => modes[spec.mode ?? 'Insert'](spec, idleTimeout),
+  extractor: (key, regex) => (isReadKey(key) ? reader(key, regex) : undefined),
 };
 
-const modes: { readonly [Mode in CookieMode]: (spec: CookieRule) => TokenCookieKey | CookieHashKey } = {
+const modes: {
+  readonly [Mode in CookieMode]: (spec: CookieRule, idleTimeout: number) => TokenCookieKey | CookieReadKey;
+} = {
   Insert: (spec) => tokenKey(spec, 'Insert'),
   Rewrite: (spec) => tokenKey(spec, 'Rewrite'),
   Prefix: (spec) => tokenKey(spec, 'Prefix'),
   Passive: (spec) => tokenKey(spec, 'Passive'),
-  Hash: hashKey,
+  Hash: readKey,
+  Table: readKey,
+  Learn: readKey,
 };
 
 function tokenKey(spec: CookieRule, mode: TokenCookieKey['mode']): TokenCookieKey {
@@ -45,21 +49,31 @@ function tokenKey(spec: CookieRule, mode: TokenCookieKey['mode']): TokenCookieKe
     hideFromBackend: spec.hideFromBackend ?? mode === 'Insert',
     preserve: spec.preserve ?? false,
     delimiter: spec.delimiter ?? '~',
+    accept: (spec.accept ?? []).map(({ product, name, until, ids }) => ({
+      product,
+      name,
+      until: until === undefined ? Infinity : Date.parse(until),
+      ids: ids ?? {},
+    })),
   };
 }
 
-function hashKey(spec: CookieRule): CookieHashKey {
+function readKey(spec: CookieRule, idleTimeout: number): CookieReadKey {
   return {
     kind: 'cookie',
-    ...keyUse(spec),
-    // The schema requires a name for Hash: there is no scope to take one from.
+    ...keyUse(spec, idleTimeout),
+    // The schema requires a name: there is no scope to take one from.
     name: spec.name ?? '',
     extract: spec.extract,
     hideFromBackend: spec.hideFromBackend ?? false,
   };
 }
 
-function hashReader(key: CookieHashKey, regex: RegexCompiler) {
+function isReadKey(key: TokenCookieKey | CookieReadKey): key is CookieReadKey {
+  return key.mode === 'Hash' || key.mode === 'Table' || key.mode === 'Learn';
+}
+
+function reader(key: CookieReadKey, regex: RegexCompiler) {
   const part = extractPart(key.extract, regex);
   const names = [key.name];
   return (facts: { readonly cookie: string }) => {

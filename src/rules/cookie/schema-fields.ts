@@ -1,11 +1,12 @@
 /** The fields of a `cookie` key, each by itself. */
 import { z } from 'zod';
+import { acceptedCookie } from './schema-accept.ts';
 import { extract } from '../schema/extract.ts';
 import { constrain } from '../schema/constrain.ts';
-import { hash } from '../schema/mode.ts';
+import { hash, table } from '../schema/mode.ts';
 import { cookieName, durationFromOneSecond, form, list, method, text, TOKEN } from '../schema/text.ts';
 
-export const MODES = ['Insert', 'Rewrite', 'Prefix', 'Passive', 'Hash'] as const;
+export const MODES = ['Insert', 'Rewrite', 'Prefix', 'Passive', 'Hash', 'Table', 'Learn'] as const;
 
 /** RFC 3986 path characters without `;`, which would begin another attribute, and without those that are read as patterns (T14, T25). */
 const path = constrain(
@@ -68,7 +69,7 @@ export const cookieShape = z.strictObject({
     .enum(MODES)
     .optional()
     .describe(
-      'Insert: we set a cookie that names the session. Rewrite: when the application sets the cookie, its value becomes our token. Prefix: when the application sets the cookie, our token is put in front of its value, and taken off again on requests. Passive: the application writes the cookie in format Plain, and we only read it. Hash: the value of a cookie that the application sets is hashed over the endpoints.',
+      'Insert: we set a cookie that names the session. Rewrite: when the application sets the cookie, its value becomes our token. Prefix: when the application sets the cookie, our token is put in front of its value, and taken off again on requests. Passive: the application writes the cookie in format Plain, and we only read it. Hash: the value of a cookie that the application sets is hashed over the endpoints. Table: the session table keeps which endpoint that value has. Learn: as Table, but only values that an answer of the application has set are sessions, with the endpoint that answered.',
     )
     .meta({ defaultText: 'Insert' }),
   path: path.optional().describe("The cookie's Path.").meta({ defaultText: '/' }),
@@ -97,7 +98,7 @@ export const cookieShape = z.strictObject({
     .optional()
     .describe('The Partitioned attribute (CHIPS). Needs `sameSite: None` and `secure: Always`.')
     .meta({ defaultText: 'false' }),
-  maxAge: durationFromOneSecond
+  maxAge: durationFromOneSecond('a browser-session cookie')
     .optional()
     .describe('Lifetime in the browser, written as Max-Age and Expires, and renewed before it runs out.')
     .meta({ defaultText: 'unset: until the browser is closed' }),
@@ -144,8 +145,15 @@ export const cookieShape = z.strictObject({
       "Signed: opaque to clients and backends, and not to be forged. Plain: `id`, or `id|lastSeen|firstSeen` in Unix seconds where the policy has timeouts; the id is the pod's annotation `holdfast.dev/cookie-value`, else its name, else `address:port`. Anybody can forge it.",
     )
     .meta({ defaultText: 'Signed' }),
+  accept: list(acceptedCookie, 16, 0)
+    .optional()
+    .describe(
+      'Cookies of another product that name the endpoint of clients who do not have ours yet; they get ours then. Anybody can forge them.',
+    )
+    .meta({ defaultText: 'none' }),
   extract: extract.optional(),
   hash: hash.optional(),
+  table: table.optional(),
 });
 
 export type CookieShape = z.output<typeof cookieShape>;

@@ -20,12 +20,14 @@ export const COOKIE_FIELDS: Readonly<Record<Field, readonly Mode[]>> = {
   emit: ['Insert'],
   emitOn: ['Insert'],
   cacheable: ['Insert'],
-  hideFromBackend: ['Insert', 'Rewrite', 'Passive', 'Hash'],
+  hideFromBackend: ['Insert', 'Rewrite', 'Passive', 'Hash', 'Table'],
   preserve: ['Insert'],
   delimiter: ['Prefix'],
   format: ['Insert', 'Rewrite', 'Prefix'],
-  extract: ['Hash'],
+  accept: ['Insert'],
+  extract: ['Hash', 'Table', 'Learn'],
   hash: ['Hash'],
+  table: ['Table', 'Learn'],
 };
 
 const MODE = "(has(self.mode) ? self.mode : 'Insert')";
@@ -96,5 +98,5 @@ export const cookieSchema = constrain(
   ...partial.map(usedByMode),
   ...browserRules,
 ).describe(
-  'A cookie is the key: one of ours that names the session, or one of the application that names it, carries our token or is hashed.',
+  'A cookie is the key: one of ours that names the session, or one of the application that names it, carries our token, is hashed or looked up.',
 );

@@ -5,6 +5,6 @@ import type { RuleKind } from '../kind.ts';
 import { keyUse } from '../use.ts';
 
 export const hostRule: RuleKind<HostRule, Extract<ReadKey, { kind: 'host' }>> = {
-  compile: (spec) => ({ kind: 'host', ...keyUse(spec) }),
+  compile: (spec, idleTimeout) => ({ kind: 'host', ...keyUse(spec, idleTimeout) }),
   extractor: () => (facts) => (facts.host === '' ? undefined : facts.host),
 };

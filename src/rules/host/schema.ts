@@ -1,7 +1,9 @@
 /** Schema of a `host` key. */
 import { z } from 'zod';
-import { hash, hashMode } from '../schema/mode.ts';
+import { constrain } from '../schema/constrain.ts';
+import { hash, tableMode, table, usedByMode } from '../schema/mode.ts';
 
-export const hostSchema = z
-  .strictObject({ mode: hashMode, hash: hash.optional() })
-  .describe("The request's host is the key.");
+export const hostSchema = constrain(
+  z.strictObject({ mode: tableMode, hash: hash.optional(), table: table.optional() }),
+  ...usedByMode,
+).describe("The request's host is the key.");

@@ -7,9 +7,9 @@ import type { RuleKind } from '../kind.ts';
 import { keyUse } from '../use.ts';
 
 export const pathRule: RuleKind<PathRule, Extract<ReadKey, { kind: 'path' }>> = {
-  compile: (spec) => ({
+  compile: (spec, idleTimeout) => ({
     kind: 'path',
-    ...keyUse(spec),
+    ...keyUse(spec, idleTimeout),
     depth: spec.depth ?? 0,
     includeQuery: spec.includeQuery ?? false,
     extract: spec.extract,

@@ -1,12 +1,14 @@
 /** Schema of a `path` key. */
 import { z } from 'zod';
+import { constrain } from '../schema/constrain.ts';
 import { extract } from '../schema/extract.ts';
-import { hash, hashMode } from '../schema/mode.ts';
+import { hash, tableMode, table, usedByMode } from '../schema/mode.ts';
 
-export const pathSchema = z
-  .strictObject({
-    mode: hashMode,
+export const pathSchema = constrain(
+  z.strictObject({
+    mode: tableMode,
     hash: hash.optional(),
+    table: table.optional(),
     extract: extract.optional(),
     depth: z
       .int()
@@ -16,5 +18,6 @@ export const pathSchema = z
       .describe('Only so many leading segments of the path count.')
       .meta({ defaultText: 'unset: the whole path' }),
     includeQuery: z.boolean().optional().describe('The query belongs to the key.').meta({ defaultText: 'false' }),
-  })
-  .describe('The path is the key: each cache behind the Service sees its own share of the paths.');
+  }),
+  ...usedByMode,
+).describe('The path is the key: each cache behind the Service sees its own share of the paths.');

@@ -7,7 +7,12 @@ import { keyUse } from '../use.ts';
 import { queryValues } from './read.ts';
 
 export const queryRule: RuleKind<QueryRule, Extract<ReadKey, { kind: 'query' }>> = {
-  compile: (spec) => ({ kind: 'query', ...keyUse(spec), name: spec.name, extract: spec.extract }),
+  compile: (spec, idleTimeout) => ({
+    kind: 'query',
+    ...keyUse(spec, idleTimeout),
+    name: spec.name,
+    extract: spec.extract,
+  }),
   extractor(key, regex) {
     const part = extractPart(key.extract, regex);
     return (facts) => {

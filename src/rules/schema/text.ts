@@ -69,12 +69,15 @@ export const duration = constrain(
   form(DURATION_PATTERN, 'this is not a duration; write whole numbers with h, m, s or ms, such as `30s` or `1h30m`'),
 );
 
-export const durationFromOneSecond = constrain(duration, {
-  cel: `!self.matches(r"${DURATION_PATTERN}") || duration(self) >= duration('1s')`,
-  // A text that is no duration at all has been reported already.
-  holds: (value) => parseDuration(value) === undefined || longEnough(value),
-  message: 'this is shorter than a second; write at least `1s`, or leave it out for a browser-session cookie',
-});
+/** `without`: what comes of leaving it out. */
+export function durationFromOneSecond(without: string): typeof duration {
+  return constrain(duration, {
+    cel: `!self.matches(r"${DURATION_PATTERN}") || duration(self) >= duration('1s')`,
+    // A text that is no duration at all has been reported already.
+    holds: (value) => parseDuration(value) === undefined || longEnough(value),
+    message: `this is shorter than a second; write at least \`1s\`, or leave it out for ${without}`,
+  });
+}
 
 export const cidr = constrain(text(64), {
   cel: 'isCIDR(self)',

@@ -6,9 +6,9 @@ import type { RuleKind } from '../kind.ts';
 import { keyUse } from '../use.ts';
 
 export const sourceIPRule: RuleKind<SourceIPRule, Extract<ReadKey, { kind: 'sourceIP' }>> = {
-  compile: (spec) => ({
+  compile: (spec, idleTimeout) => ({
     kind: 'sourceIP',
-    ...keyUse(spec),
+    ...keyUse(spec, idleTimeout),
     ipv4Prefix: spec.ipv4Prefix ?? 32,
     ipv6Prefix: spec.ipv6Prefix ?? 128,
   }),

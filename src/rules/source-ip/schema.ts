@@ -1,11 +1,13 @@
 /** Schema of a `sourceIP` key. */
 import { z } from 'zod';
-import { hash, hashMode } from '../schema/mode.ts';
+import { constrain } from '../schema/constrain.ts';
+import { hash, tableMode, table, usedByMode } from '../schema/mode.ts';
 
-export const sourceIPSchema = z
-  .strictObject({
-    mode: hashMode,
+export const sourceIPSchema = constrain(
+  z.strictObject({
+    mode: tableMode,
     hash: hash.optional(),
+    table: table.optional(),
     ipv4Prefix: z
       .int()
       .min(1)
@@ -20,5 +22,6 @@ export const sourceIPSchema = z
       .optional()
       .describe('So many leading bits of an IPv6 address count.')
       .meta({ defaultText: '128' }),
-  })
-  .describe("The client's address, as seen behind trusted proxies, is the key.");
+  }),
+  ...usedByMode,
+).describe("The client's address, as seen behind trusted proxies, is the key.");

@@ -11,13 +11,15 @@ export interface App {
   readonly replicas: number;
   /** Of the StickyPolicy's `session`, as YAML; default: nothing. */
   readonly session?: string;
+  /** Of its `onEndpointLost`, likewise. */
+  readonly lost?: string;
 }
 
 export function hostOf(app: string): string {
   return `${app}.example`;
 }
 
-function objectsOf({ name, kind, replicas, session = '{}' }: App): string {
+function objectsOf({ name, kind, replicas, session = '{}', lost = '{}' }: App): string {
   return `
 apiVersion: apps/v1
 kind: ${kind}
@@ -47,6 +49,7 @@ metadata: { name: ${name}, namespace: shop }
 spec:
   targetRefs: [{ group: networking.k8s.io, kind: Ingress, name: ${name} }]
   session: ${session}
+  onEndpointLost: ${lost}
   rules: [{ name: browser, cookie: { name: ${name.toUpperCase()} } }]
 `;
 }

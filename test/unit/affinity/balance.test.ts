@@ -1,7 +1,7 @@
 /** Tests of the algorithms that choose an endpoint for a new session. */
 import { describe, expect, test } from 'vitest';
 import type { Algorithm } from '../../../src/model/sticky-policy.ts';
-import { affinity, ask, env, facts, pool, slotOf } from './fixtures.ts';
+import { affinity, ask, env, facts, NOW, pool, seeded, sessionOn, slotOf } from './fixtures.ts';
 
 const PODS = ['a', 'b', 'c', 'd'];
 
@@ -76,5 +76,109 @@ describe('balance', () => {
 
   test.each(['LeastRequests', 'RoundRobin', 'Random', 'PowerOfTwo'] as const)('%s with one endpoint', (algorithm) => {
     expect(counts(algorithm, 3, ['a'])).toEqual({ a: 3 });
+  });
+});
+
+const ALL = ['LeastRequests', 'LeastSessions', 'RoundRobin', 'Random', 'PowerOfTwo', 'PeakEwma'] as const;
+
+describe('slow start', () => {
+  const MINUTE = 60_000;
+
+  /** New sessions of each of four pods; `d` became Ready `age` ms ago. */
+  function shares(algorithm: Algorithm, age: number, requests = 4000): Record<string, number> {
+    const live = affinity(undefined, { algorithm, slowStart: MINUTE });
+    const target = pool(['a', 'b', 'c', { id: 'd', since: NOW - age }]);
+    const on = env();
+    const result: Record<string, number> = { a: 0, b: 0, c: 0, d: 0 };
+    for (let i = 0; i < requests; i++) result[ask(live, target, facts(), on).pod]!++;
+    return result;
+  }
+
+  // HAProxy: `server … slowstart`.
+  test.each(ALL)('HAProxy slowstart: %s gives a new endpoint a share that grows linearly', (algorithm) => {
+    for (const [age, part] of [
+      [0, 0],
+      [MINUTE / 10, 0.1],
+      [MINUTE / 2, 0.5],
+      [MINUTE, 1],
+    ] as const) {
+      const { d = 0 } = shares(algorithm, age);
+      expect(Math.abs(d - (4000 * part) / (3 + part)), `after ${age} ms: ${d}`).toBeLessThan(130);
+      if (part === 0) expect(d).toBe(0);
+    }
+  });
+
+  test.each(['LeastRequests', 'RoundRobin'] as const)('%s stays exact over the others', (algorithm) => {
+    const { a = 0, b = 0, c = 0 } = shares(algorithm, MINUTE / 2);
+    expect(Math.max(a, b, c) - Math.min(a, b, c)).toBeLessThanOrEqual(1);
+  });
+
+  test('endpoints that are all equally new are not slow, and the oldest of several sets the measure', () => {
+    const live = affinity(undefined, { algorithm: 'RoundRobin', slowStart: MINUTE });
+    const on = env();
+    const fresh = pool(['a', 'b', 'c'].map((id) => ({ id, since: NOW })));
+    const pods = Array.from({ length: 6 }, () => ask(live, fresh, facts(), on).pod);
+    expect(pods).toEqual(['a', 'b', 'c', 'a', 'b', 'c']);
+    const staggered = pool([
+      { id: 'a', since: NOW - 2000 },
+      { id: 'b', since: NOW - 1000 },
+    ]);
+    let b = 0;
+    for (let i = 0; i < 3000; i++) if (ask(live, staggered, facts(), on).pod === 'b') b++;
+    expect(Math.abs(b - 1000)).toBeLessThan(130);
+  });
+
+  test('the only endpoint is used, a clock that is set back harms nothing', () => {
+    const live = affinity(undefined, { slowStart: MINUTE });
+    expect(ask(live, pool([{ id: 'a', since: NOW + 5000 }]), facts()).pod).toBe('a');
+    expect(ask(live, pool(['a', { id: 'b', since: NOW + 5000 }]), facts()).pod).toBe('a');
+  });
+
+  test('moves and hashed keys ignore it', () => {
+    const live = affinity(undefined, { slowStart: MINUTE });
+    const moved = new Set<string>();
+    const target = pool(['b', { id: 'c', since: NOW }]);
+    const random = seeded(7);
+    for (let i = 0; i < 40; i++) {
+      const on = env({ random });
+      const cookie = sessionOn(live, 'a', on);
+      moved.add(ask(live, target, facts({ cookie }), on).pod);
+    }
+    expect([...moved].sort()).toEqual(['b', 'c']);
+    const hash = affinity([{ name: 'id', header: { name: 'x', mode: 'Hash' } }], { slowStart: MINUTE });
+    const hashed = Array.from({ length: 40 }, (_, i) => ask(hash, target, facts({ head: { x: `${i}` } })).pod);
+    expect(new Set(hashed).size).toBe(2);
+  });
+});
+
+describe('PeakEwma', () => {
+  test('takes the lower latency × (requests in flight + 1)', () => {
+    const on = env();
+    on.meters.slowness.set(slotOf('a'), 10).set(slotOf('b'), 30);
+    on.meters.flying.set(slotOf('a'), 1);
+    expect(counts('PeakEwma', 20, ['a', 'b'], on)).toEqual({ a: 20, b: 0 });
+    on.meters.flying.set(slotOf('a'), 3);
+    expect(counts('PeakEwma', 20, ['a', 'b'], on)).toEqual({ a: 0, b: 20 });
+  });
+
+  test('of four the slowest gets nothing while the others are quick', () => {
+    const on = env();
+    for (const pod of PODS) on.meters.slowness.set(slotOf(pod), pod === 'c' ? 500 : 5);
+    const { a = 0, b = 0, c = 0, d = 0 } = counts('PeakEwma', 900, PODS, on);
+    expect(c).toBe(0);
+    for (const count of [a, b, d]) expect(Math.abs(count - 300)).toBeLessThan(80);
+  });
+
+  test('an endpoint of which nothing is known gets one request, and the next one only when that is answered', () => {
+    const on = env();
+    on.meters.slowness.set(slotOf('a'), 50);
+    on.meters.flying.set(slotOf('a'), 9);
+    expect(counts('PeakEwma', 5, ['a', 'b'], on)).toEqual({ a: 0, b: 5 });
+    on.meters.flying.set(slotOf('b'), 1);
+    expect(counts('PeakEwma', 5, ['a', 'b'], on)).toEqual({ a: 5, b: 0 });
+  });
+
+  test('is even over endpoints of which nothing is known', () => {
+    for (const count of Object.values(counts('PeakEwma', 4000))) expect(Math.abs(count - 1000)).toBeLessThan(130);
   });
 });

@@ -256,7 +256,9 @@ describe('Insert in format Plain', () => {
     const moved = ask(plain(), pool(['b', 'c']), facts({ cookie: 'APP=a' }));
     expect(moved.verdict).toBe('moved endpoint_gone');
     expect(pair(moved.setCookie)).toBe(`APP=${moved.pod}`);
-    const strict = plain({ lost: { action: 'Reject', statusCode: 502, notReadyGrace: 0 } });
+    const strict = plain({
+      lost: { action: 'Reject', statusCode: 502, notReadyGrace: 0, goneGrace: 0, preferVersion: 'Any' },
+    });
     expect(ask(strict, pool(['b']), facts({ cookie: 'APP=a' }))).toMatchObject({ status: 502, setCookie: undefined });
   });
 

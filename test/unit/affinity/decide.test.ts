@@ -164,7 +164,7 @@ describe('states', () => {
   ])('%s', (_title, a, changes, verdict) => expect(withTokenOfA(a, changes).verdict).toBe(verdict));
 
   test('Reject answers its status, never another endpoint, and issues nothing', () => {
-    const lost = { action: 'Reject', statusCode: 410, notReadyGrace: 0 } as const;
+    const lost = { action: 'Reject', statusCode: 410, notReadyGrace: 0, goneGrace: 0, preferVersion: 'Any' } as const;
     expect(withTokenOfA(undefined, { lost })).toMatchObject({
       verdict: 'rejected endpoint_gone',
       status: 410,

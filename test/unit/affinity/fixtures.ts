@@ -13,6 +13,7 @@ import { TokenMemo } from '../../../src/affinity/token-memo.ts';
 import type { RequestFacts } from '../../../src/model/facts.ts';
 import { DRAINING, NOT_READY, READY } from '../../../src/model/live.ts';
 import type { IdentityView, LivePool, Meters, Sessions } from '../../../src/model/live.ts';
+import { isTokenCookie } from '../../../src/model/policy.ts';
 import type { CompiledAffinity, CompiledPolicy, CompiledRule } from '../../../src/model/policy.ts';
 import type { Rule } from '../../../src/model/sticky-policy.ts';
 import { compileRe2 } from '../../../src/rules/re2.ts';
@@ -34,6 +35,7 @@ export interface TestEndpoint {
   /** Default true. */
   readonly wasReady?: boolean;
   readonly address?: string;
+  readonly version?: string;
 }
 
 const STATES = { Ready: READY, Draining: DRAINING, NotReady: NOT_READY };
@@ -54,6 +56,7 @@ export function pool(list: readonly (string | TestEndpoint)[], keys = KEYS, serv
     address: item.address ?? `10.0.0.${i + 1}`,
     port: 8080,
     pod: item.id,
+    version: item.version,
     state: STATES[item.state ?? 'Ready'],
     since: item.since ?? NOW - HOUR,
     wasReady: item.wasReady ?? true,
@@ -73,6 +76,8 @@ export function pool(list: readonly (string | TestEndpoint)[], keys = KEYS, serv
     ready: indices(READY),
     draining: indices(DRAINING),
     identity: { PodUID: view, PodName: view, Address: view },
+    firstSeen: 0,
+    left: new Map(),
   };
 }
 
@@ -100,12 +105,13 @@ function policy(rules: readonly TestRule[], changes: Partial<CompiledPolicy> = {
       when: rule.when,
       onMissing: rule.onMissing ?? 'Next',
       force: rule.force ?? false,
-      key: compileRuleKey(rule),
+      key: compileRuleKey(rule, changes.idleTimeout),
     })),
     algorithm: 'LeastRequests',
+    slowStart: 0,
     maxSessionsPerEndpoint: 0,
     onFull: 'Overflow',
-    lost: { action: 'Reassign', statusCode: 503, notReadyGrace: 3000 },
+    lost: { action: 'Reassign', statusCode: 503, notReadyGrace: 3000, goneGrace: 0, preferVersion: 'Any' },
     drain: { action: 'Keep', maxDuration: 0 },
     retry: { attempts: 2, changeOnFailure: true },
     ...changes,
@@ -123,7 +129,7 @@ export function affinity(
   const scope = own.scope ?? 'shop/policy/web';
   const grouped = compiled.group !== undefined;
   const cookieNames = compiled.rules.map((rule) =>
-    rule.key.kind === 'cookie' && rule.key.mode !== 'Hash'
+    isTokenCookie(rule.key)
       ? {
           issue: rule.key.name ?? 'hf-00000000',
           read: [rule.key.name ?? 'hf-00000000'],
@@ -149,6 +155,7 @@ export function facts(
     cookie: '',
     clientAddress: '192.0.2.1',
     scheme: 'http',
+    port: 80,
     header: (name) => head[name],
     headers: (name) => (head[name] === undefined ? [] : [head[name]]),
     ...changes,
@@ -160,6 +167,7 @@ class TestMeters implements Meters {
   readonly failing = new Map<number, number>();
   readonly chosen = new Map<number, number>();
   readonly holding = new Map<number, number>();
+  readonly slowness = new Map<number, number>();
   #clock = 0;
   #turn = 0;
   inFlight(slot: number): number {
@@ -176,6 +184,9 @@ class TestMeters implements Meters {
   }
   nextTurn(): number {
     return this.#turn++;
+  }
+  latency(slot: number): number {
+    return this.slowness.get(slot) ?? 0;
   }
   failingSince(slot: number): number {
     return this.failing.get(slot) ?? 0;
@@ -208,6 +219,7 @@ export function env(changes: Partial<TestEnv> = {}): TestEnv {
     memo: new TokenMemo(64),
     poolOf: () => undefined,
     placeOf: () => undefined,
+    formerPrefix: () => undefined,
     ...changes,
   };
 }

@@ -17,6 +17,7 @@ const fields = (changes: Partial<TokenFields> = {}): TokenFields => ({
   issuedAt: NOW,
   lastSeen: NOW + 1000,
   service: 'shop/web',
+  version: undefined,
   ...changes,
 });
 
@@ -47,6 +48,15 @@ describe('key ring', () => {
     expect(differing).toBeGreaterThan(16);
     expect(ring.backendTag(0, 'shop/web')).toHaveLength(3);
   });
+
+  test('versions have a tag of two bytes under each key, none has 0', () => {
+    const ring = KeyRing.from([key(0), key(1)]);
+    const tags = ['v1', 'v2'].flatMap((version) => [ring.versionTag(0, version), ring.versionTag(1, version)]);
+    expect(new Set(tags).size).toBe(4);
+    for (const tag of tags) expect(tag > 0 && tag <= 0xffff).toBe(true);
+    expect(ring.versionTag(0, undefined)).toBe(0);
+    expect(ring.versionTag(0, 'v1')).toBe(tags[0]);
+  });
 });
 
 describe('token', () => {
@@ -62,8 +72,11 @@ describe('token', () => {
       sessionLow: 7,
       issuedAt: NOW,
       lastSeen: NOW + 1000,
+      version: 0,
       plainId: '',
     });
+    const named = verifyToken(createToken(fields({ version: 'v1' }), SCOPE, KEYS), SCOPE, KEYS, NOW);
+    expect(named).toMatchObject({ version: KEYS.versionTag(0, 'v1') });
   });
 
   test('T3 any flipped bit, any guess is invalid', () => {

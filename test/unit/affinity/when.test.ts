@@ -39,6 +39,8 @@ describe('when', () => {
     [{ sourceCIDRs: ['10.0.0.0/8', '192.0.2.0/24'] }, {}, true],
     [{ sourceCIDRs: ['10.0.0.0/8'] }, {}, false],
     [{ sourceCIDRs: ['0.0.0.0/0'] }, { clientAddress: 'unix' }, false],
+    [{ ports: [80, 443] }, { port: 443 }, true],
+    [{ ports: [80, 443] }, { port: 8080 }, false],
     [{ hosts: ['shop.example'], methods: ['POST'] }, {}, false],
     [{ not: { methods: ['GET'] } }, {}, false],
     [{ not: { methods: ['GET'], pathPrefixes: ['/x'] } }, { path: '/y' }, true],

@@ -113,7 +113,7 @@ describe('a malformed value is reported and its default holds', () => {
     ['absolute-timeout', '1d', /`1h30m`/],
     ['drain-timeout', 'x', /duration/],
     ['on-endpoint-lost', 'wait', /reassign or reject/],
-    ['balance', 'peak-ewma', /least-requests/],
+    ['balance', 'least-conn', /least-requests/],
   ])('%s: %j', (name, value, says) => {
     const { settings, problems, closes } = read({ affinity: 'cookie', [name]: value });
     expect(problems).toMatchObject([{ severity: 'error', object: REF, field: field(name) }]);

@@ -18,6 +18,7 @@ const root = crd.spec.versions[0].schema.openAPIV3Schema;
 function walk(schema: JsonSchema, path: string, visit: (schema: JsonSchema, path: string) => void): void {
   visit(schema, path);
   if (schema.items !== undefined) walk(schema.items, `${path}[]`, visit);
+  if (typeof schema.additionalProperties === 'object') walk(schema.additionalProperties, `${path}[]`, visit);
   for (const [name, field] of Object.entries(schema.properties ?? {})) walk(field, `${path}.${name}`, visit);
 }
 
@@ -63,7 +64,6 @@ test('every number is bounded on the side a user could overdo', () => {
 test('nothing has a default, and nothing is left that a structural schema may not hold', () => {
   const forbidden = [
     'default',
-    'additionalProperties',
     'anyOf',
     'oneOf',
     'allOf',
@@ -75,6 +75,16 @@ test('nothing has a default, and nothing is left that a structural schema may no
     'pattern',
   ];
   expect(failing((schema) => forbidden.every((keyword) => !(keyword in schema)))).toEqual([]);
+});
+
+test('a map has a bound, and nothing but maps lets any name through', () => {
+  expect(
+    failing(
+      ({ additionalProperties: members, properties, maxProperties }) =>
+        members === undefined ||
+        (typeof members === 'object' && properties === undefined && maxProperties !== undefined),
+    ),
+  ).toEqual([]);
 });
 
 test('every schema has a type', () => {

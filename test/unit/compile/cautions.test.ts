@@ -7,7 +7,7 @@ import type { CookieRule } from '../../../src/model/sticky-policy.ts';
 
 function cautions(cookie: CookieRule, idleTimeout?: string): string[] {
   const spec = { session: { idleTimeout }, rules: [{ name: 'r', cookie: { name: 'a', ...cookie } }] };
-  return cautionsOf(compilePolicy({ id: 'ns/p', namespace: 'ns', name: 'p' }, spec)).map(({ field }) => field);
+  return cautionsOf(compilePolicy({ id: 'ns/p', namespace: 'ns', name: 'p' }, spec), true).map(({ field }) => field);
 }
 
 test.each<[CookieRule, string | undefined, string[]]>([
@@ -17,6 +17,8 @@ test.each<[CookieRule, string | undefined, string[]]>([
   [{ format: 'Plain' }, undefined, ['spec.rules[0].cookie.format']],
   [{ mode: 'Passive' }, '30m', ['spec.rules[0].cookie.mode']],
   [{ preserve: true }, undefined, ['spec.rules[0].cookie.preserve']],
+  [{ accept: [{ product: 'F5', name: 'b' }] }, undefined, ['spec.rules[0].cookie.accept[0]']],
+  [{ accept: [{ product: 'F5', name: 'b', until: '2027-01-31T00:00:00Z' }] }, undefined, []],
   [{ mode: 'Prefix' }, '30m', ['spec.rules[0].cookie.mode']],
   [{ mode: 'Rewrite', format: 'Plain' }, '30m', ['spec.rules[0].cookie.format', 'spec.rules[0].cookie.mode']],
 ])('%j with idleTimeout %s', (cookie, idleTimeout, fields) => {
@@ -27,4 +29,12 @@ test('the status of an accepted policy says them', () => {
   const message = (said?: string) => conditionsOf(undefined, said).find(({ type }) => type === 'Accepted')?.message;
   expect(message()).toBe('The policy is accepted.');
   expect(message('It is, but mind this.')).toBe('It is, but mind this.');
+});
+
+test.each(['Same', 'Newest', 'Any'] as const)('preferVersion: %s without the metadata of pods', (preferVersion) => {
+  const policy = compilePolicy({ id: 'ns/p', namespace: 'ns', name: 'p' }, { onEndpointLost: { preferVersion } });
+  expect(cautionsOf(policy, true)).toEqual([]);
+  expect(cautionsOf(policy, false).map(({ field }) => field)).toEqual(
+    preferVersion === 'Any' ? [] : ['spec.onEndpointLost.preferVersion'],
+  );
 });

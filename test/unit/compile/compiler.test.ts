@@ -19,6 +19,7 @@ const OPTIONS: CompileOptions = {
   watchNamespaces: [],
   defaultBackend: { namespace: 'a', service: 's0', port: 80 },
   inCluster: true,
+  podMetadata: true,
 };
 
 /** Compiles by change and as a whole, and compares. */

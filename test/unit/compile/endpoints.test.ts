@@ -128,7 +128,7 @@ describe('buildPool', () => {
         address: '10.0.0.1',
         port: 8080,
         state: 'Ready',
-        since: 1000,
+        since: 0,
         wasReady: true,
         pod: 'a',
         podNamespace: 'ns',
@@ -224,9 +224,44 @@ describe('buildPool', () => {
     const third = build([slice('a', drained)], { now: 3, previous: second });
     expect(second.endpoints.map(({ state, since }) => [state, since])).toEqual([
       ['Draining', 2],
-      ['Ready', 1],
+      ['Ready', 0],
     ]);
     expect(third).toEqual(second);
+  });
+
+  it('knows the versions of pods, and the newest: that of the pod made last', () => {
+    const slices = [
+      slice('a', [pod('a', '10.0.0.1'), pod('b', '10.0.0.2'), pod('c', '10.0.0.3'), pod('d', '10.0.0.4')]),
+    ];
+    const versions = new Map([
+      ['ns/a', { version: 'v1', created: 50, uid: 'uid-a' }],
+      ['ns/b', { version: 'v2', created: 80, uid: 'uid-b' }],
+      // A rollback: made again, and last.
+      ['ns/c', { version: 'v1', created: 90, uid: 'uid-c' }],
+      // Of a namesake that is gone.
+      ['ns/d', { version: 'v9', created: 99, uid: 'other' }],
+    ]);
+    const { pool } = buildPool(SPEC, slices, undefined, 1, undefined, versions);
+    expect(pool.endpoints.map(({ version }) => version)).toEqual(['v1', 'v2', 'v1', undefined]);
+    expect(pool.newest).toBe('v1');
+    expect(buildPool(SPEC, slices, undefined, 1).pool.newest).toBeUndefined();
+  });
+
+  it('takes nothing for new that was there before us, and all that becomes Ready later', () => {
+    const first = build([slice('a', [pod('a', '10.0.0.1'), pod('b', '10.0.0.2', { ready: false })])], { now: 1 });
+    const later = build([slice('a', [pod('a', '10.0.0.1'), pod('b', '10.0.0.2'), pod('c', '10.0.0.3')])], {
+      now: 2,
+      previous: first,
+    });
+    expect(first.endpoints.map(({ pod: name, since }) => [name, since])).toEqual([
+      ['a', 0],
+      ['b', 1],
+    ]);
+    expect(later.endpoints.map(({ pod: name, since }) => [name, since])).toEqual([
+      ['a', 0],
+      ['b', 2],
+      ['c', 2],
+    ]);
   });
 
   it('takes the port by its name, whatever its number in each slice', () => {
@@ -295,12 +330,12 @@ describe('marks on pods', () => {
     const slices = [slice('s', [pod('a', '10.0.0.1', conditions), pod('b', '10.0.0.2')])];
     const { pool, problems } = buildPool(SPEC, slices, previous, NOW, new Map([['ns/a', mark(change)]]));
     expect(problems).toEqual([]);
-    expect(pool.endpoints[1]).toMatchObject({ pod: 'b', state: 'Ready', since: NOW });
+    expect(pool.endpoints[1]).toMatchObject({ pod: 'b', state: 'Ready' });
     return `${pool.endpoints[0]?.state} ${pool.endpoints[0]?.since}`;
   }
 
   it.each<[string, Partial<Pod>, Conditions, string]>([
-    ['none', {}, {}, `Ready ${NOW}`],
+    ['none', {}, {}, 'Ready 0'],
     ['drained by hand, without a time', { drainedSince: 0 }, {}, `Draining ${NOW}`],
     ['drained by hand since a time', { drainedSince: 5000 }, {}, 'Draining 5000'],
     ['a time in the future is now', { drainedSince: NOW + 5000 }, {}, `Draining ${NOW}`],
@@ -313,8 +348,8 @@ describe('marks on pods', () => {
       { terminating: true },
       'Draining 7000',
     ],
-    ['deleted, but the slice does not say so yet', { deletedSince: 7000 }, {}, `Ready ${NOW}`],
-    ['of a namesake that is gone', { uid: 'other', drainedSince: 5000 }, {}, `Ready ${NOW}`],
+    ['deleted, but the slice does not say so yet', { deletedSince: 7000 }, {}, 'Ready 0'],
+    ['of a namesake that is gone', { uid: 'other', drainedSince: 5000 }, {}, 'Ready 0'],
   ])('%s', (_title, change, conditions, expected) => {
     expect(marked(change, conditions)).toBe(expected);
   });

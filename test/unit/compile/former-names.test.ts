@@ -15,6 +15,7 @@ const OPTIONS = {
   watchNamespaces: [],
   defaultBackend: undefined,
   inCluster: false,
+  podMetadata: false,
 };
 
 /** A policy with a cookie for each rule that is named. */

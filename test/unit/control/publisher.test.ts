@@ -20,6 +20,7 @@ function builder(retired: number[] = []): TableBuilder {
   return new TableBuilder({
     blocks: createBlocks(WORKERS),
     row: 1,
+    clock: Date.now,
     compileRegex: compileRe2,
     keyRing: (keys) => KeyRing.from(keys),
     onRetired: (slot) => retired.push(slot),
@@ -82,9 +83,10 @@ function policy(name: string, attempts: number, identity: IdentityKind): Compile
     absoluteTimeout: 0,
     rules: [{ name: 'id', when: undefined, onMissing: 'Next', force: false, key }],
     algorithm: 'LeastRequests',
+    slowStart: 0,
     maxSessionsPerEndpoint: 0,
     onFull: 'Overflow',
-    lost: { action: 'Reassign', statusCode: 503, notReadyGrace: 3000 },
+    lost: { action: 'Reassign', statusCode: 503, notReadyGrace: 3000, goneGrace: 0, preferVersion: 'Any' },
     drain: { action: 'Keep', maxDuration: 0 },
     retry: { attempts, changeOnFailure: true },
   };

@@ -77,7 +77,14 @@ class Swaps {
     for (const chunk of this.#counted.allChunks()) blocks[chunk.block].attach(chunk);
     const compileRegex = compileRe2;
     const keyRing = () => KeyRing.from(KEYS);
-    this.#worker = new TableBuilder({ blocks, row: 0, compileRegex, keyRing, onRetired: () => undefined });
+    this.#worker = new TableBuilder({
+      blocks,
+      row: 0,
+      clock: Date.now,
+      compileRegex,
+      keyRing,
+      onRetired: () => undefined,
+    });
     this.#configuration = new Configuration({
       counted: this.#counted,
       compile: {
@@ -87,6 +94,7 @@ class Swaps {
         watchNamespaces: [],
         defaultBackend: undefined,
         inCluster: true,
+        podMetadata: true,
       },
       logger: createLogger({ level: 'silent' }),
       clock: () => this.now,

@@ -35,6 +35,7 @@ describe('defaults', () => {
       format: 'Signed',
       preserve: false,
       delimiter: '~',
+      accept: [],
     });
   });
 
@@ -59,6 +60,23 @@ describe('defaults', () => {
     expect(compileRuleKey({ name: 'r', path: { mode: 'Hash' } })).toMatchObject({ depth: 0, includeQuery: false });
     expect(compileRuleKey({ name: 'r', header: { mode: 'Hash', name: 'X-Id' } })).toMatchObject({ name: 'x-id' });
     expect(compileRuleKey({ name: 'r', none: {} })).toEqual({ kind: 'none' });
+  });
+
+  test.each([
+    ['cookie', { name: 'sid', mode: 'Table' }],
+    ['header', { name: 'x-id', mode: 'Learn' }],
+    ['query', { name: 'id', mode: 'Table' }],
+    ['path', { mode: 'Table' }],
+    ['host', { mode: 'Table' }],
+    ['sourceIP', { mode: 'Table' }],
+  ] as const)('L2 L3 of the table of a %s', (kind, key) => {
+    const { mode } = key;
+    const compiled = (table?: object, idleTimeout?: number) =>
+      compileRuleKey({ name: 'r', [kind]: { ...key, table } }, idleTimeout);
+    expect(compiled()).toMatchObject({ mode, idleTimeout: 360_000, extendWhileActive: 120_000 });
+    expect(compiled({}, 60_000)).toMatchObject({ idleTimeout: 60_000 });
+    const own = { idleTimeout: '5m', extendWhileActive: '60s' };
+    expect(compiled(own, 60_000)).toMatchObject({ idleTimeout: 300_000, extendWhileActive: 60_000 });
   });
 
   test.each([

@@ -86,6 +86,16 @@ describe('slots', () => {
     expect(cells.sum(slot, 0)).toBe(5);
   });
 
+  test('another holder of the same key is another generation, and the same one never is', () => {
+    const { slots } = table();
+    const generationOf = (holder: string) => slots.generation(slots.acquire('web-0', holder));
+    const first = generationOf('uid-1');
+    expect([generationOf('uid-1'), generationOf('uid-1')]).toEqual([first, first]);
+    const second = generationOf('uid-2');
+    expect(second).not.toBe(first);
+    expect(generationOf('uid-2')).toBe(second);
+  });
+
   test('a slot is handed on only after every worker has the table without it and nothing is in flight; it then reads 0', () => {
     const { slots, cells } = table();
     const slot = slots.acquire('a');

@@ -1,6 +1,7 @@
 /** What selection reads in shared memory. */
 import { expect, test } from 'vitest';
 import { Counted } from '../../../src/shared/counted.ts';
+import { observeLatency } from '../../../src/shared/latencies.ts';
 import { GAUGE } from '../../../src/shared/layout.ts';
 import { HealthMarks, SharedMeters } from '../../../src/shared/meters.ts';
 
@@ -49,4 +50,36 @@ test('a failing mark keeps the time of the first failure until the endpoint work
   expect(meters.failingSince(slot)).toBe(0);
   health.failed(slot, EPOCH);
   expect(meters.failingSince(slot)).toBeGreaterThan(0);
+});
+
+test('a latency rises at once, comes down with time, and is forgotten; the slowest of what workers saw counts', () => {
+  const { counted, slot, meters } = setUp();
+  const { latency } = counted.blocks;
+  const observe = (row: number, milliseconds: number, at: number) => {
+    observeLatency(latency, row, slot, milliseconds, at);
+  };
+  expect(meters.latency(slot, EPOCH)).toBe(0);
+  observe(0, 10, EPOCH);
+  expect(meters.latency(slot, EPOCH)).toBe(10);
+  observe(0, 400, EPOCH + 1);
+  expect(meters.latency(slot, EPOCH + 1)).toBe(400);
+  // Many quick answers in no time do not hide a slow one; time does: to 1/e in ten seconds.
+  for (let i = 0; i < 1000; i++) observe(0, 10, EPOCH + 1);
+  expect(meters.latency(slot, EPOCH + 1)).toBe(400);
+  expect(meters.latency(slot, EPOCH + 10_001)).toBeCloseTo(400 / Math.E, 6);
+  observe(0, 10, EPOCH + 10_001);
+  expect(meters.latency(slot, EPOCH + 10_001)).toBeCloseTo(400 / Math.E + 10 * (1 - 1 / Math.E), 6);
+
+  observe(1, 900, EPOCH + 10_001);
+  expect(meters.latency(slot, EPOCH + 10_001)).toBe(900);
+  // A clock that is set back makes nothing grow.
+  expect(meters.latency(slot, EPOCH)).toBe(900);
+  expect(meters.latency(slot, EPOCH + 300_000)).toBe(0);
+});
+
+test("a dead worker's latencies are forgotten", () => {
+  const { counted, slot, meters } = setUp();
+  observeLatency(counted.blocks.latency, 2, slot, 50, EPOCH);
+  counted.blocks.latency.fold(2, 'all');
+  expect(meters.latency(slot, EPOCH)).toBe(0);
 });

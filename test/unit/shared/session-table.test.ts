@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
-import { AUTHORITATIVE, OBSERVED } from '../../../src/model/live.ts';
+import { ABSENT, AUTHORITATIVE, OBSERVED } from '../../../src/model/live.ts';
 import { Block, createChunk } from '../../../src/shared/cells.ts';
 import { SESSION } from '../../../src/shared/layout.ts';
 import {
@@ -10,6 +10,7 @@ import {
   createSessionMemory,
   DROPPED,
   INSERTED,
+  LOST,
   MAIN_THREAD,
   refOf,
   SAME,
@@ -28,7 +29,7 @@ function setUp(entries = 4096) {
   counts.attach(chunk);
   const memory = createSessionMemory(entries, START);
   const table = new SessionTable(memory, MAIN_THREAD, counts);
-  const view = { ref: 0, lastSeen: 0 };
+  const view = { ref: 0, lastSeen: 0, firstSeen: 0 };
   return {
     memory,
     chunk,
@@ -99,6 +100,97 @@ describe('a session', () => {
     table.seen(OBSERVED, word(1, 1), word(1, 2), START + 1000, MINUTE);
     find(1, START + 1000);
     expect(view.ref).toBe(8);
+  });
+});
+
+describe('a key that the table alone knows', () => {
+  function setUpKeys() {
+    const one = setUp();
+    const words = (id: number) => [word(id, 1), word(id, 2)] as const;
+    const at = (id: number, now = START) =>
+      one.table.find(AUTHORITATIVE, ...words(id), now, one.view) ? one.view.ref : ABSENT;
+    const bind = (id: number, expected: number, ref: number, now = START, born = 0) =>
+      one.table.bind(...words(id), 1, expected, ref, now, MINUTE, expected !== ABSENT, born);
+    return { ...one, words, at, bind };
+  }
+
+  test('goes to who binds it first; who binds it elsewhere has lost and is told nothing else', () => {
+    const { bind, at, live, active } = setUpKeys();
+    expect(bind(1, ABSENT, 7)).toBe(INSERTED);
+    expect(bind(1, ABSENT, 8)).toBe(LOST);
+    expect(bind(1, ABSENT, 7)).toBe(SAME);
+    expect(at(1)).toBe(7);
+    expect([live(7), active(7), live(8)]).toEqual([1, 0, 0]);
+  });
+
+  test('moves from where the mover saw it, and from nowhere else', () => {
+    const { bind, at, table, live, active } = setUpKeys();
+    bind(1, ABSENT, 7);
+    expect(bind(1, 7, 8)).toBe(CHANGED);
+    expect(table.previous).toBe(7);
+    expect(bind(1, 7, 9)).toBe(LOST);
+    expect(bind(1, 7, 8)).toBe(SAME);
+    expect(at(1)).toBe(8);
+    expect([live(7), live(8), active(8), live(9)]).toEqual([0, 1, 1, 0]);
+  });
+
+  test('is new again when its time is up, or when it began too long ago', () => {
+    const { bind, at, table, view, live } = setUpKeys();
+    bind(1, ABSENT, 7);
+    expect(bind(1, 7, 8, START + MINUTE)).toBe(INSERTED);
+    at(1, START + MINUTE);
+    const { firstSeen } = view;
+    expect(firstSeen).toBeGreaterThanOrEqual(START + MINUTE);
+    expect(bind(1, ABSENT, 9, START + MINUTE + 5000, firstSeen + 1)).toBe(INSERTED);
+    expect(at(1, START + MINUTE + 5000)).toBe(9);
+    // Another one that saw the old entry comes too late.
+    expect(bind(1, ABSENT, 8, START + MINUTE + 5000, firstSeen + 1)).toBe(LOST);
+    expect([live(7), live(8), live(9), table.figures().entries]).toEqual([0, 0, 1, 1]);
+  });
+
+  test('is where the last answer says, and over when one says so', () => {
+    const { table, words, at, bind, live } = setUpKeys();
+    const learn = (ref: number) => table.learn(...words(1), 1, ref, START, MINUTE, 0);
+    expect([learn(7), learn(7), learn(8)]).toEqual([INSERTED, SAME, CHANGED]);
+    expect(at(1)).toBe(8);
+    table.end(...words(1));
+    table.end(...words(2));
+    expect([at(1), live(7), live(8), table.figures().entries]).toEqual([ABSENT, 0, 0, 0]);
+    expect(bind(1, ABSENT, 9)).toBe(INSERTED);
+  });
+
+  test('L3 is extended only at its end, and by as much as is said', () => {
+    const { table, words, at, bind } = setUpKeys();
+    bind(1, ABSENT, 7);
+    table.extend(...words(1), START + MINUTE / 2, 1000, 2 * MINUTE);
+    expect(at(1, START + MINUTE)).toBe(ABSENT);
+    for (let i = 0; i < 3; i++) table.extend(...words(1), START + MINUTE - 500, 1000, 2 * MINUTE);
+    expect(at(1, START + 3 * MINUTE - 1)).toBe(7);
+    expect(at(1, START + 3 * MINUTE)).toBe(ABSENT);
+    table.extend(...words(1), START + 3 * MINUTE, 1000, 2 * MINUTE);
+    expect(at(1, START + 3 * MINUTE)).toBe(ABSENT);
+  });
+
+  test("stays without an endpoint when its endpoint's slot is freed; whoever saw that moves it", () => {
+    const { table, bind, at, live, active, view } = setUpKeys();
+    bind(1, ABSENT, refOf(7, 0));
+    bind(1, 7, refOf(7, 0), START + 500);
+    expect([live(7), active(7)]).toEqual([1, 1]);
+    table.sweep(START, new Set([7]));
+    expect([live(7), active(7), table.figures().entries]).toEqual([0, 0, 1]);
+    const gone = at(1);
+    expect(gone).not.toBe(ABSENT);
+    expect(gone).not.toBe(refOf(7, 0));
+    expect(view.firstSeen).toBeLessThanOrEqual(START + 100);
+    expect(bind(1, gone, refOf(7, 1))).toBe(CHANGED);
+    expect(bind(1, gone, refOf(8, 0))).toBe(LOST);
+    expect([live(7), active(7)]).toEqual([1, 1]);
+    table.sweep(START, NONE);
+    table.sweep(START, NONE);
+    expect([live(7), table.figures().entries]).toEqual([1, 1]);
+    table.sweep(START, new Set([7]));
+    table.sweep(START + 2 * MINUTE, NONE);
+    expect(table.figures().entries).toBe(0);
   });
 });
 
@@ -195,8 +287,16 @@ describe('a writer that dies', () => {
     );
     const writes = new Map<number, number>();
     const torn: unknown[] = [];
+    const winners = new Map<number, Set<number>>();
+    const insertions: number[] = [];
     for (const [i, worker] of workers.entries()) {
-      worker.on('message', (count: number) => writes.set(i, count));
+      worker.on('message', ({ written, races }: { written: number; races: [number, number, boolean][] }) => {
+        writes.set(i, written);
+        for (const [key, winner, won] of races) {
+          winners.set(key, (winners.get(key) ?? new Set()).add(winner));
+          if (won) insertions.push(key);
+        }
+      });
       worker.on('error', (error) => torn.push(error));
     }
     await eventually(() => writes.size === 3 && [...writes.values()].every((count) => count > 20_000));
@@ -211,7 +311,12 @@ describe('a writer that dies', () => {
     }
     // A writer throws when it sees an entry that nobody wrote.
     expect(torn).toEqual([]);
-    const now = Date.now();
+    // Whoever wanted a new key at once with others went where the one who got it first did.
+    expect([...winners].filter(([, endpoints]) => endpoints.size !== 1)).toEqual([]);
+    expect(winners.size).toBeGreaterThan(10);
+    expect(new Set(insertions).size).toBe(insertions.length);
+    // The keys that they raced for are over by then.
+    const now = START + 30_000;
     table.sweep(now, NONE);
     table.sweep(now, NONE);
     let found = 0;

@@ -60,7 +60,7 @@ function service(name: string, generation = 1): Service {
     externalName: undefined,
     publishNotReadyAddresses: false,
     ports: [],
-    clientIPAffinity: false,
+    clientIPTimeout: undefined,
     ipFamilies: [],
   } as const;
   return { kind: 'Service', meta: meta(name, generation), ...shape };
@@ -306,6 +306,38 @@ describe('pods', () => {
     clock.advance(100);
     expect(changes).toEqual([]);
     expect(store.snapshot().pods.size).toBe(0);
+  });
+
+  it('whose version slices have waited for rebuild their pools; later and earlier ones are only remembered', () => {
+    const versioned = (name: string, version: string, uid = 'u'): Pod => {
+      return { ...mark(name), uid, version: { version, created: 1 } };
+    };
+    const named = (service: string, name: string): EndpointSlice => {
+      const targetRef = { kind: 'Pod', namespace: 'ns', name, uid: 'u' };
+      const conditions = { ready: true, serving: true, terminating: false };
+      return { ...slice(service, service), endpoints: [{ index: 0, address: '10.0.0.9', ...conditions, targetRef }] };
+    };
+    tell(versioned('first', 'v1'));
+    clock.advance(100);
+    expect(changes).toEqual([]);
+    expect(store.snapshot().podVersions.get('ns/first')).toEqual({ version: 'v1', created: 1, uid: 'u' });
+
+    apply(named('c', 'late'));
+    settle();
+    // A namesake that is gone is not the one.
+    tell(versioned('late', 'v1', 'other'));
+    settle();
+    apply(named('d', 'late'));
+    settle();
+    tell(versioned('late', 'v2'));
+    clock.advance(5);
+    expect([...(changes[0]?.services ?? [])]).toEqual(['ns/d']);
+    settle();
+    tell(versioned('late', 'v2'));
+    clock.advance(100);
+    expect(changes).toEqual([]);
+    remove('Pod', 'late');
+    expect([...store.snapshot().podVersions.keys()]).toEqual(['ns/first']);
   });
 
   it.each([

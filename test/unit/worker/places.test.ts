@@ -17,6 +17,7 @@ function pool(slots: readonly (readonly [slot: number, generation: number])[]): 
     ready: Int32Array.from(slots.keys()),
     draining: new Int32Array(0),
     identity: { PodUID: VIEW, PodName: VIEW, Address: VIEW },
+    ...{ firstSeen: 0, left: new Map() },
   };
 }
 
