@@ -21,8 +21,8 @@ export interface LaneContext {
   readonly blocks: BlockPool;
   readonly upstreams: Upstreams;
   readonly addresses: ClientAddresses;
-  /** The port that clients see. */
-  readonly publicPort: number;
+  /** The ports that clients see, by scheme. */
+  readonly publicPorts: { readonly http: number; readonly https: number };
   /** Connections end after their current request. */
   readonly draining: boolean;
   /** Whether this request's access record is wanted. */

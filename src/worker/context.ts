@@ -34,7 +34,7 @@ export class WorkerContext implements LaneContext {
   readonly addresses: ClientAddresses;
   readonly env: DecideEnv & { now: number };
   readonly accessBuffer: AccessBuffer;
-  publicPort = 0;
+  readonly publicPorts = { http: 0, https: 0 };
   draining = false;
   readonly #builder: TableBuilder;
   readonly #shared: Blocks;
