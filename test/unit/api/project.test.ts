@@ -104,7 +104,7 @@ describe('metadata', () => {
   test('is taken over, with the default namespace and the place in its file', () => {
     const raw = {
       apiVersion: 'v1',
-      kind: 'Secret',
+      kind: 'Service',
       metadata: {
         name: 'a',
         uid: 'u',
@@ -384,7 +384,7 @@ describe('Secret', () => {
     ['no certificate', tls('hunter2', ec.key), ['data[tls.crt]']],
     [
       'a chain with a broken certificate',
-      tls(ec.chain + ec.chain.replace(/[A-Z]{3}/g, 'AAA'), ec.key),
+      tls(ec.chain + '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', ec.key),
       ['data[tls.crt]'],
     ],
     ['no key', tls(ec.chain, 'hunter2'), ['data[tls.key]']],
@@ -394,7 +394,7 @@ describe('Secret', () => {
     [
       'no base64',
       `${head('Secret')}type: kubernetes.io/tls\ndata: {tls.crt: "hunter2!", tls.key: 4711}`,
-      ['data[tls.crt]', 'data.tls.key'],
+      ['data[tls.crt]', 'data[tls.key]'],
     ],
   ])('%s is refused, by field, and no value is told', (_, text, fields) => {
     const projection = read(text);
