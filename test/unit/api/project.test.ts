@@ -113,6 +113,7 @@ describe('metadata', () => {
         annotations: { x: 'y' },
         labels: { l: 'm' },
       },
+      spec: { ports: [] },
     };
     const location = { file: 'a.yaml', line: 7 };
     expect(project(raw, location)?.resource?.meta).toEqual({
