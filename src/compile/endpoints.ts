@@ -48,8 +48,7 @@ export function buildPool(
     // A clock ahead of ours must not put the start into the future.
     const since = state === 'Draining' && drainStart !== undefined ? Math.min(drainStart, now) : seen;
     const wasReady = state !== 'NotReady' || known?.wasReady === true;
-    const value = cookieValue === undefined ? {} : { cookieValue };
-    return { address, port, state, since, wasReady, pod, ...value, podNamespace, podUid };
+    return { address, port, state, since, wasReady, pod, cookieValue, podNamespace, podUid };
   });
   endpoints.sort((a, b) => compareText(addressOf(a), addressOf(b)));
   reportEqualValues(spec, ordered, endpoints, problems);

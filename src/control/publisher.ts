@@ -6,7 +6,7 @@ import type { TableCertificate, TlsHost } from '../model/certificate.ts';
 import type { IdentityKind, ObjectKey, PoolKey } from '../model/ids.ts';
 import { DRAINING, NOT_READY, READY } from '../model/live.ts';
 import { changedKeys } from '../model/sharded-map.ts';
-import { identityOf, type Pool } from '../model/pool.ts';
+import { identityOf, type Endpoint, type Pool } from '../model/pool.ts';
 import type { CompiledAffinity, CompiledPolicy } from '../model/policy.ts';
 import type { Route, Table, VirtualHost } from '../model/table.ts';
 import type { Counted } from '../shared/counted.ts';
@@ -233,16 +233,7 @@ export class Publisher {
       namespace: pool.namespace,
       service: pool.service,
       port: pool.port,
-      endpoints: pool.endpoints.map((endpoint, i) => ({
-        ...this.#slotOf(keys[i] ?? ''),
-        address: endpoint.address,
-        port: endpoint.port,
-        pod: endpoint.pod,
-        cookieValue: endpoint.cookieValue,
-        state: STATE_CODES[endpoint.state],
-        since: endpoint.since,
-        wasReady: endpoint.wasReady,
-      })),
+      endpoints: pool.endpoints.map((endpoint, i) => this.#endpoint(endpoint, keys[i] ?? '')),
       identity: this.#identityOf(pool),
     };
     for (const key of keys) {
@@ -257,10 +248,11 @@ export class Publisher {
     return data;
   }
 
-  #slotOf(key: string): { slot: number; ref: number } {
-    const { endpoints } = this.#counted;
-    const slot = endpoints.acquire(key);
-    return { slot, ref: refOf(slot, endpoints.generation(slot)) };
+  #endpoint(endpoint: Endpoint, key: string): EndpointData {
+    const { address, port, pod, cookieValue, since, wasReady } = endpoint;
+    const slot = this.#counted.endpoints.acquire(key);
+    const ref = refOf(slot, this.#counted.endpoints.generation(slot));
+    return { slot, ref, address, port, pod, cookieValue, state: STATE_CODES[endpoint.state], since, wasReady };
   }
 
   /** Of the endpoints that the workers have in a pool. */

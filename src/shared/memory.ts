@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /** Percent that a thread's old generation grows before it is collected again. */
-const GROWTH = 30;
+const GROWTH = 20;
 
 /** For all threads; to be called once, before there are others. */
 export function limitGrowth(): void {

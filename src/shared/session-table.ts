@@ -52,6 +52,10 @@ export function refOf(slot: number, generation: number): number {
   return slot | (generation << SLOT_BITS);
 }
 
+export function slotOf(ref: number): number {
+  return ref & SLOT_MASK;
+}
+
 /** What `touch` did. */
 export const DROPPED = 0;
 export const INSERTED = 1;

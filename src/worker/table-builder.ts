@@ -3,7 +3,7 @@ import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import { buildAffinity } from '../affinity/build.ts';
 import type { AffinityRef, CellRef, LiveRoute, LiveTable, PoolRef } from '../lanes/live-table.ts';
 import { HostIndex } from '../match/router.ts';
-import type { EndpointPlace, IdentityView, LivePool } from '../model/live.ts';
+import type { IdentityView, LivePool } from '../model/live.ts';
 import { DRAINING, READY } from '../model/live.ts';
 import type { PoolKey } from '../model/ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
@@ -13,6 +13,7 @@ import type { Blocks } from '../shared/cells.ts';
 import type { BlockName } from '../shared/layout.ts';
 import type { EndpointData, IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
 import { policySlotKey, routeSlotKey, ruleSlotKey, serviceSlotKey } from '../shared/slot-keys.ts';
+import { Places } from './places.ts';
 
 export interface TableBuilderOptions {
   readonly blocks: Blocks;
@@ -28,14 +29,15 @@ export class TableBuilder {
   table: LiveTable = HostIndex.build<LiveRoute>([], undefined, (route) => this.#route(route));
   keys: KeyRing | undefined;
   readonly pools = new Map<PoolKey, PoolRef>();
-  /** By `LiveEndpoint.ref`. */
-  readonly places = new Map<number, EndpointPlace>();
+  readonly places = new Places();
   readonly #options: TableBuilderOptions;
   readonly #policies = new Map<PolicyId, CompiledPolicy>();
   readonly #compiled = new Map<string, CompiledAffinity>();
   readonly #affinities = new Map<string, AffinityRef>();
   /** By `block key`. */
   readonly #cells = new Map<string, CellRef>();
+  /** Names in the routes of one delta, each of which has its own copies of them in the message. */
+  readonly #texts = new Map<string, string>();
 
   constructor(options: TableBuilderOptions) {
     this.#options = options;
@@ -59,13 +61,14 @@ export class TableBuilder {
     }
     for (const id of delta.removedPolicies) this.#policies.delete(id);
     for (const slot of delta.removedSlots) this.#cells.delete(slot);
+    this.#texts.clear();
   }
 
   #setPool(data: PoolData): void {
     const live = livePool(data);
     const known = this.pools.get(data.key);
-    for (const endpoint of known?.live.endpoints ?? []) this.places.delete(endpoint.ref);
-    for (const [index, endpoint] of live.endpoints.entries()) this.places.set(endpoint.ref, { pool: live, index });
+    if (known !== undefined) this.places.remove(known.live);
+    this.places.add(live);
     if (known === undefined) {
       this.pools.set(data.key, { live });
       return;
@@ -77,10 +80,8 @@ export class TableBuilder {
   #removePool(key: PoolKey): void {
     const known = this.pools.get(key);
     if (known === undefined) return;
-    for (const endpoint of known.live.endpoints) {
-      this.#options.onRetired(endpoint.slot);
-      this.places.delete(endpoint.ref);
-    }
+    for (const endpoint of known.live.endpoints) this.#options.onRetired(endpoint.slot);
+    this.places.remove(known.live);
     this.pools.delete(key);
   }
 
@@ -119,7 +120,23 @@ export class TableBuilder {
     else Object.assign(known, made);
   }
 
-  #route(route: Route): LiveRoute {
+  #share<T extends string | undefined>(text: T): T {
+    if (text === undefined) return text;
+    const known = this.#texts.get(text) as T;
+    if (known === undefined) this.#texts.set(text, text);
+    return known ?? text;
+  }
+
+  #route({ path, pathType, ...names }: Route): LiveRoute {
+    const route: Route = {
+      namespace: this.#share(names.namespace),
+      ingress: this.#share(names.ingress),
+      path: this.#share(path),
+      pathType: this.#share(pathType),
+      service: this.#share(names.service),
+      pool: this.#share(names.pool),
+      affinity: this.#share(names.affinity),
+    };
     return {
       route,
       pool: route.pool === undefined ? undefined : this.pools.get(route.pool),
@@ -148,14 +165,23 @@ function compact(endpoint: EndpointData): EndpointData {
   return { slot, ref, address, port, pod, cookieValue, state, since, wasReady };
 }
 
-/** Hardly any pool drains, and thousands of empty typed arrays are megabytes. */
-const NO_INDICES = new Int32Array(0);
+/** 0, 1, …, by length: nearly all pools have all their endpoints Ready and none draining, and thousands of typed arrays are megabytes. */
+const FIRST_INDICES = new Map<number, Int32Array>();
+
+function firstIndices(length: number): Int32Array {
+  const known = FIRST_INDICES.get(length);
+  if (known !== undefined) return known;
+  const made = Int32Array.from({ length }, (_, i) => i);
+  FIRST_INDICES.set(length, made);
+  return made;
+}
 
 function livePool(data: PoolData): LivePool {
   const states = data.endpoints.map((endpoint) => endpoint.state);
   const indicesOf = (state: number): Int32Array => {
-    const indices = states.keys().filter((i) => states[i] === state);
-    return states.includes(state) ? Int32Array.from(indices) : NO_INDICES;
+    const indices = [...states.keys()].filter((i) => states[i] === state);
+    const { length } = indices;
+    return length === 0 || length === states.length ? firstIndices(length) : Int32Array.from(indices);
   };
   return {
     key: data.key,
@@ -175,7 +201,7 @@ function livePool(data: PoolData): LivePool {
 }
 
 /** Of kinds that no policy in force uses. */
-const NO_VIEW: IdentityView = { seeds: NO_INDICES, byPrefix: new Map(), prefixes: new Map() };
+const NO_VIEW: IdentityView = { seeds: firstIndices(0), byPrefix: new Map(), prefixes: new Map() };
 
 function identityView(data: IdentityData | undefined): IdentityView {
   if (data === undefined) return NO_VIEW;

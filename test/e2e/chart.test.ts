@@ -55,6 +55,17 @@ describe.each(PRESETS)('preset %s', (preset) => {
   });
 });
 
+test('what is asked for reaches the program; a variable of the user takes the place of ours', async () => {
+  const rendered = await helm(['template', 'holdfast', CHART, '-n', 'holdfast', '-f', valuesOf('full')]);
+  expect(rendered).toContain('- --remove-status-on-shutdown\n');
+  expect(rendered.match(/name: NODE_OPTIONS\n +value: .*/g)?.map((text) => text.split('value: ')[1])).toEqual([
+    '--max-old-space-size=900',
+  ]);
+  const plain = await helm(['template', 'holdfast', CHART, '-n', 'holdfast', '-f', valuesOf('default')]);
+  expect(plain).not.toContain('--remove-status-on-shutdown');
+  expect(plain.match(/name: NODE_OPTIONS\n +value: .*/g)).toHaveLength(1);
+});
+
 test('with namespaces given, nothing cluster-wide is made', async () => {
   const rendered = await helm(['template', 'holdfast', CHART, '-n', 'holdfast', '-f', valuesOf('namespaced')]);
   expect(rendered).not.toMatch(/^kind: (Cluster|IngressClass|CustomResourceDefinition)/m);

@@ -369,7 +369,8 @@ test('a token that expires: the new one is read where kubelet puts it, and until
   await expectServed(names.filter((name) => !gone.has(name)));
   controller.giveToken(second);
   await followed();
-  expect(await problems()).not.toContain('refuses our credentials');
+  // Each watch tries again when its own pause is over; those that were followed are only some of them.
+  await eventually(async () => expect(await problems()).not.toContain('refuses our credentials'));
   await eventually(async () =>
     expect(await (await fetch(controller.admin('/metrics'))).text()).toContain('\nholdfast_leader 1\n'),
   );

@@ -114,6 +114,9 @@ spec:
         {{- else if .Values.publish.service }}
         - --publish-service=$(POD_NAMESPACE)/{{ include "holdfast.fullname" . }}
         {{- end }}
+        {{- if .Values.publish.removeOnShutdown }}
+        - --remove-status-on-shutdown
+        {{- end }}
         - --shutdown-delay={{ int .Values.shutdown.delay }}s
         - --shutdown-grace={{ int .Values.shutdown.grace }}s
         - --log-level={{ .Values.logLevel }}
@@ -126,14 +129,16 @@ spec:
           valueFrom: { fieldRef: { fieldPath: metadata.name } }
         - name: POD_NAMESPACE
           valueFrom: { fieldRef: { fieldPath: metadata.namespace } }
+        {{- $given := list }}
+        {{- range .Values.extraEnv }}{{ $given = append $given .name }}{{ end }}
         # Less memory: by default the young generation of each thread grows to 48 MiB, and the C library keeps pools for each
-        # core and what large messages came in.
-        - name: NODE_OPTIONS
-          value: --max-semi-space-size=2
-        - name: MALLOC_ARENA_MAX
-          value: "2"
-        - name: MALLOC_MMAP_THRESHOLD_
-          value: "131072"
+        # core and what large messages came in. What extraEnv gives by the same name is taken instead.
+        {{- range $name, $value := dict "NODE_OPTIONS" "--max-semi-space-size=1" "MALLOC_ARENA_MAX" "2" "MALLOC_MMAP_THRESHOLD_" "131072" }}
+        {{- if not (has $name $given) }}
+        - name: {{ $name }}
+          value: {{ $value | quote }}
+        {{- end }}
+        {{- end }}
         {{- with .Values.extraEnv }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
