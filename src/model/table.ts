@@ -17,7 +17,7 @@ export interface Route {
   /** Id of a CompiledAffinity; undefined = balanced without stickiness. */
   readonly affinity: string | undefined;
   /** Requests that came over plain HTTP are sent to HTTPS. */
-  readonly redirectsToHttps?: true;
+  readonly redirectsToHttps?: true | undefined;
 }
 
 export interface VirtualHost {
