@@ -29,7 +29,7 @@ const PURE = {
   http1: [],
   rules: [],
   affinity: ['crypto'],
-  api: [],
+  api: ['crypto'],
   compile: ['crypto', 'util'],
   store: ['util'],
 };

@@ -34,7 +34,7 @@ COPY --from=build /build/dist dist/
 COPY package.json package-lock.json LICENSE ./
 COPY manifests/examples manifests/examples/
 USER 65532:65532
-EXPOSE 8080 9090
+EXPOSE 8080 8443 9090
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:9090/healthz').then(({ok})=>process.exit(ok?0:1),()=>process.exit(1))"]
 ENTRYPOINT ["node", "/app/dist/main.js"]

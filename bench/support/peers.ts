@@ -97,6 +97,7 @@ export async function startHoldfast(dir: string, core: string, backendPort: numb
     manifests,
     'bind-address': '127.0.0.1',
     'http-port': String(port),
+    'https-port': 'off',
     'admin-address': `127.0.0.1:${adminPort}`,
     workers: '1',
     'state-dir': join(dir, 'state'),

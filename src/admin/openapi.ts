@@ -34,9 +34,22 @@ const version = {
     http: address,
     admin: address,
     publicHttpPort: count,
+    https: { oneOf: [address, { type: 'null' }], description: 'null = there is no HTTPS' },
+    publicHttpsPort: { type: ['integer', 'null'], minimum: 0 },
     table: { type: 'object', properties: { newest: count, live: count }, required: ['newest', 'live'] },
   },
-  required: ['version', 'node', 'startedAt', 'workers', 'http', 'admin', 'publicHttpPort', 'table'],
+  required: [
+    'version',
+    'node',
+    'startedAt',
+    'workers',
+    'http',
+    'admin',
+    'publicHttpPort',
+    'https',
+    'publicHttpsPort',
+    'table',
+  ],
 };
 
 const drain = {

@@ -29,6 +29,9 @@ export interface VersionInfo {
   readonly admin: HostPort;
   /** The port that clients see (`X-Forwarded-Port`, redirects). */
   readonly publicHttpPort: number;
+  /** null = there is no HTTPS. */
+  readonly https: HostPort | null;
+  readonly publicHttpsPort: number | null;
   /** The newest routing table, and the newest that every worker serves by. */
   readonly table: { readonly newest: number; readonly live: number };
 }

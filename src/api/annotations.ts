@@ -90,6 +90,7 @@ function dropIneffective(settings: AnnotationSettings, report: Report): void {
   if (settings.stickyPolicy !== undefined) {
     for (const setting of SETTING_NAMES) {
       if (setting === 'stickyPolicy' || settings[setting] === undefined) continue;
+      if (ANNOTATIONS[setting].audience === 'ingress') continue;
       report.warning(
         fieldOfSetting(setting),
         `this has no effect beside \`${PREFIX}sticky-policy\`; write it into that StickyPolicy instead`,
@@ -108,7 +109,7 @@ function dropIneffective(settings: AnnotationSettings, report: Report): void {
   }
   for (const setting of SETTING_NAMES) {
     const { audience } = ANNOTATIONS[setting];
-    if (settings[setting] === undefined || audience === 'always') continue;
+    if (settings[setting] === undefined || audience === 'always' || audience === 'ingress') continue;
     const sticky = affinity !== undefined && affinity !== 'none';
     if (audience === 'any' ? sticky : audience === affinity) continue;
     const wanted = audience === 'any' ? 'cookie' : audience;

@@ -135,4 +135,5 @@ const NEEDS = {
   header: '`affinity: header`',
   any: 'an `affinity` other than `none`',
   always: '',
+  ingress: '',
 } as const;

@@ -16,6 +16,7 @@ import { readSettings } from './settings.ts';
 export const DEMO_DEFAULTS: Readonly<Partial<Record<SettingKey, string>>> = {
   manifests: EXAMPLES,
   bindAddress: '127.0.0.1',
+  httpsPort: 'off',
   shutdownDelay: '0s',
   shutdownGrace: '3s',
   logLevel: 'warn',

@@ -4,9 +4,12 @@ import type { Config, HostPort } from '../config/config.ts';
 
 /** One sentence a port that cannot be had; empty = all is well. */
 export async function portProblems(config: Config): Promise<string[]> {
-  const { bindAddress, httpPort, adminAddress } = config;
+  const { bindAddress, httpPort, httpsPort, adminAddress } = config;
   const problems = [
     await problemOf({ host: bindAddress, port: httpPort }, '--http-port', '--bind-address', String),
+    httpsPort === undefined
+      ? undefined
+      : await problemOf({ host: bindAddress, port: httpsPort }, '--https-port', '--bind-address', String),
     await problemOf(adminAddress, '--admin-address', '--admin-address', (port) =>
       hostPortText({ ...adminAddress, port }),
     ),

@@ -11,6 +11,7 @@ import type { CompileOptions } from './options.ts';
 import { Affinities } from './passes/affinities.ts';
 import { Attachment, type IngressWishes } from './passes/attachment.ts';
 import { Backends } from './passes/backends.ts';
+import { Certificates } from './passes/certificates.ts';
 import { selectIngresses, watched } from './passes/classes.ts';
 import { Hosts } from './passes/hosts.ts';
 import { compileStatus } from './passes/status.ts';
@@ -31,22 +32,26 @@ export interface Compiled {
 export function compile(snapshot: Snapshot, options: CompileOptions, named = snapshot.policies): Compiled {
   const report = new ProblemReport();
   const ingresses = selectIngresses(snapshot, options, report);
-  const { wishes, closed } = readWishes(ingresses, options, report);
+  const { wishes, closed, plain } = readWishes(ingresses, options, report);
 
   const backends = new Backends(snapshot.services, options.inCluster);
   const hosts = new Hosts(backends, closed, report);
   for (const ingress of ingresses) hosts.add(ingress);
   const drafts = hosts.finish(options);
 
+  const certificates = new Certificates(snapshot.secrets, options, report);
+  for (const ingress of ingresses) certificates.add(ingress);
+
   const namespaces = watched(options);
   const targets = new PolicyTargets(snapshot, namespaces, report);
   const attachment = new Attachment(snapshot, targets, wishes);
   attachment.reportLoose(report, namespaces, named);
 
-  const { collisions, ...attached } = attach(drafts, attachment, report, options);
-  const table = { ...attached, pools: poolsOf(drafts) };
+  const redirects = ({ ingress, host }: DraftRoute): boolean =>
+    ingress !== undefined && host !== undefined && !plain.has(ingress) && certificates.covers(ingress, host);
+  const { collisions, ...attached } = attach(drafts, attachment, redirects, report, options);
+  const table = { ...attached, pools: poolsOf(drafts), ...certificates.finish() };
   reportUnseenReadiness(table, snapshot, report);
-  reportPlainHosts(ingresses, report);
   const routes = allDrafts(drafts);
   const { policies } = table;
   const status = compileStatus({
@@ -63,30 +68,33 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
   return { table, problems: report.sorted(), status };
 }
 
-/** What the annotations ask for, and which Ingresses they close: one that restricts access and cannot be honoured must not let anybody in. */
+/** What the annotations ask for, which Ingresses are served over plain HTTP too, and which ones they close: one that restricts access and cannot be honoured must not let anybody in. */
 function readWishes(
   ingresses: readonly Ingress[],
   options: CompileOptions,
   report: ProblemReport,
-): { wishes: Map<Ingress, IngressWishes>; closed: Set<Ingress> } {
+): { wishes: Map<Ingress, IngressWishes>; closed: Set<Ingress>; plain: Set<Ingress> } {
   const wishes = new Map<Ingress, IngressWishes>();
   const closed = new Set<Ingress>();
+  const plain = new Set<Ingress>();
   for (const ingress of ingresses) {
     const { settings, problems, closes } = readAnnotations(ingress.meta, refOf(ingress), options);
     report.addAll(problems);
     wishes.set(ingress, { policyName: settings.stickyPolicy, spec: policyFromAnnotations(settings) });
     if (closes) closed.add(ingress);
+    if (settings.sslRedirect === false) plain.add(ingress);
   }
-  return { wishes, closed };
+  return { wishes, closed, plain };
 }
 
 /** Gives every route its affinity; those of policies that turn out to collide stay without. */
 function attach(
   drafts: Drafts,
   attachment: Attachment,
+  redirects: (draft: DraftRoute) => boolean,
   report: ProblemReport,
   { podMetadata }: CompileOptions,
-): Omit<Table, 'pools'> & { collisions: ReadonlyMap<string, string> } {
+): Pick<Table, 'hosts' | 'fallback' | 'policies' | 'affinities'> & { collisions: ReadonlyMap<string, string> } {
   const uses = new Affinities();
   const wanted = new Map<DraftRoute, string>();
   for (const draft of allDrafts(drafts)) {
@@ -105,6 +113,7 @@ function attach(
       service: draft.service,
       pool: draft.pool?.key,
       affinity: affinity !== undefined && affinities.has(affinity) ? affinity : undefined,
+      ...(redirects(draft) ? { redirectsToHttps: true as const } : {}),
     };
   };
   const hosts = new Map<string, VirtualHost>();
@@ -140,14 +149,5 @@ function reportUnseenReadiness(table: Table, snapshot: Snapshot, report: Problem
     const message =
       'With publishNotReadyAddresses every pod counts as ready, so sessions stay with pods that are not; remove it, or use another Service for HTTP traffic.';
     report.warning(object, 'spec.publishNotReadyAddresses', message);
-  }
-}
-
-function reportPlainHosts(ingresses: readonly Ingress[], report: ProblemReport): void {
-  for (const ingress of ingresses) {
-    if (ingress.tls.length === 0) continue;
-    const message =
-      'TLS is not terminated yet, so the hosts of this Ingress are served over plain HTTP; terminate TLS in front of Holdfast, or remove `tls`.';
-    report.warning(ingress, 'spec.tls', message);
   }
 }

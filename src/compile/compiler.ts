@@ -9,7 +9,17 @@ import { changedKeys } from '../model/sharded-map.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import { compile, type Compiled } from './compile.ts';
 import { withFormerNames } from './former-names.ts';
-import { FLAG, ingressLink, linksOf, namesLink, policyLink, serviceLink, type Links, type Member } from './links.ts';
+import {
+  FLAG,
+  ingressLink,
+  linksOf,
+  namesLink,
+  policyLink,
+  secretLink,
+  serviceLink,
+  type Links,
+  type Member,
+} from './links.ts';
 import type { CompileOptions } from './options.ts';
 import { Outcome, type Share } from './outcome.ts';
 import { divide } from './parts.ts';
@@ -48,7 +58,7 @@ export class Compiler {
       ...snapshot.policies.values(),
       ...snapshot.refusedPolicies.values(),
     ];
-    if (this.#options.defaultBackend !== undefined) all.push(FLAG);
+    if (this.#options.defaultBackend !== undefined || this.#options.defaultTlsSecret !== undefined) all.push(FLAG);
     this.#replace(new Set(this.#joined.values()), all, snapshot);
   }
 
@@ -64,6 +74,7 @@ export class Compiler {
       if (policies[0].has(key) !== policies[1].has(key)) this.#touch(touched, namesLink(namespaceOf(key)));
     }
     for (const key of changedKeys(last.services, snapshot.services)) this.#touch(touched, serviceLink(key));
+    for (const key of changedKeys(last.secrets, snapshot.secrets)) this.#touch(touched, secretLink(key));
 
     for (const [own, member] of changed) {
       this.#touch(touched, own);
@@ -96,8 +107,8 @@ export class Compiler {
   }
 
   #compile(members: readonly Member[], snapshot: Snapshot): Compiled {
-    const { defaultBackend } = this.#options;
-    const options = { ...this.#options, defaultBackend: members.includes(FLAG) ? defaultBackend : undefined };
+    const flagless = { ...this.#options, defaultBackend: undefined, defaultTlsSecret: undefined };
+    const options = members.includes(FLAG) ? this.#options : flagless;
     const compiled = compile(partOf(snapshot, members), options, snapshot.policies);
     return { ...compiled, table: withFormerNames(compiled.table, this.#outcome.table) };
   }
@@ -121,7 +132,7 @@ export class Compiler {
   }
 }
 
-/** Services and classes are looked up, never gone through, so all of them may be there. */
+/** Services, Secrets and classes are looked up, never gone through, so all of them may be there. */
 function partOf(snapshot: Snapshot, members: readonly Member[]): Snapshot {
   const ingresses = new Map<ObjectKey, Ingress>();
   const policies = new Map<ObjectKey, StickyPolicy>();

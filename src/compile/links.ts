@@ -7,7 +7,7 @@ import { ANNOTATIONS, PREFIX } from '../api/annotations/table.ts';
 import type { CompileOptions } from './options.ts';
 import { normalizeRuleHost } from './passes/hosts.ts';
 
-/** The backend that a flag gives is compiled like an object. */
+/** The backend and the certificate that flags give are compiled like an object. */
 export const FLAG = 'flag';
 
 /** What is compiled; Services and IngressClasses are looked up meanwhile. */
@@ -37,6 +37,10 @@ export function serviceLink(key: ObjectKey): string {
   return `service ${key}`;
 }
 
+export function secretLink(key: ObjectKey): string {
+  return `secret ${key}`;
+}
+
 /** The names of all policies of a namespace: what a mistyped one is compared with. */
 export function namesLink(namespace: string): string {
   return `names ${namespace}`;
@@ -47,17 +51,25 @@ export function linksOf(member: Member, snapshot: Snapshot, options: CompileOpti
   return member.kind === 'Ingress' ? linksOfIngress(member, snapshot) : linksOfPolicy(member);
 }
 
-function linksOfFlag({ defaultBackend }: CompileOptions): Links {
-  const reads = defaultBackend === undefined ? [] : [objectKey(defaultBackend.namespace, defaultBackend.service)];
-  return { joins: [FLAG, HOSTLESS], reads: reads.map(serviceLink) };
+function linksOfFlag({ defaultBackend, defaultTlsSecret }: CompileOptions): Links {
+  const reads: string[] = [];
+  if (defaultBackend !== undefined)
+    reads.push(serviceLink(objectKey(defaultBackend.namespace, defaultBackend.service)));
+  if (defaultTlsSecret !== undefined)
+    reads.push(secretLink(objectKey(defaultTlsSecret.namespace, defaultTlsSecret.name)));
+  return { joins: [FLAG, HOSTLESS], reads };
 }
 
-/** Ingresses meet in hosts: for its paths, and for the names of the cookies of its browsers. */
+/** Ingresses meet in hosts: for its paths, its certificates, and for the names of the cookies of its browsers. */
 function linksOfIngress(ingress: Ingress, snapshot: Snapshot): Links {
   const { namespace, name, annotations } = ingress.meta;
   const joins = [ingressLink(objectKey(namespace, name))];
   const reads: string[] = [];
   for (const { host } of ingress.rules) joins.push(`host ${normalizeRuleHost(host)}`);
+  for (const { hosts, secretName } of ingress.tls) {
+    for (const host of hosts) joins.push(`host ${normalizeRuleHost(host)}`);
+    if (secretName !== '') reads.push(secretLink(objectKey(namespace, secretName)));
+  }
   if (ingress.hasDefaultBackend && !ingress.hasRules) joins.push(HOSTLESS);
   for (const service of servicesOf(ingress)) {
     const key = objectKey(namespace, service);

@@ -21,6 +21,10 @@ export interface CompileOptions {
   readonly defaultBackend: ServicePortOption | undefined;
   /** Ingresses whose access annotations are not supported are served all the same, open to everybody. */
   readonly allowUnsupportedAnnotations?: boolean;
+  /** undefined = there is no HTTPS. */
+  readonly httpsPort?: number | undefined;
+  /** Its certificate is for clients that ask for no host, or for one without a certificate. */
+  readonly defaultTlsSecret?: { readonly namespace: string; readonly name: string } | undefined;
   /** In a cluster, endpoints at loopback, link-local and unspecified addresses are refused. */
   readonly inCluster: boolean;
   /** false = the metadata of pods is not read, so nobody's version is known. */

@@ -1,5 +1,6 @@
 /** The outcomes of all parts put together: table, Problems and status of the whole, changed in place part by part. */
 import { isDeepStrictEqual } from 'node:util';
+import type { TableCertificate, TlsHost } from '../model/certificate.ts';
 import type { ObjectKey, PoolKey } from '../model/ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
 import type { Problem } from '../model/problem.ts';
@@ -15,6 +16,8 @@ export interface Share {
   readonly policies: readonly PolicyId[];
   readonly affinities: readonly string[];
   readonly pools: readonly PoolKey[];
+  readonly tlsHosts: readonly string[];
+  readonly certificates: readonly ObjectKey[];
   readonly hasFallback: boolean;
   readonly ingresses: readonly ObjectKey[];
   readonly services: readonly ObjectKey[];
@@ -27,6 +30,8 @@ export class Outcome implements Compiled {
   readonly #policies = new Entries<CompiledPolicy>();
   readonly #affinities = new Entries<CompiledAffinity>();
   readonly #pools = new Entries<PoolSpec>();
+  readonly #tlsHosts = new Entries<TlsHost>();
+  readonly #certificates = new Entries<TableCertificate>();
   readonly #ingresses = new Keys();
   readonly #services = new Keys();
   readonly #statuses = new Entries<PolicyStatus>();
@@ -43,6 +48,8 @@ export class Outcome implements Compiled {
       policies: this.#policies.map,
       affinities: this.#affinities.map,
       pools: this.#pools.map,
+      tlsHosts: this.#tlsHosts.map,
+      certificates: this.#certificates.map,
     };
   }
 
@@ -64,6 +71,8 @@ export class Outcome implements Compiled {
       this.#policies.add(table.policies);
       this.#affinities.add(table.affinities);
       this.#pools.add(table.pools);
+      this.#tlsHosts.add(table.tlsHosts);
+      this.#certificates.add(table.certificates);
       this.#ingresses.add(status.ingresses);
       this.#services.add(status.services);
       this.#statuses.add(status.policies);
@@ -84,6 +93,8 @@ export class Outcome implements Compiled {
     this.#policies.remove(share.policies);
     this.#affinities.remove(share.affinities);
     this.#pools.remove(share.pools);
+    this.#tlsHosts.remove(share.tlsHosts);
+    this.#certificates.remove(share.certificates);
     this.#ingresses.remove(share.ingresses);
     this.#services.remove(share.services);
     this.#statuses.remove(share.statuses);
@@ -157,6 +168,8 @@ function shareOf({ table, problems, status }: Compiled): Share {
     policies: keysOf(table.policies),
     affinities: keysOf(table.affinities),
     pools: keysOf(table.pools),
+    tlsHosts: keysOf(table.tlsHosts),
+    certificates: keysOf(table.certificates),
     hasFallback: table.fallback !== undefined,
     ingresses: keysOf(status.ingresses),
     services: keysOf(status.services),

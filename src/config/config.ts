@@ -38,6 +38,10 @@ export interface Config {
   readonly httpPort: number;
   /** The port clients see; undefined = the one really listened on. */
   readonly publicHttpPort: number | undefined;
+  /** 0 = any free port; undefined = no HTTPS. */
+  readonly httpsPort: number | undefined;
+  /** The port clients see; undefined = the one really listened on. */
+  readonly publicHttpsPort: number | undefined;
   readonly adminAddress: HostPort;
   readonly workers: number;
   /** `Server` for answers without one; empty = none is added. */
@@ -52,6 +56,10 @@ export interface Config {
   /** In a cluster: see drain marks on pods. */
   readonly podWatch: boolean;
   readonly defaultBackend: ServicePortRef | undefined;
+  /** Its certificate is for clients that ask for no host, or for one without a certificate. */
+  readonly defaultTlsSecret: ObjectName | undefined;
+  /** In a cluster: names of the Secrets that may be read; empty = all of type kubernetes.io/tls. */
+  readonly tlsSecretNames: readonly string[];
   /** Serve Ingresses whose access annotations are not supported, open to everybody. */
   readonly allowUnsupportedAnnotations: boolean;
 

@@ -73,6 +73,18 @@ export const settingsSchema = z.strictObject({
     defaultText: 'the port listened on',
     meaning: 'port that clients see in front of this process, for X-Forwarded-Port',
   }),
+  httpsPort: setting(values.portOrOff(), {
+    section: 'Listening',
+    value: 'PORT|off',
+    default: '8443',
+    meaning: 'port for HTTPS; 0 = any free port',
+  }),
+  publicHttpsPort: setting(values.integer(1, 65535).optional(), {
+    section: 'Listening',
+    value: 'PORT',
+    defaultText: 'the port listened on',
+    meaning: 'port that clients see in front of this process, for redirects and X-Forwarded-Port',
+  }),
   adminAddress: setting(values.hostPort(), {
     section: 'Listening',
     value: 'HOST:PORT',
@@ -137,6 +149,19 @@ export const settingsSchema = z.strictObject({
     section: 'Objects',
     value: 'NS/NAME:PORT',
     meaning: 'Service for requests that no Ingress claims; without it they are answered 404',
+  }),
+  defaultTlsSecret: setting(values.objectName('holdfast/default-tls').optional(), {
+    section: 'Objects',
+    value: 'NS/NAME',
+    defaultText: 'a self-signed certificate made at the start',
+    meaning: 'Secret with the certificate for clients whose host has none',
+  }),
+  tlsSecretNames: setting(values.objectNames(), {
+    section: 'Objects',
+    value: 'NAME,…',
+    default: '',
+    defaultText: 'all of type kubernetes.io/tls',
+    meaning: 'in a cluster, names of the Secrets with certificates, so that a right on these names is enough',
   }),
   allowUnsupportedAnnotations: setting(values.flag(), {
     section: 'Objects',
@@ -367,6 +392,9 @@ export function toConfig(settled: SettingValues): Config {
     kubeconfig: settled.kubeconfig,
     config: settled.config,
     publicHttpPort: settled.publicHttpPort,
+    httpsPort: settled.httpsPort,
+    publicHttpsPort: settled.publicHttpsPort,
+    defaultTlsSecret: settled.defaultTlsSecret,
     defaultBackend: settled.defaultBackend,
     sessionKeysSecret: settled.sessionKeysSecret,
     sessionKeysFileGiven: settled.sessionKeysFile !== undefined,

@@ -39,6 +39,14 @@ export function integer(min: number, max: number): z.ZodType<number, string> {
   return parsed(`write a whole number from ${min} to ${max}`, (value) => integerIn(value, min, max));
 }
 
+/** A port, or `off`: undefined. */
+export function portOrOff(): z.ZodType<number | undefined, string> {
+  return parsed<{ port: number | undefined }>('write a whole number from 0 to 65535, or off', (value) => {
+    const port = integerIn(value, 0, 65535);
+    return port !== undefined || value === 'off' ? { port } : undefined;
+  }).transform(({ port }) => port);
+}
+
 /** Milliseconds from a GEP-2257 duration. */
 export function duration(min: number): z.ZodType<number, string> {
   const range = min === 0 ? 'from 0s to 24h' : 'from 1ms to 24h';
@@ -97,6 +105,13 @@ export function cidrs(): z.ZodType<readonly string[], string> {
 export function namespaces(): z.ZodType<readonly string[], string> {
   return parsed('write namespaces separated by commas, such as shop,api', (value) =>
     list(value, (name) => (DNS_LABEL.test(name) ? name : undefined)),
+  );
+}
+
+/** Names of objects separated by commas. */
+export function objectNames(): z.ZodType<readonly string[], string> {
+  return parsed('write names separated by commas, such as shop-tls,api-tls', (value) =>
+    list(value, (name) => (DNS_SUBDOMAIN.test(name) ? name : undefined)),
   );
 }
 

@@ -4,6 +4,7 @@ import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import type { Compiled } from '../compile/compile.ts';
 import { Compiler } from '../compile/compiler.ts';
 import type { CompileOptions } from '../compile/options.ts';
+import { problemOf } from '../compile/report.ts';
 import type { PoolKey } from '../model/ids.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Snapshot } from '../model/snapshot.ts';
@@ -157,7 +158,8 @@ export class Configuration {
       if (pools.length > 0) this.#options.send(this.#publisher.publishPools(pools));
     }
     this.lastSuccess = now;
-    this.#report([...store.problems(), ...compiled.problems, ...this.pools.problems()], now);
+    const expired = expiredCertificates(compiled.table, change.snapshot, now);
+    this.#report([...store.problems(), ...compiled.problems, ...this.pools.problems(), ...expired], now);
   }
 
   #retable({ snapshot, services }: StoreChange, now: number): Compiled {
@@ -178,4 +180,18 @@ export class Configuration {
       this.#options.logger.warn({ severity, object: `${object.kind} ${name}`, field, where }, message);
     }
   }
+}
+
+/** They are served all the same: to a client that looks, no other certificate would be better. */
+function expiredCertificates({ certificates }: Table, { secrets }: Snapshot, now: number): Problem[] {
+  const problems: Problem[] = [];
+  for (const key of certificates.keys()) {
+    const secret = secrets.get(key);
+    if (secret?.certificate === undefined || secret.certificate.expires > now) continue;
+    const since = new Date(secret.certificate.expires).toISOString();
+    problems.push(
+      problemOf('error', secret, 'data[tls.crt]', `The certificate has been expired since ${since}; renew it.`),
+    );
+  }
+  return problems;
 }

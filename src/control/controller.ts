@@ -1,4 +1,5 @@
 /** The controller: wires source, store, compiler, workers and admin server together; the control plane's one place of assembly. */
+import { randomBytes } from 'node:crypto';
 import { unwatchFile, watchFile } from 'node:fs';
 import { startAdmin } from '../admin/server.ts';
 import type { ActiveProblem, AdminServer, Readiness, VersionInfo } from '../admin/types.ts';
@@ -24,12 +25,15 @@ import { drainProgress } from './drain.ts';
 import { Prober } from './prober.ts';
 import { ownIdentity, ownNamespace } from './place.ts';
 import { Replicas, slicesOf } from './replicas.ts';
+import { selfSigned } from './self-signed.ts';
 import { loadSessionKeys, reloadSessionKeys } from './session-keys.ts';
 import { connectToCluster, startSource, type Source } from './source.ts';
 import { Workers } from './workers.ts';
 
 export interface Controller {
   readonly httpAddress: HostPort;
+  /** undefined = there is no HTTPS. */
+  readonly httpsAddress: HostPort | undefined;
   readonly adminAddress: HostPort;
   readonly problems: () => ActiveProblem[];
   /** Graceful: not ready, then no new connections, then what is in flight ends. */
@@ -40,6 +44,9 @@ const SWEEP_MS = 10_000;
 /** After a change has gone live, until the cluster is told. */
 const TELL_MS = 500;
 const KEY_FILE_POLL_MS = 1000;
+const TICKET_KEY_BYTES = 48;
+/** Whoever gets hold of the key of session tickets can read no more than this many ms of recorded TLS 1.2 traffic. */
+const TICKETS_MS = 8 * 3600_000;
 
 /**
  * Resolves when it serves, or, once `stop` is aborted, as far as it has come; `shutdown()` ends it either way.
@@ -54,6 +61,7 @@ export async function startController(config: Config, logger: Logger, stop: Abor
 
 class RunningController implements Controller {
   httpAddress: HostPort = { host: '', port: 0 };
+  httpsAddress: HostPort | undefined;
   adminAddress: HostPort = { host: '', port: 0 };
   readonly #config: Config;
   readonly #logger: Logger;
@@ -110,11 +118,13 @@ class RunningController implements Controller {
       settings: {
         ...config,
         publicHttpPort: config.publicHttpPort ?? 0,
+        publicHttpsPort: config.publicHttpsPort ?? 0,
         maxIdleUpstreams: maxIdleUpstreams(config.workers),
       },
       counted: this.#counted,
       sessions,
       sessionTable: this.#sessions,
+      tls: { selfSigned: selfSigned({ names: ['holdfast.invalid'] }), ticketKeys: randomBytes(TICKET_KEY_BYTES) },
       logger,
       clock: this.#clock,
       everything: () => this.#configuration.everything(),
@@ -168,7 +178,10 @@ class RunningController implements Controller {
       this.#closers.push(() => source.close());
       await Promise.race([Promise.all([this.#first.promise, this.#firstKeys.promise]), aborted(stop)]);
       if (stop.aborted) return;
-      this.httpAddress = await this.#workers.start(this.#config.httpPort);
+      const { httpPort, httpsPort } = this.#config;
+      const { host, ports } = await this.#workers.start({ http: httpPort, https: httpsPort });
+      this.httpAddress = { host, port: ports.http };
+      this.httpsAddress = ports.https === undefined ? undefined : { host, port: ports.https };
       collectGarbage();
       this.#startBackground();
     } catch (error) {
@@ -311,8 +324,12 @@ class RunningController implements Controller {
     const sweeper = setInterval(() => {
       this.#sweep();
     }, SWEEP_MS);
+    const rotation = setInterval(() => {
+      this.#workers.setTicketKeys(randomBytes(TICKET_KEY_BYTES));
+    }, TICKETS_MS);
     this.#metrics.start();
     this.#closers.push(() => {
+      clearInterval(rotation);
       prober.stop();
       clearInterval(sweeper);
       this.#metrics.stop();
@@ -344,6 +361,9 @@ class RunningController implements Controller {
       http: this.httpAddress,
       admin: this.adminAddress,
       publicHttpPort: this.#config.publicHttpPort ?? this.httpAddress.port,
+      https: this.httpsAddress ?? null,
+      publicHttpsPort:
+        this.httpsAddress === undefined ? null : (this.#config.publicHttpsPort ?? this.httpsAddress.port),
       table: { newest: this.#configuration.version, live: this.#workers.acknowledged },
     };
   }

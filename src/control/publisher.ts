@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import { seedsOf } from '../affinity/rendezvous.ts';
+import type { TableCertificate, TlsHost } from '../model/certificate.ts';
 import type { IdentityKind, ObjectKey, PoolKey } from '../model/ids.ts';
 import { DRAINING, NOT_READY, READY } from '../model/live.ts';
 import { changedKeys } from '../model/sharded-map.ts';
@@ -58,6 +59,8 @@ export class Publisher {
   readonly #hosts = new SentMap<VirtualHost>();
   readonly #policies = new SentMap<CompiledPolicy>();
   readonly #affinities = new SentMap<CompiledAffinity>();
+  readonly #tlsHosts = new SentMap<TlsHost>();
+  readonly #certificates = new SentMap<TableCertificate>();
   readonly #pools = new Map<PoolKey, PoolData>();
   /** By slot. */
   readonly #endpoints: (EndpointData | undefined)[] = [];
@@ -108,6 +111,8 @@ export class Publisher {
     const hosts = this.#hosts.diff(table.hosts);
     const policies = this.#policies.diff(table.policies);
     const affinities = this.#affinities.diff(table.affinities);
+    const tlsHosts = this.#tlsHosts.diff(table.tlsHosts);
+    const certificates = this.#certificates.diff(table.certificates);
     const same = isEmpty(policies) && isEmpty(affinities);
     const { pools: changedPools, removed: removedPools } = this.#diffPools(
       pools,
@@ -131,6 +136,10 @@ export class Publisher {
       removedPolicies: policies.removed,
       affinities: affinities.changed,
       removedAffinities: affinities.removed,
+      tlsHosts: tlsHosts.changed,
+      removedTlsHosts: tlsHosts.removed,
+      certificates: certificates.changed,
+      removedCertificates: certificates.removed,
       ...(isDeepStrictEqual(before, table.fallback) ? {} : { fallback: table.fallback ?? null }),
     };
   }
@@ -157,6 +166,10 @@ export class Publisher {
       removedAffinities: [],
       hosts: this.#hosts.values(),
       removedHosts: [],
+      tlsHosts: this.#tlsHosts.values(),
+      removedTlsHosts: [],
+      certificates: this.#certificates.values(),
+      removedCertificates: [],
       fallback: this.#fallback ?? null,
       slots: this.#slots.all(),
       removedSlots: [],
@@ -175,6 +188,10 @@ export class Publisher {
       removedAffinities: [],
       hosts: [],
       removedHosts: [],
+      tlsHosts: [],
+      removedTlsHosts: [],
+      certificates: [],
+      removedCertificates: [],
       slots: [],
       removedSlots: [],
     };

@@ -33,8 +33,9 @@ export async function startSource(
   logger: Logger,
 ): Promise<Source> {
   if (client !== undefined) {
-    const { watchNamespaces: namespaces, podWatch: pods } = config;
-    return await startKubernetesSource({ api: client, namespaces, pods }, sink, logger);
+    const { watchNamespaces: namespaces, podWatch: pods, httpsPort, tlsSecretNames: names, defaultTlsSecret } = config;
+    const secrets = httpsPort === undefined ? undefined : { names, also: defaultTlsSecret };
+    return await startKubernetesSource({ api: client, namespaces, pods, secrets }, sink, logger);
   }
   const files = await startFilesSource(config.manifests ?? '', sink, logger);
   return { unsynced: () => [], watches: () => [], close: () => files.close() };

@@ -1,6 +1,6 @@
 /** Watches one object by name: list and watch are limited by a field selector, so that a right on that name is enough. */
 import type { ObjectName } from '../config/config.ts';
-import type { KubeApi, KubeRequest } from '../source/kubernetes/client.ts';
+import type { KubeApi } from '../source/kubernetes/client.ts';
 import { Reflector, TIMING, type Clock, type ReflectorTiming } from '../source/kubernetes/reflector.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
@@ -38,8 +38,9 @@ export function watchOne(options: OneWatchOptions): OneWatch {
     scope: {
       watched: { kind, apiVersion: 'v1', plural: PLURALS[kind], namespaced: true, accept: JSON_ONLY },
       namespace: object.namespace,
+      fieldSelector: `metadata.name=${object.name}`,
     },
-    api: selecting(api, `metadata.name=${object.name}`),
+    api,
     delivery: {
       beginList: () => {
         listing = true;
@@ -75,16 +76,5 @@ export function watchOne(options: OneWatchOptions): OneWatch {
       reflector.stop();
       await run;
     },
-  };
-}
-
-function selecting(api: KubeApi, fieldSelector: string): KubeApi {
-  const selected = (options: KubeRequest = {}): KubeRequest => ({
-    ...options,
-    query: { ...options.query, fieldSelector },
-  });
-  return {
-    request: (method, path, options) => api.request(method, path, selected(options)),
-    stream: (path, options) => api.stream(path, selected(options)),
   };
 }

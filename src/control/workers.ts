@@ -5,10 +5,12 @@ import { GLOBAL_GAUGES } from '../shared/layout.ts';
 import type {
   AccessRecord,
   FromWorker,
+  Ports,
   TableDelta,
   ToWorker,
   WorkerSettings,
   WorkerStart,
+  WorkerTls,
 } from '../shared/messages.ts';
 import type { SessionMemory, SessionTable } from '../shared/session-table.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -33,6 +35,7 @@ export interface WorkersOptions {
   readonly clock: () => number;
   /** The whole table, for a worker that starts. */
   readonly everything: () => TableDelta;
+  readonly tls: WorkerTls;
   readonly onAccess: (records: readonly AccessRecord[]) => void;
 }
 
@@ -41,6 +44,12 @@ interface Running {
   readonly startedAt: number;
   applied: number;
   listening: boolean;
+}
+
+/** Where the traffic comes in. */
+interface Address {
+  readonly host: string;
+  readonly ports: Ports;
 }
 
 /** Thrown when a listener could not be opened; `code` as in Node (`EADDRINUSE`). */
@@ -56,7 +65,9 @@ class ListenError extends Error {
 export class Workers {
   readonly #options: WorkersOptions;
   readonly #running: (Running | undefined)[];
-  #port: number | undefined;
+  /** Those really listened on. */
+  #ports: Ports | undefined;
+  #tls: WorkerTls;
   #stopping = false;
   #restartWait = RESTART_FIRST_MS;
   #waiting: { readonly version: number; readonly done: () => void }[] = [];
@@ -65,20 +76,28 @@ export class Workers {
 
   constructor(options: WorkersOptions) {
     this.#options = options;
+    this.#tls = options.tls;
     this.#running = Array.from({ length: options.count }, () => undefined);
     this.restarts = Array.from({ length: options.count }, () => 0);
   }
 
-  /** Starts all workers on one port; the first one finds a free port when `port` is 0. Resolves when all listen. */
-  async start(port: number): Promise<{ host: string; port: number }> {
-    const address = await this.#startOne(0, port);
-    this.#port = address.port;
-    await Promise.all(this.restarts.slice(1).map((_, i) => this.#startOne(i + 1, address.port)));
+  /** Starts all workers on the same ports; the first one finds free ones for those that are 0. Resolves when all listen. */
+  async start(ports: Ports): Promise<Address> {
+    const address = await this.#startOne(0, ports);
+    this.#ports = address.ports;
+    await Promise.all(this.restarts.slice(1).map((_, i) => this.#startOne(i + 1, address.ports)));
     return address;
   }
 
   send(delta: TableDelta): void {
     for (const running of this.#running) running?.worker.postMessage({ type: 'table', delta } satisfies ToWorker);
+  }
+
+  /** Seals session tickets with these from now on. */
+  setTicketKeys(ticketKeys: Uint8Array): void {
+    this.#tls = { ...this.#tls, ticketKeys };
+    for (const running of this.#running)
+      running?.worker.postMessage({ type: 'ticketKeys', ticketKeys } satisfies ToWorker);
   }
 
   /** Workers that listen. */
@@ -104,17 +123,17 @@ export class Workers {
     await Promise.all(running.map(({ worker }) => stop(worker, grace)));
   }
 
-  async #startOne(row: number, port: number): Promise<{ host: string; port: number }> {
+  async #startOne(row: number, ports: Ports): Promise<Address> {
     const { count, epoch, settings, sessions } = this.#options;
-    const workerData: WorkerStart = { row, workers: count, epoch, sessions, settings };
+    const workerData: WorkerStart = { row, workers: count, epoch, sessions, settings, tls: this.#tls };
     const worker = new Worker(ENTRY, { workerData, name: `worker-${row}` });
     const running: Running = { worker, startedAt: this.#options.clock(), applied: 0, listening: false };
     this.#running[row] = running;
     worker.postMessage({ type: 'table', delta: this.#options.everything() } satisfies ToWorker);
-    worker.postMessage({ type: 'listen', port } satisfies ToWorker);
+    worker.postMessage({ type: 'listen', ports } satisfies ToWorker);
     return await new Promise((resolve, reject) => {
       worker.on('message', (message: FromWorker) => {
-        if (message.type === 'listening') resolve({ host: message.host, port: message.port });
+        if (message.type === 'listening') resolve({ host: message.host, ports: message.ports });
         if (message.type === 'listenFailed') {
           reject(new ListenError(message.code, message.message));
           // A replacement that cannot listen is tried again like one that died.
@@ -163,7 +182,7 @@ export class Workers {
   /** What the dead worker counted goes to the base row, its gauges to 0; then a new one takes its row. */
   #onExit(row: number, running: Running, code: number): void {
     if (this.#running[row] === running) this.#running[row] = undefined;
-    if (this.#stopping || this.#port === undefined) return;
+    if (this.#stopping || this.#ports === undefined) return;
     const { endpoint, gauge, latency, route, service, rule, policy, global } = this.#options.counted.blocks;
     for (const block of [endpoint, route, service, rule, policy]) block.fold(row, []);
     gauge.fold(row, 'all');
@@ -180,8 +199,8 @@ export class Workers {
   }
 
   #replace(row: number): void {
-    if (this.#stopping || this.#port === undefined) return;
-    this.#startOne(row, this.#port).catch((error: unknown) => {
+    if (this.#stopping || this.#ports === undefined) return;
+    this.#startOne(row, this.#ports).catch((error: unknown) => {
       this.#options.logger.error({ err: error, worker: row }, 'a replacement worker did not start');
     });
   }

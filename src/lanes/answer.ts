@@ -42,6 +42,12 @@ export function ownAnswer(
 
 const RETRY_SOON = 'Retry-After: 1\r\n';
 
+/** RFC 9110 section 15.4.9: the same request again, over HTTPS. `host` is normalized, `port` what clients see. */
+export function toHttps(host: string, port: number, target: string): Refusal {
+  const location = `https://${host}${port === 443 ? '' : `:${port}`}${target === '*' ? '' : target}`;
+  return { status: 308, code: 'https', message: 'This host is served over HTTPS', extra: `Location: ${location}\r\n` };
+}
+
 /** Sentences for refusals that any lane may have to give. */
 export const REFUSALS = {
   badAuthority: { status: 400, code: 'bad_host', message: 'The Host header is not a valid authority' },

@@ -24,8 +24,8 @@ export interface LaneContext {
   readonly addresses: ClientAddresses;
   /** Requests whose endpoint has vanished and may come back; they look again at every new table. */
   readonly waiting: WaitingRoom;
-  /** The port that clients see. */
-  readonly publicPort: number;
+  /** The ports that clients see, by scheme. */
+  readonly publicPorts: { readonly http: number; readonly https: number };
   /** Connections end after their current request. */
   readonly draining: boolean;
   /** Whether this request's access record is wanted. */

@@ -11,15 +11,22 @@ export class Forwarding {
   readonly #ctx: LaneContext;
   /** Text of the peer's address. */
   readonly peer: string;
+  /** How the connection came here; a trusted proxy may say otherwise of a request. */
+  readonly #scheme: 'http' | 'https';
   readonly #trusted: boolean;
   /** Lines that are the same for every request of an untrusted peer, up to the host. */
   readonly #prefix: string;
 
-  constructor(ctx: LaneContext, peer: { readonly text: string; readonly ip: Ip | undefined }) {
+  constructor(
+    ctx: LaneContext,
+    peer: { readonly text: string; readonly ip: Ip | undefined },
+    scheme: 'http' | 'https',
+  ) {
     this.#ctx = ctx;
     this.peer = peer.text;
+    this.#scheme = scheme;
     this.#trusted = ctx.addresses.trusts(peer.ip);
-    this.#prefix = headerLines(peer.text, peer.text, 'http', String(ctx.publicPort));
+    this.#prefix = headerLines(peer.text, peer.text, scheme, String(ctx.publicPorts[scheme]));
   }
 
   /** Fills in the head's `clientAddress`, `scheme` and `port`; returns the lines to add, each ending in CR LF. */
@@ -30,19 +37,21 @@ export class Forwarding {
   /** An untrusted peer's own forwarding headers were dropped with the head's marked lines. */
   #direct(head: RequestHead, requestId: string): string {
     head.clientAddress = this.peer;
-    head.scheme = 'http';
-    head.port = this.#ctx.publicPort;
+    head.scheme = this.#scheme;
+    head.port = this.#ctx.publicPorts[this.#scheme];
     const lines = `${this.#prefix}${head.authority}\r\nX-Request-Id: ${requestId}\r\n`;
     return this.#ctx.settings.forwardedHeader ? lines + this.#forwarded(head, '') : lines;
   }
 
   #behindProxy(head: RequestHead, requestId: string): string {
-    const client = this.#ctx.addresses.behind(this.peer, head, 'http');
+    const client = this.#ctx.addresses.behind(this.peer, head, this.#scheme);
     head.clientAddress = client.address;
     head.scheme = client.scheme;
     const chain = client.chain === '' ? this.peer : `${client.chain}, ${this.peer}`;
-    const port = head.header('x-forwarded-port') ?? (client.scheme === 'https' ? '443' : String(this.#ctx.publicPort));
-    head.port = /^\d{1,5}$/.test(port) ? Number(port) : this.#ctx.publicPort;
+    const ownPort = this.#ctx.publicPorts[this.#scheme];
+    const own = client.scheme === this.#scheme ? String(ownPort) : undefined;
+    const port = head.header('x-forwarded-port') ?? own ?? (client.scheme === 'https' ? '443' : '80');
+    head.port = /^\d{1,5}$/.test(port) ? Number(port) : ownPort;
     const host = head.header('x-forwarded-host') ?? head.authority;
     const lines = `${headerLines(chain, client.address, client.scheme, port)}${host}\r\nX-Request-Id: ${requestId}\r\n`;
     return this.#ctx.settings.forwardedHeader ? lines + this.#forwarded(head, head.forwarded) : lines;

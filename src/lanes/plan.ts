@@ -35,9 +35,9 @@ export class Plan {
 
   /**
    * Finds the route of a request to `authority` (raw Host) and `target` (origin-form).
-   * @returns 0, or the status of our own answer: 400 bad authority, 404 no route
+   * @returns 0, or the status of our own answer: 308 to HTTPS, 400 bad authority, 404 no route
    */
-  match(facts: MutableFacts, authority: string, target: string): 0 | 400 | 404 {
+  match(facts: MutableFacts, authority: string, target: string): 0 | 308 | 400 | 404 {
     this.route = undefined;
     this.endpoint = undefined;
     this.#facts = facts;
@@ -55,7 +55,7 @@ export class Plan {
     this.route = this.#ctx.table.find(facts.host, facts.path);
     if (this.route === undefined) return 404;
     this.decision.begin();
-    return 0;
+    return this.route.route.redirectsToHttps === true && facts.scheme === 'http' ? 308 : 0;
   }
 
   /** Decides on the current pool; false = refused with `decision.status`. Called again after a failed connect. */

@@ -1,4 +1,5 @@
 /** Kubernetes objects as Holdfast sees them: projected to the fields it uses, immutable, free of client-library types. */
+import type { Certificate } from './certificate.ts';
 import type { FieldLines } from './lines.ts';
 import type { Location } from './problem.ts';
 import type { StickyPolicySpec, TargetRef } from './sticky-policy.ts';
@@ -118,8 +119,8 @@ export interface Secret {
   readonly kind: 'Secret';
   readonly meta: Meta;
   readonly type: string;
-  /** Decoded values by data key. */
-  readonly data: Readonly<Record<string, Uint8Array>>;
+  /** undefined = it is of another type than `kubernetes.io/tls`, and nothing of it is kept. */
+  readonly certificate: Certificate | undefined;
 }
 
 export interface StickyPolicy {

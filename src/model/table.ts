@@ -1,4 +1,5 @@
 /** The immutable compiled routing table; plain data, sent to workers piece by piece. Pools travel beside it (the fast path). */
+import type { TableCertificate, TlsHost } from './certificate.ts';
 import type { ObjectKey, PoolKey } from './ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from './policy.ts';
 import type { PathType } from './resources.ts';
@@ -15,6 +16,8 @@ export interface Route {
   readonly pool: PoolKey | undefined;
   /** Id of a CompiledAffinity; undefined = balanced without stickiness. */
   readonly affinity: string | undefined;
+  /** Requests that came over plain HTTP are sent to HTTPS. */
+  readonly redirectsToHttps?: true | undefined;
 }
 
 export interface VirtualHost {
@@ -48,4 +51,8 @@ export interface Table {
   readonly policies: ReadonlyMap<PolicyId, CompiledPolicy>;
   readonly affinities: ReadonlyMap<string, CompiledAffinity>;
   readonly pools: ReadonlyMap<PoolKey, PoolSpec>;
+  /** By host. */
+  readonly tlsHosts: ReadonlyMap<string, TlsHost>;
+  /** Those that some host needs. */
+  readonly certificates: ReadonlyMap<ObjectKey, TableCertificate>;
 }

@@ -1,7 +1,8 @@
 /** Messages between the main thread and its workers. */
 import type { SessionKey } from '../affinity/keyring.ts';
 import type { Config } from '../config/config.ts';
-import type { IdentityKind, PoolKey } from '../model/ids.ts';
+import type { KeyPair, TableCertificate, TlsHost } from '../model/certificate.ts';
+import type { IdentityKind, ObjectKey, PoolKey } from '../model/ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
 import type { Route, VirtualHost } from '../model/table.ts';
 import type { ChunkData } from './cells.ts';
@@ -56,6 +57,10 @@ export interface TableDelta {
   readonly removedAffinities: readonly string[];
   readonly hosts: readonly VirtualHost[];
   readonly removedHosts: readonly string[];
+  readonly certificates: readonly TableCertificate[];
+  readonly removedCertificates: readonly ObjectKey[];
+  readonly tlsHosts: readonly TlsHost[];
+  readonly removedTlsHosts: readonly string[];
   /** Present when it changed; null = none. */
   readonly fallback?: Route | null;
   /** `block key` → slot, for routes, services, rules and policies that appear for the first time. */
@@ -89,6 +94,8 @@ export type WorkerSettings = Pick<
 > & {
   /** 0 = the port listened on. */
   readonly publicHttpPort: number;
+  /** 0 = the port listened on. */
+  readonly publicHttpsPort: number;
   /** Idle connections to endpoints that one worker keeps. */
   readonly maxIdleUpstreams: number;
 };
@@ -101,12 +108,30 @@ export interface WorkerStart {
   readonly epoch: number;
   readonly sessions: SessionMemory;
   readonly settings: WorkerSettings;
+  readonly tls: WorkerTls;
+}
+
+/** What every worker ends TLS with besides the certificates of the table. */
+export interface WorkerTls {
+  /** The certificate of last resort. */
+  readonly selfSigned: KeyPair;
+  /** What session tickets are sealed with: 48 bytes. */
+  readonly ticketKeys: Uint8Array;
+}
+
+/** Ports of the traffic; 0 = any free one. */
+export interface Ports {
+  readonly http: number;
+  /** undefined = there is no HTTPS. */
+  readonly https: number | undefined;
 }
 
 export type ToWorker =
   | { readonly type: 'table'; readonly delta: TableDelta }
-  /** Start accepting on this port (0 = any free one). */
-  | { readonly type: 'listen'; readonly port: number }
+  /** Start accepting. */
+  | { readonly type: 'listen'; readonly ports: Ports }
+  /** New ones in place of those in `WorkerTls`. */
+  | { readonly type: 'ticketKeys'; readonly ticketKeys: Uint8Array }
   /** Close listeners, finish what is in flight within `grace` ms, then report `drained`. */
   | { readonly type: 'shutdown'; readonly grace: number };
 
@@ -138,7 +163,8 @@ export interface AccessRecord {
 }
 
 export type FromWorker =
-  | { readonly type: 'listening'; readonly host: string; readonly port: number }
+  /** On these ports, really. */
+  | { readonly type: 'listening'; readonly host: string; readonly ports: Ports }
   | { readonly type: 'listenFailed'; readonly code: string; readonly message: string }
   | { readonly type: 'applied'; readonly version: number }
   | { readonly type: 'access'; readonly records: readonly AccessRecord[] }

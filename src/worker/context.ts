@@ -39,7 +39,7 @@ export class WorkerContext implements LaneContext {
   readonly env: DecideEnv & { now: number };
   readonly accessBuffer: AccessBuffer;
   readonly waiting: WaitingRoom;
-  publicPort = 0;
+  readonly publicPorts = { http: 0, https: 0 };
   draining = false;
   readonly #builder: TableBuilder;
   readonly #shared: Blocks;

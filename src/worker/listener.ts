@@ -1,8 +1,7 @@
 /** A worker's own listener: `SO_REUSEPORT`, so that the kernel spreads connections over the workers. */
 import { createServer } from 'node:net';
-import type { AddressInfo, Server } from 'node:net';
-import type { Http1Lane } from '../lanes/http1/client.ts';
-import { ClientConnection } from '../lanes/http1/client.ts';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import type { LaneContext } from '../lanes/context.ts';
 
 const BACKLOG = 4096;
 /** Turns of the event loop without a new connection after which the kernel's queue counts as empty, and how many at most. */
@@ -10,16 +9,16 @@ const QUIET_TURNS = 3;
 const MAX_TURNS = 200;
 
 export class Listener {
-  readonly #lane: Http1Lane;
+  readonly #ctx: LaneContext;
   readonly #server: Server;
   #accepted = 0;
 
-  constructor(lane: Http1Lane) {
-    this.#lane = lane;
+  /** @param take gets each accepted connection, paused */
+  constructor(ctx: LaneContext, take: (accepted: Socket) => void) {
+    this.#ctx = ctx;
     this.#server = createServer(
       { noDelay: true, pauseOnConnect: true, allowHalfOpen: true, highWaterMark: 64 * 1024 },
       (socket) => {
-        const { ctx } = this.#lane;
         this.#accepted++;
         // The limit is the process's; over it nothing is queued, so that waiting clients do not take each other's time.
         if (ctx.counters.connections() >= ctx.settings.maxConnections) {
@@ -27,7 +26,7 @@ export class Listener {
           socket.destroy();
           return;
         }
-        new ClientConnection(this.#lane, socket);
+        take(socket);
       },
     );
   }
@@ -62,7 +61,7 @@ export class Listener {
         this.#server.off('error', reject);
         // Running out of descriptors: the connection waits in the kernel's queue until there are some again.
         this.#server.on('error', () => {
-          this.#lane.ctx.counters.limit('connections');
+          this.#ctx.counters.limit('connections');
         });
         resolve();
       });

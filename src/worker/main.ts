@@ -3,13 +3,16 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import { chooseAdopt, poisoning, READ_BYTES, withDataEvents } from '../io/adopt.ts';
 import type { Adopt } from '../io/adopt.ts';
+import { ClientConnection } from '../lanes/http1/client.ts';
 import type { Http1Lane } from '../lanes/http1/client.ts';
 import { UpgradeLane } from '../lanes/upgrade/lane.ts';
 import { collectGarbage } from '../shared/memory.ts';
-import type { FromWorker, TableDelta, ToWorker, WorkerStart } from '../shared/messages.ts';
+import type { FromWorker, Ports, TableDelta, ToWorker, WorkerStart } from '../shared/messages.ts';
+import { Certificates } from './certificates.ts';
 import { POISON_READS, WorkerContext } from './context.ts';
 import { Listener } from './listener.ts';
 import { shedIfOverloaded } from './shedder.ts';
+import { TlsTermination } from './tls.ts';
 
 const WATCH_EVERY_MS = 1000;
 /** While shutting down, how often it is looked whether everything has ended. */
@@ -23,9 +26,17 @@ const port = parentPort;
 const start = workerData as WorkerStart;
 
 let ctx: WorkerContext | undefined;
+const certificates = new Certificates({
+  ...start.tls,
+  onRefused: (message) => send({ type: 'log', level: 'error', message }),
+});
+
 let lane: Http1Lane | undefined;
+/** The same over TLS, with the same connections. */
+let secureLane: Http1Lane | undefined;
 let upgrades: UpgradeLane | undefined;
-let listener: Listener | undefined;
+let tls: TlsTermination | undefined;
+let listeners: readonly Listener[] = [];
 
 function send(message: FromWorker): void {
   port.postMessage(message);
@@ -37,20 +48,25 @@ function applyTable(delta: TableDelta): void {
       send({ type: 'access', records });
     });
     ctx.deadlines.start();
+    tls = new TlsTermination(ctx, certificates, (socket, tcp) => {
+      if (secureLane !== undefined) new ClientConnection(secureLane, socket, tcp);
+    });
     watch(ctx);
     // The message that everything came in is garbage in the next turn, and no request waits yet.
     setImmediate(collectGarbage);
   } else ctx.apply(delta);
+  tls?.apply(delta);
   send({ type: 'applied', version: delta.version });
 }
 
-async function listen(wanted: number): Promise<void> {
+async function listen(wanted: Ports): Promise<void> {
   if (ctx === undefined) throw new Error('listen before the first table');
   const context = ctx;
   const { settings } = context;
   const limits = { head: settings.maxHeadBytes, headers: settings.maxHeaders, target: settings.maxTargetBytes };
   const plain = await chooseAdopt(Buffer.allocUnsafeSlow(READ_BYTES));
-  const adopt: Adopt = POISON_READS ? (accepted, onRead) => plain(accepted, poisoning(onRead)) : plain;
+  const poisoned = (adopt: Adopt): Adopt =>
+    POISON_READS ? (accepted, onRead) => adopt(accepted, poisoning(onRead)) : adopt;
   if (plain === withDataEvents)
     send({
       type: 'log',
@@ -61,18 +77,29 @@ async function listen(wanted: number): Promise<void> {
   upgrades = upgradeLane;
   lane = {
     ctx: context,
-    adopt,
+    adopt: poisoned(plain),
+    scheme: 'http',
     limits,
     connections: new Set(),
     upgrade: (request) => {
       upgradeLane.take(request);
     },
   };
-  listener = new Listener(lane);
+  secureLane = { ...lane, adopt: poisoned(withDataEvents), scheme: 'https' };
+  const [http, https] = [lane, tls];
   try {
-    const address = await listener.listen(settings.bindAddress, wanted);
-    context.publicPort = settings.publicHttpPort === 0 ? address.port : settings.publicHttpPort;
-    send({ type: 'listening', ...address });
+    const plainListener = new Listener(context, (accepted) => new ClientConnection(http, accepted));
+    listeners = [plainListener];
+    const address = await plainListener.listen(settings.bindAddress, wanted.http);
+    context.publicPorts.http = settings.publicHttpPort || address.port;
+    let httpsPort: number | undefined;
+    if (wanted.https !== undefined && https !== undefined) {
+      const secured = new Listener(context, (accepted) => https.take(accepted));
+      listeners = [plainListener, secured];
+      httpsPort = (await secured.listen(settings.bindAddress, wanted.https)).port;
+      context.publicPorts.https = settings.publicHttpsPort || httpsPort;
+    }
+    send({ type: 'listening', host: address.host, ports: { http: address.port, https: httpsPort } });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     send({ type: 'listenFailed', code: code ?? '', message });
@@ -82,19 +109,21 @@ async function listen(wanted: number): Promise<void> {
 /** Listeners close, idle connections go, the others end with their answers; what is left after `grace` ms is closed. */
 async function shutdown(grace: number): Promise<void> {
   const until = Date.now() + grace;
-  await listener?.close();
+  await Promise.all(listeners.map((listener) => listener.close()));
   if (ctx !== undefined) {
     ctx.draining = true;
     ctx.waiting.wakeAll();
   }
   const open = lane?.connections ?? new Set();
   const fresh = Date.now() + FRESH_MS;
-  while (open.size > 0 && Date.now() < until) {
+  while (open.size + (tls?.pending ?? 0) > 0 && Date.now() < until) {
+    if (Date.now() > fresh) tls?.close();
     // One that has just been accepted may have a request on its way.
     for (const connection of open)
       if (connection.idle && (connection.requests > 0 || Date.now() > fresh)) connection.close();
     await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
   }
+  tls?.close();
   upgrades?.closeAll();
   // A WebSocket in the middle of a frame ends behind it.
   for (let turn = 0; turn < LAST_TURNS && open.size > 0; turn++)
@@ -131,7 +160,10 @@ port.on('message', (message: ToWorker) => {
       applyTable(message.delta);
       break;
     case 'listen':
-      listen(message.port).catch(crash);
+      listen(message.ports).catch(crash);
+      break;
+    case 'ticketKeys':
+      tls?.setTicketKeys(message.ticketKeys);
       break;
     case 'shutdown':
       shutdown(message.grace).catch(crash);

@@ -170,6 +170,7 @@ export class TableBuilder {
       service: this.#share(names.service),
       pool: this.#share(names.pool),
       affinity: this.#share(names.affinity),
+      redirectsToHttps: names.redirectsToHttps,
     };
     return {
       route,

@@ -15,11 +15,6 @@ const RELEASE = 'conformance';
 const PUBLISHED = '192.0.2.30';
 const HTTP_PORT = 8080;
 
-/** Scenarios that fail today, and with which words; one that passes after all must leave this list. */
-const EXPECTED_FAILURES = new Map([
-  ['host_rules#1', { because: 'TLS is not terminated yet', fails: /the controller has no port named https/ }],
-]);
-
 interface Answer {
   readonly status: number;
   readonly proto: string;
@@ -54,7 +49,6 @@ const echo: Program = (pod, request): Echo => ({
 let controllers: Controller[] = [];
 let certificateDirectory = '';
 const played: string[] = [];
-const failed: string[] = [];
 
 beforeAll(async () => {
   certificateDirectory = mkdtempSync(join(tmpdir(), 'holdfast-e2e-'));
@@ -69,10 +63,7 @@ afterAll(async () => {
   await run('helm', ['uninstall', RELEASE, '-n', RELEASE]);
   await run('kubectl', ['delete', 'namespace', RELEASE, '--wait=false']);
   rmSync(certificateDirectory, { recursive: true, force: true });
-  const why = failed.map((id) => `${id} (${EXPECTED_FAILURES.get(id)?.because ?? ''})`).join(', ');
-  process.stderr.write(
-    `Ingress conformance: ${played.length} of 30 scenarios pass, ${failed.length} fail as expected: ${why}\n`,
-  );
+  process.stderr.write(`Ingress conformance: ${played.length} of 30 scenarios pass\n`);
 });
 
 async function ask(address: string, { method, scheme, host, path }: Question): Promise<Answer> {
@@ -242,7 +233,7 @@ async function play(ns: string, pods: Pods, feature: Feature, scenario: Scenario
   else await everyReplica(async (address) => check(await ask(address, scenario.ask), scenario.expected));
 }
 
-test('all 30 scenarios are here, and those that are expected to fail are among them', () => {
+test('all 30 scenarios are here', () => {
   const ids = FEATURES.flatMap(({ scenarios }) => scenarios.map(({ id }) => id));
   expect(FEATURES.map(({ name, scenarios }) => [name, scenarios.length])).toEqual([
     ['default_backend', 6],
@@ -252,7 +243,6 @@ test('all 30 scenarios are here, and those that are expected to fail are among t
     ['path_rules', 16],
   ]);
   expect(new Set(ids).size).toBe(30);
-  expect(ids).toEqual(expect.arrayContaining([...EXPECTED_FAILURES.keys()]));
 });
 
 describe.each(FEATURES.map((feature) => [feature.name, feature] as const))('%s', (_, feature) => {
@@ -286,23 +276,9 @@ describe.each(FEATURES.map((feature) => [feature.name, feature] as const))('%s',
 
   for (const scenario of feature.scenarios) {
     const { id, title } = scenario;
-    const expected = EXPECTED_FAILURES.get(id);
-    if (expected === undefined) {
-      test(`${id}: ${title}`, async () => {
-        await play(ns, pods, feature, scenario);
-        played.push(id);
-      });
-    } else {
-      test(`EXPECTED FAILURE, ${expected.because}: ${id}: ${title}`, async () => {
-        await expect(play(ns, pods, feature, scenario)).rejects.toThrow(expected.fails);
-        // The user is told as well.
-        await eventually(async () => {
-          const selector = `--field-selector=involvedObject.name=${feature.ingress},type=Warning`;
-          const { items } = await get<{ items: { message?: string }[] }>('events', '-n', ns, selector);
-          expect(items.map(({ message }) => message)).toContainEqual(expect.stringContaining(expected.because));
-        });
-        failed.push(id);
-      });
-    }
+    test(`${id}: ${title}`, async () => {
+      await play(ns, pods, feature, scenario);
+      played.push(id);
+    });
   }
 });

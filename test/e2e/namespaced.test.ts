@@ -201,7 +201,9 @@ test.each([
 
 test.each([
   ['no', 'get', 'secrets/shop-tls', '-n', 'team'],
-  ['no', 'list', 'secrets', '-A'],
+  ['yes', 'list', 'secrets', '-A'],
+  ['yes', 'watch', 'secrets', '-A'],
+  ['no', 'update', 'secrets', '-n', 'team'],
   ['yes', 'get', 'secrets/holdfast-session-keys', '-n', 'outer'],
 ])('with none named, %s: may it %s %s', async (answer, ...what) => {
   expect(await mayI('outer', ...what)).toBe(answer);

@@ -103,7 +103,16 @@ async function podNames(): Promise<Map<string, string>> {
 
 function startController(extra: readonly string[] = []): ChildProcess {
   const args = ['run', '--kubeconfig', process.env['KUBECONFIG'] ?? '', '--bind-address', HTTP.host];
-  const more = ['--http-port', String(HTTP.port), '--admin-address', `${ADMIN.host}:${ADMIN.port}`, '--workers', '2'];
+  const more = [
+    '--http-port',
+    String(HTTP.port),
+    '--admin-address',
+    `${ADMIN.host}:${ADMIN.port}`,
+    '--workers',
+    '2',
+    '--https-port',
+    'off',
+  ];
   const ours = ['--state-dir', dir, '--session-keys-file', join(dir, 'keys.json'), '--shutdown-delay', '0s'];
   const own = ['--controller-name', 'holdfast.dev/watch', '--ingress-class', 'watch', ...extra];
   const child = spawn(process.execPath, [join(ROOT, 'src', 'main.ts'), ...args, ...more, ...ours, ...own], {

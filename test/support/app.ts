@@ -51,6 +51,7 @@ function defaults(base: string, dir: string): Config {
   const args = Object.entries({
     manifests: dir,
     'http-port': '0',
+    'https-port': 'off',
     'bind-address': '127.0.0.1',
     'admin-address': '127.0.0.1:0',
     workers: '2',
@@ -66,6 +67,8 @@ function defaults(base: string, dir: string): Config {
 
 export class App extends Admin {
   readonly port: number;
+  /** Of HTTPS, which is off unless the config says otherwise. */
+  readonly httpsPort: number;
   /** Folder of the manifests. */
   readonly dir: string;
   readonly keysFile: string;
@@ -80,6 +83,7 @@ export class App extends Admin {
     super(controller.adminAddress.port);
     this.controller = controller;
     this.port = controller.httpAddress.port;
+    this.httpsPort = controller.httpsAddress?.port ?? 0;
     this.dir = config.manifests ?? '';
     this.keysFile = config.sessionKeysFile;
     this.logs = logs;

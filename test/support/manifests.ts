@@ -23,6 +23,7 @@ export interface IngressOptions extends Named {
   readonly paths?: readonly PathOptions[];
   readonly service?: string;
   readonly defaultBackend?: string;
+  readonly tls?: readonly { readonly hosts?: readonly string[]; readonly secretName?: string }[];
 }
 
 /** One end of a pod; everything but `pod` and `port` has the values of a pod that serves. */
@@ -48,7 +49,7 @@ export function file(...documents: readonly string[]): string {
 }
 
 export function ingress(options: IngressOptions = {}): string {
-  const { name = 'web', host, service: only = 'web', paths, defaultBackend } = options;
+  const { name = 'web', host, service: only = 'web', paths, defaultBackend, tls } = options;
   const all = paths ?? [{ path: '/', service: only }];
   const backend = (to: string) => ({ service: { name: to, port: { number: 80 } } });
   const rule = {
@@ -63,6 +64,7 @@ export function ingress(options: IngressOptions = {}): string {
     metadata: metadata({ ...options, name }),
     spec: {
       ingressClassName: 'holdfast',
+      ...(tls === undefined ? {} : { tls }),
       ...(defaultBackend === undefined ? {} : { defaultBackend: backend(defaultBackend) }),
       ...(all.length === 0 ? {} : { rules: [rule] }),
     },
@@ -76,6 +78,16 @@ export function service(name = 'web', options: Named = {}): string {
     metadata: metadata({ ...options, name }),
     spec: { selector: { app: name }, ports: [{ name: 'http', port: 80, targetPort: 'http' }] },
   });
+}
+
+/** A Secret with a certificate, or with what passes for one. */
+export function tlsSecret(
+  name: string,
+  pair: { readonly chain: string; readonly key: string },
+  type = 'kubernetes.io/tls',
+): string {
+  const data = { 'tls.crt': encoded(pair.chain), 'tls.key': encoded(pair.key) };
+  return stringify({ apiVersion: 'v1', kind: 'Secret', metadata: metadata({ name }), type, data });
 }
 
 /** One EndpointSlice; its endpoints share the port of the first. */
@@ -148,6 +160,10 @@ export function site(name: string, { endpoints, ...spec }: SiteOptions): string 
     policy({ name, ingress: name, rules: [{ name: 'browsers', cookie: { name: 'HF', mode: 'Insert' } }], ...spec }),
     slices(name, endpoints),
   );
+}
+
+function encoded(text: string): string {
+  return Buffer.from(text).toString('base64');
 }
 
 function metadata({ name, namespace = NAMESPACE, annotations }: Named): Record<string, unknown> {

@@ -97,6 +97,13 @@ spec:
         - --trusted-proxies={{ join "," . }}
         {{- end }}
         - --public-http-port={{ int .Values.service.httpPort }}
+        - --public-https-port={{ int .Values.service.httpsPort }}
+        {{- with .Values.rbac.secretNames }}
+        - --tls-secret-names={{ join "," . }}
+        {{- end }}
+        {{- with .Values.defaultTLSSecret }}
+        - --default-tls-secret=$(POD_NAMESPACE)/{{ . }}
+        {{- end }}
         - --admin-address=[::]:9090
         - --workers={{ int .Values.workers }}
         - --session-keys-secret=$(POD_NAMESPACE)/{{ .Values.sessionKeys.secretName }}
@@ -139,6 +146,11 @@ spec:
         - name: http
           containerPort: 8080
           {{- with .Values.hostPort.http }}
+          hostPort: {{ int . }}
+          {{- end }}
+        - name: https
+          containerPort: 8443
+          {{- with .Values.hostPort.https }}
           hostPort: {{ int . }}
           {{- end }}
         - name: admin

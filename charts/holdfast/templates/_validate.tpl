@@ -32,7 +32,10 @@
 {{- if and $v.defaultBackend (not (regexMatch "^[a-z0-9-]+/[a-z0-9-]+:[a-z0-9-]+$" $v.defaultBackend)) -}}
 {{- fail (printf "defaultBackend: %q is not NAMESPACE/NAME:PORT, such as web/fallback:80" $v.defaultBackend) -}}
 {{- end -}}
-{{- if and $v.hostPort.http (eq $v.kind "Deployment") (gt (int $v.replicas) 1) (not $v.affinity) -}}
+{{- if and $v.defaultTLSSecret (not (regexMatch "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$" $v.defaultTLSSecret)) -}}
+{{- fail (printf "defaultTLSSecret: %q is no name of a Secret in the controller's own namespace; write the name alone, such as default-tls" $v.defaultTLSSecret) -}}
+{{- end -}}
+{{- if and (or $v.hostPort.http $v.hostPort.https) (eq $v.kind "Deployment") (gt (int $v.replicas) 1) (not $v.affinity) -}}
 {{- fail "hostPort.http: two pods on one node cannot have the same port; set kind: DaemonSet" -}}
 {{- end -}}
 {{- end -}}

@@ -23,12 +23,13 @@ export interface AnnotationSettings {
   drainTimeout?: string;
   onEndpointLost?: 'Reassign' | 'Reject';
   balance?: Algorithm;
+  sslRedirect?: boolean;
 }
 
 export type SettingName = keyof AnnotationSettings;
 
-/** Which affinities a setting is for; `any` = every one that is sticky, `always` = even without affinity. */
-type Audience = 'cookie' | 'header' | 'any' | 'always';
+/** Which affinities a setting is for; `any` = every one that is sticky, `always` = even without affinity, `ingress` = it has nothing to do with sessions. */
+type Audience = 'cookie' | 'header' | 'any' | 'always' | 'ingress';
 
 export interface Annotation<K extends SettingName> {
   /** Behind the prefix. */
@@ -44,7 +45,7 @@ export interface Annotation<K extends SettingName> {
   readonly specField: readonly (string | number)[];
 }
 
-function choice<T extends string>(values: Readonly<Record<string, T>>): z.ZodType<T, string> {
+function choice<T extends string | boolean>(values: Readonly<Record<string, T>>): z.ZodType<T, string> {
   return z.string().transform((text, ctx): T => {
     const wanted = text.trim().toLowerCase();
     if (Object.hasOwn(values, wanted)) return values[wanted] as T;
@@ -222,13 +223,21 @@ export const ANNOTATIONS: { readonly [K in SettingName]-?: Annotation<K> } = {
     audience: 'always',
     specField: ['newSession', 'algorithm'],
   },
+  sslRedirect: {
+    name: 'ssl-redirect',
+    schema: choice({ true: true, false: false }),
+    values: '`true`, `false`',
+    meaning: 'Requests over plain HTTP to hosts that `tls` names are answered 308, to the same place under `https`.',
+    default: '`true`',
+    audience: 'ingress',
+    specField: [],
+  },
 };
 
 export const SETTING_NAMES = Object.keys(ANNOTATIONS) as readonly SettingName[];
 
 /** Names that this version knows of but does not act on yet. */
 export const LATER: readonly string[] = [
-  'ssl-redirect',
   'hsts',
   'backend-protocol',
   'auth-tls-secret',

@@ -1,24 +1,89 @@
-/** Projects a Secret. No value, not even a part of one, ever goes into a message. */
+/** Projects a Secret: of one with a certificate the pair, of any other nothing. No value, not even a part of one, ever goes into a message. */
+import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
+import type { Certificate } from '../../model/certificate.ts';
 import type { Meta, Secret } from '../../model/resources.ts';
 import type { ObjectFields, Report } from './fields.ts';
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+const TLS = 'kubernetes.io/tls';
+/** Shorter ones are refused by OpenSSL, and by clients. */
+const MIN_RSA_BITS = 2048;
 
-export function projectSecret(object: ObjectFields, meta: Meta, report: Report): Secret {
-  const data: [string, Uint8Array][] = [];
-  const encoded = object.object('data');
-  for (const key of Object.keys(encoded?.raw ?? {})) {
-    const value = encoded?.string(key);
-    if (value === undefined) continue;
-    const text = value.replaceAll(/[\r\n]/g, '');
-    if (BASE64.test(text)) data.push([key, Buffer.from(text, 'base64')]);
-    else report.error(`data[${key}]`, 'this is not base64; encode the value, or put it under `stringData` as it is');
+/** undefined = the pair cannot be served; the one before stays in force. */
+export function projectSecret(
+  object: ObjectFields,
+  { annotations: _, ...meta }: Meta,
+  report: Report,
+): Secret | undefined {
+  const type = object.string('type') || 'Opaque';
+  const secret = { kind: 'Secret', meta: { ...meta, annotations: {}, labels: {} }, type } as const;
+  if (type !== TLS) return { ...secret, certificate: undefined };
+  const certificate = readPair(object, report);
+  return certificate && { ...secret, certificate };
+}
+
+function readPair(object: ObjectFields, report: Report): Certificate | undefined {
+  const chain = readValue(object, 'tls.crt', 'the certificate and those of its issuers in PEM', report);
+  const key = readValue(object, 'tls.key', 'the private key of the certificate in PEM', report);
+  if (chain === undefined || key === undefined) return undefined;
+  const leaf = readChain(chain, report);
+  const privateKey = readKey(key, report);
+  if (leaf === undefined || privateKey === undefined) return undefined;
+  if (!leaf.checkPrivateKey(privateKey)) {
+    report.error(
+      'data[tls.key]',
+      'this is not the key of the first certificate in `tls.crt`; put the pair in that belongs together, the host’s own certificate first',
+    );
+    return undefined;
   }
-  // As in the API, stringData wins over data of the same key.
-  const plain = object.object('stringData');
-  for (const key of Object.keys(plain?.raw ?? {})) {
-    const value = plain?.string(key);
-    if (value !== undefined) data.push([key, Buffer.from(value, 'utf8')]);
+  return { chain, key, expires: Date.parse(leaf.validTo) };
+}
+
+/** As in the API, `stringData` wins over `data`. */
+function readValue(object: ObjectFields, name: string, what: string, report: Report): string | undefined {
+  const plain = object.object('stringData')?.string(name);
+  if (plain !== undefined) return plain;
+  const data = object.object('data');
+  const encoded = data?.string(name)?.replaceAll(/[\r\n]/g, '');
+  if (encoded === undefined || encoded === '') {
+    if (data === undefined || !data.has(name) || encoded === '')
+      report.error(`data[${name}]`, `this is missing; put ${what} there`);
+    return undefined;
   }
-  return { kind: 'Secret', meta, type: object.string('type') || 'Opaque', data: Object.fromEntries(data) };
+  if (BASE64.test(encoded)) return Buffer.from(encoded, 'base64').toString('latin1');
+  report.error(`data[${name}]`, 'this is not base64; encode the value, or put it under `stringData` as it is');
+  return undefined;
+}
+
+/** The first certificate. Every one has to be readable: a chain is used as a whole or not at all. */
+function readChain(chain: string, report: Report): X509Certificate | undefined {
+  try {
+    const [leaf] = (chain.match(CERTIFICATE) ?? []).map((pem) => new X509Certificate(pem));
+    if (leaf !== undefined) return leaf;
+  } catch {
+    // Told below: what OpenSSL says about it helps nobody.
+  }
+  report.error(
+    'data[tls.crt]',
+    'this is no chain of certificates in PEM; put in the host’s certificate, then those of its issuers',
+  );
+  return undefined;
+}
+
+function readKey(pem: string, report: Report): KeyObject | undefined {
+  let key: KeyObject;
+  try {
+    key = createPrivateKey(pem);
+  } catch {
+    report.error('data[tls.key]', 'this is no private key in PEM without a passphrase; put one in');
+    return undefined;
+  }
+  const bits = key.asymmetricKeyDetails?.modulusLength ?? MIN_RSA_BITS;
+  if ((key.asymmetricKeyType === 'ec' || key.asymmetricKeyType === 'rsa') && bits >= MIN_RSA_BITS) return key;
+  report.error(
+    'data[tls.key]',
+    `keys of this kind are not used; make an ECDSA key (P-256), or an RSA key of ${MIN_RSA_BITS} bits or more`,
+  );
+  return undefined;
 }

@@ -146,7 +146,8 @@ function hostText(host: string): string {
   return host === '' ? 'rules without a host' : `host ${host}`;
 }
 
-function hostFault(host: string): string | undefined {
+/** What is wrong with a normalized host; undefined = nothing. */
+export function hostFault(host: string): string | undefined {
   if (parseIp(host) !== undefined) return 'an IP address is no host name; leave `host` out to serve every host.';
   if (host === '*') return 'leave `host` out to serve every host.';
   if (host.length <= MAX_HOST && HOST.test(host)) return undefined;

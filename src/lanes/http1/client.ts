@@ -33,6 +33,7 @@ export interface Http1Lane {
   /** Takes over a connection that asks for an upgrade. */
   readonly upgrade: (request: UpgradeRequest) => void;
   readonly connections: Set<ClientConnection>;
+  readonly scheme: 'http' | 'https';
 }
 
 export class ClientConnection implements RequestSink, ExchangeClient, Timed {
@@ -41,6 +42,8 @@ export class ClientConnection implements RequestSink, ExchangeClient, Timed {
   readonly forwarding: Forwarding;
   /** Requests begun on this connection. */
   requests = 0;
+  /** What can be reset: `socket`, or the one beneath it. */
+  readonly #tcp: Socket;
   readonly #lane: Http1Lane;
   readonly #ctx: LaneContext;
   readonly #parser: RequestParser;
@@ -62,12 +65,14 @@ export class ClientConnection implements RequestSink, ExchangeClient, Timed {
   #upgraded = false;
   #finSeen = false;
 
-  constructor(lane: Http1Lane, accepted: Socket) {
+  /** @param beneath the TCP connection, when `accepted` is none itself */
+  constructor(lane: Http1Lane, accepted: Socket, beneath?: Socket) {
     this.#lane = lane;
     this.#ctx = lane.ctx;
     this.#parser = new RequestParser(this, lane.limits);
-    this.forwarding = new Forwarding(lane.ctx, peerAddress(accepted.remoteAddress));
+    this.forwarding = new Forwarding(lane.ctx, peerAddress(accepted.remoteAddress), lane.scheme);
     this.socket = lane.adopt(accepted, (length, buffer) => this.#reader(length, buffer));
+    this.#tcp = beneath ?? this.socket;
     this.out = new Outbox(this.socket, lane.ctx.blocks);
     this.#exchange = new Exchange(lane.ctx, lane.limits, this);
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.headTimeout;
@@ -149,7 +154,7 @@ export class ClientConnection implements RequestSink, ExchangeClient, Timed {
   /** Cuts the connection, so that the client sees that its response is not complete: a FIN could be the end of a body. */
   destroy(): void {
     if (this.#closing || this.#upgraded) this.socket.destroy();
-    else this.socket.resetAndDestroy();
+    else this.#tcp.resetAndDestroy();
   }
 
   checkDeadline(now: number): void {

@@ -10,7 +10,7 @@ import type { ResponseSink } from '../../http1/response-parser.ts';
 import { interimText, requestText } from '../../http1/serialize.ts';
 import type { ErrorSource } from '../../shared/layout.ts';
 import type { DialFailure } from '../../upstream/connection.ts';
-import { noEndpoint, ownAnswer, REFUSALS } from '../answer.ts';
+import { noEndpoint, ownAnswer, REFUSALS, toHttps } from '../answer.ts';
 import type { Refusal } from '../answer.ts';
 import { Attempts } from '../attempts.ts';
 import type { AttemptOwner } from '../attempts.ts';
@@ -144,6 +144,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
       return this.refuse(REFUSALS.badAuthority, 'client');
     }
     if (status === 404) return this.refuse(REFUSALS.noRoute, 'client');
+    if (status === 308) return this.refuse(toHttps(head.host, this.#ctx.publicPorts.https, head.target));
     const route = this.#plan.route;
     if (route?.pool === undefined) return this.refuse(REFUSALS.noBackend, 'internal');
     const edits = route.affinity?.live.editsCookies === true;
@@ -317,12 +318,12 @@ export class Exchange implements AttemptOwner, ResponseSink {
     this.#fault = { ...REFUSALS.badResponse, code: error.code, message };
   }
 
-  /** Ends the exchange with an answer of our own, or by cutting the connection when the response has begun. */
-  refuse(refusal: Refusal, source: ErrorSource): void {
+  /** Ends the exchange with an answer of our own, or by cutting the connection when the response has begun. `source`: whose error it is, if it is one. */
+  refuse(refusal: Refusal, source?: ErrorSource): void {
     if (!this.busy) return;
     this.#record.settle(this.#sent);
     this.#attempts.cancel();
-    this.#ctx.counters.error(source, refusal.status);
+    if (source !== undefined) this.#ctx.counters.error(source, refusal.status);
     if (this.#responded) {
       this.#end();
       this.#client.destroy();

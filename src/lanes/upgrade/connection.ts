@@ -15,7 +15,7 @@ import { SocketStream } from '../../io/socket-stream.ts';
 import { DRAINING } from '../../model/live.ts';
 import type { ErrorSource } from '../../shared/layout.ts';
 import type { DialFailure } from '../../upstream/connection.ts';
-import { LINGER_MS, noEndpoint, ownAnswer, REFUSALS } from '../answer.ts';
+import { LINGER_MS, noEndpoint, ownAnswer, REFUSALS, toHttps } from '../answer.ts';
 import type { Refusal } from '../answer.ts';
 import { Attempts } from '../attempts.ts';
 import type { AttemptOwner } from '../attempts.ts';
@@ -119,6 +119,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     const fault = handshakeFault(head);
     if (fault !== undefined) return this.#refuse(fault, 'client');
     const status = this.#plan.match(head, head.authority, head.target);
+    if (status === 308) return this.#refuse(toHttps(head.host, this.#ctx.publicPorts.https, head.target));
     if (status !== 0) return this.#refuse(status === 400 ? REFUSALS.badAuthority : REFUSALS.noRoute, 'client');
     const route = this.#plan.route;
     if (route?.pool === undefined) return this.#refuse(REFUSALS.noBackend, 'internal');
@@ -308,11 +309,12 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.responseBodyTimeout;
   }
 
-  #refuse(refusal: Refusal, source: ErrorSource): void {
+  /** `source`: whose error it is, if it is one. */
+  #refuse(refusal: Refusal, source?: ErrorSource): void {
     if (this.#answered) return;
     this.#answered = true;
     this.#record.settle(this.#endpoint !== undefined);
-    this.#ctx.counters.error(source, refusal.status);
+    if (source !== undefined) this.#ctx.counters.error(source, refusal.status);
     this.#record.status = refusal.status;
     this.#out.text(ownAnswer(this.#ctx, refusal, this.#request.head, this.#requestId, true));
     this.#closeAfterAnswer();

@@ -24,7 +24,7 @@ export class Delivery {
   constructor(scope: Scope, sink: SourceSink) {
     this.#scope = scope;
     this.#sink = sink;
-    this.#key = `kubernetes:${pathOf(scope)}`;
+    this.#key = `kubernetes:${pathOf(scope)}?${scope.fieldSelector ?? ''}`;
   }
 
   beginList(): void {

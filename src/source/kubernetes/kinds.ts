@@ -23,7 +23,14 @@ const METADATA_ONLY = {
 
 const POD: WatchedKind = { kind: 'Pod', apiVersion: 'v1', plural: 'pods', namespaced: true, accept: METADATA_ONLY };
 
-/** Secrets are not among them: nothing that is served needs one. */
+const SECRET: WatchedKind = {
+  kind: 'Secret',
+  apiVersion: 'v1',
+  plural: 'secrets',
+  namespaced: true,
+  accept: JSON_ONLY,
+};
+
 const KINDS: readonly WatchedKind[] = [
   {
     kind: 'Ingress',
@@ -61,15 +68,47 @@ const KINDS: readonly WatchedKind[] = [
 export interface Scope {
   readonly watched: WatchedKind;
   readonly namespace: string;
+  /** Limits list and watch; a right on one name is enough for `metadata.name=…`. */
+  readonly fieldSelector?: string;
 }
 
-/** With namespaces given, nothing is asked for that a Role cannot grant: the IngressClass then goes by its name. */
-export function scopesOf(namespaces: readonly string[], withPods: boolean): Scope[] {
+/** Which Secrets with certificates to watch. */
+export interface SecretsWanted {
+  /** In the namespaces watched; empty = all of type kubernetes.io/tls. */
+  readonly names: readonly string[];
+  /** One more, wherever it is. */
+  readonly also: { readonly namespace: string; readonly name: string } | undefined;
+}
+
+/**
+ * With namespaces given, nothing is asked for that a Role cannot grant: the IngressClass then goes by its name.
+ *
+ * @param secrets undefined = none
+ */
+export function scopesOf(namespaces: readonly string[], withPods: boolean, secrets?: SecretsWanted): Scope[] {
   const kinds = withPods ? [...KINDS, POD] : KINDS;
-  if (namespaces.length === 0) return kinds.map((watched) => ({ watched, namespace: '' }));
-  return kinds
-    .filter(({ namespaced }) => namespaced)
-    .flatMap((watched) => [...new Set(namespaces)].map((namespace) => ({ watched, namespace })));
+  const everywhere = namespaces.length === 0 ? [''] : [...new Set(namespaces)];
+  const scopes = kinds
+    .filter(({ namespaced }) => namespaced || namespaces.length === 0)
+    .flatMap((watched) => everywhere.map((namespace): Scope => ({ watched, namespace })));
+  return secrets === undefined ? scopes : [...scopes, ...secretScopes(everywhere, secrets)];
+}
+
+/** Nothing is asked for but what is referred to, or could be: other Secrets are nobody's business. */
+function secretScopes(namespaces: readonly string[], { names, also }: SecretsWanted): Scope[] {
+  const selectors = names.length === 0 ? ['type=kubernetes.io/tls'] : [...new Set(names)].map(byName);
+  const scopes = namespaces.flatMap((namespace) =>
+    selectors.map((fieldSelector): Scope => ({ watched: SECRET, namespace, fieldSelector })),
+  );
+  if (also === undefined) return scopes;
+  const { namespace, name } = also;
+  const watched = namespaces.some((known) => known === '' || known === namespace);
+  if (watched && (names.length === 0 || names.includes(name))) return scopes;
+  return [...scopes, { watched: SECRET, namespace, fieldSelector: byName(name) }];
+}
+
+function byName(name: string): string {
+  return `metadata.name=${name}`;
 }
 
 export function pathOf({ watched: { apiVersion, plural }, namespace }: Scope): string {

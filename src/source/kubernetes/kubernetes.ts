@@ -2,7 +2,7 @@
 import type { SourceSink } from '../../model/snapshot.ts';
 import type { KubeApi } from './client.ts';
 import { Delivery } from './deliver.ts';
-import { scopesOf } from './kinds.ts';
+import { scopesOf, type SecretsWanted } from './kinds.ts';
 import { Reflector, TIMING, type Clock, type ReflectorTiming } from './reflector.ts';
 
 export interface KubernetesSourceOptions {
@@ -11,6 +11,8 @@ export interface KubernetesSourceOptions {
   readonly namespaces: readonly string[];
   /** Whether to watch pods' metadata for drain marks. */
   readonly pods: boolean;
+  /** Which Secrets to watch; undefined = none. */
+  readonly secrets?: SecretsWanted | undefined;
   readonly timing?: ReflectorTiming;
   readonly clock?: Clock;
   readonly random?: () => number;
@@ -52,7 +54,7 @@ export async function startKubernetesSource(
   sink: SourceSink,
   log: KubernetesLog,
 ): Promise<KubernetesSource> {
-  const { api, namespaces, pods, timing = TIMING, clock = SYSTEM_CLOCK, random = Math.random } = options;
+  const { api, namespaces, pods, secrets, timing = TIMING, clock = SYSTEM_CLOCK, random = Math.random } = options;
   let open = true;
   const guarded: SourceSink = (event) => {
     if (open) sink(event);
@@ -63,7 +65,7 @@ export async function startKubernetesSource(
     log.info({ kinds: kindsOf(reflectors) }, 'all kinds are synced');
     guarded({ type: 'synced' });
   };
-  for (const scope of scopesOf(namespaces, pods)) {
+  for (const scope of scopesOf(namespaces, pods, secrets)) {
     const delivery = new Delivery(scope, guarded);
     const told = (details: object, message: string) => log.warn(details, message);
     reflectors.push(new Reflector({ scope, api, delivery, timing, clock, random, onSynced, log: told }));

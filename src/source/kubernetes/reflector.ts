@@ -164,6 +164,7 @@ export class Reflector {
 
   async #page(next: string, timing: ReflectorTiming): Promise<Page> {
     const query = {
+      ...selection(this.#options.scope),
       ...(this.#whole ? {} : { limit: String(timing.page) }),
       ...(next === '' ? {} : { continue: next }),
     };
@@ -204,6 +205,7 @@ export class Reflector {
 
   async #open(version: string, seconds: number, signal: AbortSignal): Promise<KubeStream> {
     const query = {
+      ...selection(this.#options.scope),
       watch: 'true',
       allowWatchBookmarks: 'true',
       resourceVersion: version,
@@ -341,4 +343,8 @@ function adviceFor(status: number, text: string, { watched }: Scope): string {
     default:
       return `The API server refuses our credentials, so changes are not seen (${text}); renew them.`;
   }
+}
+
+function selection({ fieldSelector }: Scope): Record<string, string> {
+  return fieldSelector === undefined ? {} : { fieldSelector };
 }

@@ -38,6 +38,8 @@ beforeEach(async () => {
       http: { host: '::', port: 8080 },
       admin: { host: '127.0.0.1', port: 9090 },
       publicHttpPort: 80,
+      https: null,
+      publicHttpsPort: null,
       table: { newest: 2, live: 2 },
     }),
     drain: (namespace, pod) =>

@@ -187,15 +187,12 @@ describe('names', () => {
     );
   });
 
-  test.each(['ssl-redirect', 'hsts', 'backend-protocol', 'send-proxy-protocol'])(
-    '%s is known, and not supported yet',
-    (name) => {
-      const { problems, closes } = read({ [name]: 'true' });
-      expect(problems).toMatchObject([{ severity: 'warning', field: field(name) }]);
-      expect(problems[0]?.message).toContain('not supported yet');
-      expect(closes).toBe(false);
-    },
-  );
+  test.each(['hsts', 'backend-protocol', 'send-proxy-protocol'])('%s is known, and not supported yet', (name) => {
+    const { problems, closes } = read({ [name]: 'true' });
+    expect(problems).toMatchObject([{ severity: 'warning', field: field(name) }]);
+    expect(problems[0]?.message).toContain('not supported yet');
+    expect(closes).toBe(false);
+  });
 
   test('every annotation of ingress-nginx without restriction is a warning', () => {
     const { problems, closes } = read({ [`${NGINX}affinity`]: 'cookie', [`${NGINX}enable-modsecurity`]: 'false' });

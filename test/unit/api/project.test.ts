@@ -1,8 +1,10 @@
 /** Projection: raw objects to the model, loose about what is not used, exact about what is. */
+import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { project, type Projection } from '../../../src/api/project.ts';
+import { selfSigned } from '../../../src/control/self-signed.ts';
 import type { Resource, ResourceKind } from '../../../src/model/resources.ts';
 import { RESOURCE_KINDS } from '../../../src/model/resources.ts';
 
@@ -102,7 +104,7 @@ describe('metadata', () => {
   test('is taken over, with the default namespace and the place in its file', () => {
     const raw = {
       apiVersion: 'v1',
-      kind: 'Secret',
+      kind: 'Service',
       metadata: {
         name: 'a',
         uid: 'u',
@@ -111,6 +113,7 @@ describe('metadata', () => {
         annotations: { x: 'y' },
         labels: { l: 'm' },
       },
+      spec: { ports: [] },
     };
     const location = { file: 'a.yaml', line: 7 };
     expect(project(raw, location)?.resource?.meta).toEqual({
@@ -345,23 +348,60 @@ ports: [x, {name: http, port: 80}]`);
 });
 
 describe('Secret', () => {
-  test('values are decoded, stringData wins', () => {
-    const secret = resource(
-      `${head('Secret')}type: kubernetes.io/tls\ndata: {a: aGVsbG8=, b: eA==}\nstringData: {b: "ü"}`,
-      'Secret',
-    );
-    expect(secret.type).toBe('kubernetes.io/tls');
-    expect(Object.entries(secret.data).map(([key, value]) => [key, Buffer.from(value).toString()])).toEqual([
-      ['a', 'hello'],
-      ['b', 'ü'],
-    ]);
+  const ec = selfSigned({ names: ['a.example'], until: Date.UTC(2040, 0, 2) });
+  const rsa = selfSigned({ names: ['a.example'], keyType: 'rsa' });
+  const other = selfSigned({ names: ['a.example'] });
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
+  const tls = (chain: string, key: string): string =>
+    `${head('Secret')}type: kubernetes.io/tls\ndata: ${JSON.stringify({ 'tls.crt': base64(chain), 'tls.key': base64(key), more: 'eA==' })}`;
+
+  test('of a certificate the pair is kept, and nothing else', () => {
+    const secret = resource(tls(ec.chain + other.chain, ec.key), 'Secret');
+    expect(secret.certificate).toEqual({
+      chain: ec.chain + other.chain,
+      key: ec.key,
+      expires: Date.UTC(2040, 0, 2),
+    });
+    expect(secret.meta).toMatchObject({ annotations: {}, labels: {} });
+    expect(resource(tls(rsa.chain, rsa.key), 'Secret').certificate?.key).toBe(rsa.key);
   });
 
-  test('a value that is not base64 is reported by its key alone', () => {
-    const projection = read(`${head('Secret')}data: {a: "hunter2!", b: aGVsbG8=, c: 4711}`);
-    expect(fieldsOf(projection)).toEqual(['data[a]', 'data.c']);
-    expect(JSON.stringify(projection.problems)).not.toMatch(/hunter2|4711/);
-    expect(projection.resource).toMatchObject({ data: { b: expect.anything() as unknown } });
+  test('stringData wins', () => {
+    const plain = `stringData: ${JSON.stringify({ 'tls.key': ec.key })}`;
+    expect(resource(`${tls(ec.chain, other.key)}\n${plain}`, 'Secret').certificate?.key).toBe(ec.key);
+  });
+
+  test('of any other type nothing is kept', () => {
+    const secret = resource(`${head('Secret')}data: {password: aHVudGVyMg==}`, 'Secret');
+    expect(secret).toMatchObject({ type: 'Opaque', certificate: undefined });
+    expect(JSON.stringify(secret)).not.toContain('password');
+  });
+
+  const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({ type: 'pkcs8', format: 'pem' });
+  const edwards = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' });
+  test.each([
+    ['the key of another certificate', tls(ec.chain, other.key), ['data[tls.key]']],
+    ['a key of another kind', tls(ec.chain, rsa.key), ['data[tls.key]']],
+    ['no certificate', tls('hunter2', ec.key), ['data[tls.crt]']],
+    [
+      'a chain with a broken certificate',
+      tls(ec.chain + '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', ec.key),
+      ['data[tls.crt]'],
+    ],
+    ['no key', tls(ec.chain, 'hunter2'), ['data[tls.key]']],
+    ['a short key', tls(ec.chain, weak.toString()), ['data[tls.key]']],
+    ['a key that few clients know', tls(ec.chain, edwards.toString()), ['data[tls.key]']],
+    ['nothing', `${head('Secret')}type: kubernetes.io/tls`, ['data[tls.crt]', 'data[tls.key]']],
+    [
+      'no base64',
+      `${head('Secret')}type: kubernetes.io/tls\ndata: {tls.crt: "hunter2!", tls.key: 4711}`,
+      ['data[tls.crt]', 'data[tls.key]'],
+    ],
+  ])('%s is refused, by field, and no value is told', (_, text, fields) => {
+    const projection = read(text);
+    expect(projection.resource).toBeUndefined();
+    expect(fieldsOf(projection)).toEqual(fields);
+    expect(JSON.stringify(projection.problems)).not.toMatch(/hunter2|4711|aHVudGVy|MIIB/);
   });
 });
 

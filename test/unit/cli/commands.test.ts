@@ -166,7 +166,7 @@ describe('run', () => {
   });
 
   test('a kubeconfig that is not there, or is none', async () => {
-    const ports = ['--http-port', '0', '--admin-address', '127.0.0.1:0'];
+    const ports = ['--https-port', 'off', '--http-port', '0', '--admin-address', '127.0.0.1:0'];
     const missing = await holdfast(['run', '--kubeconfig', join(dir, 'gone'), ...ports]);
     expect(missing.code).toBe(1);
     expect(missing.err).toMatch(/could not start: cannot read the credentials of .*gone: ENOENT/);
@@ -186,7 +186,17 @@ describe('run', () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
-    const args = ['run', '--manifests', dir, '--bind-address', '127.0.0.1', '--http-port', String(port)];
+    const args = [
+      'run',
+      '--manifests',
+      dir,
+      '--bind-address',
+      '127.0.0.1',
+      '--https-port',
+      'off',
+      '--http-port',
+      String(port),
+    ];
     const { code, err } = await holdfast([...args, '--admin-address', '127.0.0.1:0']);
     server.close();
     expect(code).toBe(1);

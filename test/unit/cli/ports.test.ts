@@ -20,7 +20,7 @@ async function listenOnAny(options: ListenOptions = {}): Promise<number> {
 }
 
 function config(...args: string[]): Config {
-  const defaults = { bindAddress: '127.0.0.1', httpPort: '0', adminAddress: '127.0.0.1:0' };
+  const defaults = { bindAddress: '127.0.0.1', httpPort: '0', httpsPort: 'off', adminAddress: '127.0.0.1:0' };
   const loaded = loadConfig({ args, env: {}, defaults, readFile: () => '' });
   if (loaded.config === undefined) throw new Error(loaded.errors.join('\n'));
   return loaded.config;

@@ -18,6 +18,8 @@ const OPTIONS: CompileOptions = {
   watchIngressWithoutClass: false,
   watchNamespaces: [],
   defaultBackend: { namespace: 'a', service: 's0', port: 80 },
+  httpsPort: 8443,
+  defaultTlsSecret: { namespace: 'a', name: 't0' },
   inCluster: true,
   podMetadata: true,
 };
@@ -39,8 +41,8 @@ class Both {
     const whole = compile(snapshot, this.#options);
     this.#table = withFormerNames(whole.table, this.#table);
     const compiled = this.#compiler.update(snapshot);
-    const { hosts, policies, affinities, pools, ...rest } = compiled.table;
-    const maps = { hosts, policies, affinities, pools };
+    const { hosts, policies, affinities, pools, tlsHosts, certificates, ...rest } = compiled.table;
+    const maps = { hosts, policies, affinities, pools, tlsHosts, certificates };
     const entries = Object.entries<ReadonlyMap<string, unknown>>(maps).map(([name, map]) => [name, new Map(map)]);
     expect({ ...rest, ...Object.fromEntries(entries) }).toEqual(this.#table);
     expect(compiled.problems).toEqual(whole.problems);
@@ -95,15 +97,26 @@ const ingresses = fc
       { maxLength: 2 },
     ),
     fallback: fc.option(backend, { nil: undefined }),
+    tls: fc.array(
+      fc.record({
+        hosts: fc.array(
+          hosts.filter((host) => host !== ''),
+          { maxLength: 2 },
+        ),
+        secretName: fc.constantFrom('', 't0', 't1'),
+      }),
+      { maxLength: 2 },
+    ),
     ingressClassName: fc.constantFrom('holdfast', 'holdfast', 'holdfast', 'other'),
   })
-  .map(({ rules, fallback, ingressClassName, ...rest }) =>
+  .map(({ rules, fallback, tls, ingressClassName, ...rest }) =>
     resource({
       apiVersion: 'networking.k8s.io/v1',
       kind: 'Ingress',
       ...rest,
       spec: {
         ingressClassName,
+        tls,
         ...(fallback === undefined ? {} : { defaultBackend: { service: fallback } }),
         rules: rules.map(({ host, paths }) => ({
           ...(host === '' ? {} : { host }),
@@ -170,7 +183,16 @@ const classes = fc.constantFrom(true, false).map((ours) =>
   }),
 );
 
+const secrets = fc
+  .record({ namespace: namespaces, name: fc.constantFrom('t0', 't1'), chain: fc.constantFrom('', 'first', 'second') })
+  .map(({ namespace, name, chain }): Resource => {
+    const { meta } = resource({ apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name } });
+    const certificate = chain === '' ? undefined : { chain, key: chain, expires: 0 };
+    return { kind: 'Secret', meta, type: chain === '' ? 'Opaque' : 'kubernetes.io/tls', certificate };
+  });
+
 const objects = fc.oneof(
+  { weight: 2, arbitrary: secrets },
   { weight: 4, arbitrary: ingresses },
   { weight: 3, arbitrary: policies },
   { weight: 3, arbitrary: serviceObjects },

@@ -149,7 +149,18 @@ function tableOf(draft: Draft): { table: Table; pools: ReadonlyMap<string, Pool>
       ];
     }),
   );
-  return { table: { hosts, fallback: undefined, policies, affinities, pools: new Map() }, pools };
+  return {
+    table: {
+      hosts,
+      fallback: undefined,
+      policies,
+      affinities,
+      pools: new Map(),
+      tlsHosts: new Map(),
+      certificates: new Map(),
+    },
+    pools,
+  };
 }
 
 /** What a request to each host would meet. */

@@ -46,6 +46,7 @@ const PLURALS: Readonly<Record<string, string>> = {
   EndpointSlice: 'endpointslices',
   StickyPolicy: 'stickypolicies',
   Pod: 'pods',
+  Secret: 'secrets',
 };
 
 export class ApiServer {

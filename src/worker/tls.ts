@@ -1,0 +1,129 @@
+/** Ends TLS: takes accepted sockets through their handshakes and hands on those that come to talk HTTP/1.1. */
+import type { Socket } from 'node:net';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { Deadlines, Timed } from '../io/deadlines.ts';
+import type { LaneContext } from '../lanes/context.ts';
+import type { TableDelta } from '../shared/messages.ts';
+import type { Certificates } from './certificates.ts';
+
+/** `tcp`: what is beneath `socket`; only that one can be reset. */
+type TakeSecured = (socket: TLSSocket, tcp: Socket) => void;
+
+export class TlsTermination {
+  readonly #ctx: LaneContext;
+  readonly #certificates: Certificates;
+  readonly #take: TakeSecured;
+  readonly #server: Server;
+  /** By the client's address and port. */
+  readonly #handshakes = new Map<string, Handshake>();
+
+  constructor(ctx: LaneContext, certificates: Certificates, take: TakeSecured) {
+    this.#ctx = ctx;
+    this.#certificates = certificates;
+    this.#take = take;
+    this.#server = createServer({
+      ...certificates.defaultOptions(),
+      SNICallback: (name, done) => {
+        try {
+          done(null, this.#certificates.contextFor(name));
+        } catch (error) {
+          done(error as Error);
+        }
+      },
+      ALPNProtocols: ['http/1.1'],
+      // Ours covers the whole handshake; Node's begins anew with every byte.
+      handshakeTimeout: ctx.settings.headTimeout * 2,
+    });
+    this.#server.on('secureConnection', (socket) => this.#onSecured(socket));
+    this.#server.on('tlsClientError', (_error, socket) => socket.destroy());
+  }
+
+  /** Handshakes under way. */
+  get pending(): number {
+    return this.#handshakes.size;
+  }
+
+  take(tcp: Socket): void {
+    const id = idOf(tcp);
+    // It has gone already.
+    if (id === undefined) return void tcp.destroy();
+    const { counters, deadlines, settings } = this.#ctx;
+    const handshake = new Handshake(tcp, deadlines.now + settings.headTimeout, deadlines, () => {
+      counters.limit('head_timeout');
+    });
+    this.#handshakes.set(id, handshake);
+    counters.connectionOpened();
+    handshake.onEnd = () => {
+      counters.connectionClosed();
+      if (this.#handshakes.get(id) === handshake) this.#handshakes.delete(id);
+    };
+    // Half a connection cannot finish its handshake.
+    tcp.allowHalfOpen = false;
+    tcp.once('close', () => handshake.end());
+    tcp.on('error', () => tcp.destroy());
+    // The documented way to give a TLS server a connection that it has not accepted itself.
+    this.#server.emit('connection', tcp);
+  }
+
+  apply(delta: TableDelta): void {
+    if (this.#certificates.apply(delta)) this.#renew();
+  }
+
+  setTicketKeys(keys: Uint8Array): void {
+    this.#certificates.setTicketKeys(keys);
+    this.#renew();
+  }
+
+  /** Cuts off handshakes that are under way. */
+  close(): void {
+    for (const handshake of this.#handshakes.values()) handshake.tcp.destroy();
+  }
+
+  #renew(): void {
+    this.#server.setSecureContext(this.#certificates.defaultOptions());
+  }
+
+  #onSecured(socket: TLSSocket): void {
+    const handshake = this.#handshakes.get(idOf(socket) ?? '');
+    if (handshake === undefined) return void socket.destroy();
+    handshake.end();
+    socket.allowHalfOpen = true;
+    // Renegotiation is of no use to HTTP, and costs the server more than the client.
+    socket.disableRenegotiation();
+    this.#take(socket, handshake.tcp);
+  }
+}
+
+class Handshake implements Timed {
+  readonly tcp: Socket;
+  onEnd: () => void = () => undefined;
+  readonly #deadline: number;
+  readonly #deadlines: Deadlines;
+  readonly #onLate: () => void;
+  #ended = false;
+
+  constructor(tcp: Socket, deadline: number, deadlines: Deadlines, onLate: () => void) {
+    this.tcp = tcp;
+    this.#deadline = deadline;
+    this.#deadlines = deadlines;
+    this.#onLate = onLate;
+    deadlines.add(this);
+  }
+
+  checkDeadline(now: number): void {
+    if (now < this.#deadline) return;
+    this.#onLate();
+    this.tcp.destroy();
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#deadlines.delete(this);
+    this.onEnd();
+  }
+}
+
+function idOf({ remoteAddress, remotePort }: Socket): string | undefined {
+  return remoteAddress === undefined || remotePort === undefined ? undefined : `${remoteAddress} ${remotePort}`;
+}
