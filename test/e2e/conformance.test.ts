@@ -149,7 +149,9 @@ function manifests(ns: string, { ingress, spec }: Feature): string {
 }
 
 function ingressObject(ns: string, name: string, spec: IngressSpec): unknown {
-  return { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: { name, namespace: ns }, spec };
+  // A host with a certificate is asked over plain HTTP as well, and must answer there.
+  const annotations = spec.tls === undefined ? {} : { 'holdfast.dev/ssl-redirect': 'false' };
+  return { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: { name, namespace: ns, annotations }, spec };
 }
 
 async function makeCertificate(ns: string, host: string, secret: string): Promise<void> {
