@@ -15,7 +15,7 @@ const OUTAGE = { mute: 20_000, cut: 20_000, shut: 20_000 };
 const CATCH_UP = 2000;
 /** How long a connection may take to come about, ms. */
 const CONNECT = 5000;
-/** What a replica watches: six kinds, and its Secret with the keys. */
+/** What a replica watches: seven kinds, and its Secret with the keys. */
 const WATCHES = 8;
 
 let relay: Relay;
