@@ -21,9 +21,6 @@ export interface Effect {
   readonly services: readonly ObjectKey[];
 }
 
-/** Endpoints whose pods are never told must not fill the memory. */
-const MAX_AWAITED = 100_000;
-
 const NOTHING: Effect = { routes: false, services: [] };
 const ROUTES: Effect = { routes: true, services: [] };
 
@@ -38,11 +35,11 @@ export class Objects {
   readonly #slicesByService = new SnapshotMap<ReadonlyMap<string, EndpointSlice>>();
   readonly #pods = new SnapshotMap<Pod>();
   readonly #podVersions = new SnapshotMap<KnownVersion>();
-  /** Pods' metadata is told here. */
-  #versionsKnown = false;
-  /** Pods that slices name and whose version is not known yet, with the Services of those slices. */
-  readonly #awaited = new Map<ObjectKey, Set<ObjectKey>>();
+  /** Services with an endpoint whose pod's version is not known: few, as pods are nearly always told before their slices. */
+  readonly #unversioned = new Set<ObjectKey>();
   #last: Snapshot | undefined;
+  /** Somebody has a snapshot. Until then nothing needs to be built anew, and the kinds come in any order. */
+  #taken = false;
 
   apply(resource: Resource): Effect {
     const key = objectKey(resource.meta.namespace, resource.meta.name);
@@ -73,12 +70,12 @@ export class Objects {
     const key = objectKey(namespace, name);
     const before = this.#podVersions.get(key);
     if (now === undefined || (before?.uid === uid && before.version === now.version)) return NOTHING;
-    this.#versionsKnown = true;
     const { version, created } = now;
     this.#podVersions.set(key, { version, created, uid });
     this.#last = undefined;
-    const services = [...(this.#awaited.get(key) ?? [])];
-    this.#awaited.delete(key);
+    if (!this.#taken) return NOTHING;
+    const services = this.#servicesOf({ namespace, name, uid }, this.#unversioned);
+    for (const service of services) this.#noteUnversioned(service);
     return { routes: false, services };
   }
 
@@ -116,6 +113,10 @@ export class Objects {
   }
 
   snapshot(): Snapshot {
+    if (!this.#taken) {
+      this.#taken = true;
+      for (const service of this.#slicesByService.freeze().keys()) this.#noteUnversioned(service);
+    }
     this.#last ??= {
       ingresses: this.#ingresses.freeze(),
       ingressClasses: this.#ingressClasses.freeze(),
@@ -163,15 +164,20 @@ export class Objects {
   /** Marks change seldom, so the Services of a pod are looked for when one does. */
   #podChanged({ namespace, name }: Pod): Effect {
     this.#last = undefined;
-    const services = new Set<ObjectKey>();
-    for (const slice of this.#slices.values()) {
-      if (slice.meta.namespace !== namespace) continue;
-      const service = serviceOf(slice);
-      if (service !== undefined && slice.endpoints.some(({ targetRef }) => targetRef?.name === name)) {
-        services.add(service);
-      }
-    }
-    return { routes: false, services: [...services] };
+    return {
+      routes: false,
+      services: this.#servicesOf({ namespace, name, uid: '' }, this.#slicesByService.freeze().keys()),
+    };
+  }
+
+  /** Those of the Services whose slices name the pod; without a uid also one of the same name. */
+  #servicesOf(pod: { namespace: string; name: string; uid: string }, services: Iterable<ObjectKey>): ObjectKey[] {
+    const names = ({ meta, endpoints }: EndpointSlice): boolean =>
+      meta.namespace === pod.namespace &&
+      endpoints.some(({ targetRef }) => targetRef?.name === pod.name && sameUid(pod.uid, targetRef.uid));
+    return Iterator.from(services)
+      .filter((service) => this.#slicesByService.get(service)?.values().some(names))
+      .toArray();
   }
 
   #setSlice(key: ObjectKey, slice: EndpointSlice): Effect {
@@ -181,24 +187,33 @@ export class Objects {
     this.#slices.set(key, slice);
     const service = serviceOf(slice);
     if (service === undefined) return { routes: false, services: left };
-    this.#awaitVersions(slice, service);
     const siblings = new Map(this.#slicesByService.get(service));
     this.#slicesByService.set(service, siblings.set(slice.meta.name, slice));
+    if (this.#taken) this.#noteUnversioned(service);
     this.#last = undefined;
     return { routes: false, services: [...left, service] };
   }
 
-  /** Pods are nearly always told before their slices. Where no pod is told at all, none is waited for. */
-  #awaitVersions({ meta, endpoints }: EndpointSlice, service: ObjectKey): void {
-    if (!this.#versionsKnown) return;
-    for (const { targetRef } of endpoints) {
-      if (targetRef?.kind !== 'Pod') continue;
-      const key = objectKey(targetRef.namespace || meta.namespace, targetRef.name);
-      const known = this.#podVersions.get(key);
-      if (known !== undefined && (targetRef.uid === '' || known.uid === targetRef.uid)) continue;
-      if (this.#awaited.size >= MAX_AWAITED) this.#awaited.clear();
-      this.#awaited.set(key, (this.#awaited.get(key) ?? new Set()).add(service));
+  #noteUnversioned(service: ObjectKey): void {
+    if (
+      this.#slicesByService
+        .get(service)
+        ?.values()
+        .every((slice) => this.#versionsOf(slice)) === false
+    ) {
+      this.#unversioned.add(service);
+    } else {
+      this.#unversioned.delete(service);
     }
+  }
+
+  /** Whether the versions of all pods in the slice are known. */
+  #versionsOf({ meta, endpoints }: EndpointSlice): boolean {
+    return endpoints.every(({ targetRef }) => {
+      if (targetRef?.kind !== 'Pod') return true;
+      const known = this.#podVersions.get(objectKey(targetRef.namespace || meta.namespace, targetRef.name));
+      return known !== undefined && sameUid(known.uid, targetRef.uid);
+    });
   }
 
   #deleteSlice(key: ObjectKey): Effect {
@@ -210,6 +225,7 @@ export class Objects {
     siblings.delete(slice.meta.name);
     if (siblings.size === 0) this.#slicesByService.delete(service);
     else this.#slicesByService.set(service, siblings);
+    if (this.#taken) this.#noteUnversioned(service);
     this.#last = undefined;
     return { routes: false, services: [service] };
   }
@@ -217,6 +233,11 @@ export class Objects {
 
 function merged(a: Effect, b: Effect): Effect {
   return a.routes || b.routes ? ROUTES : NOTHING;
+}
+
+/** An empty one is not known. */
+function sameUid(a: string, b: string): boolean {
+  return a === '' || b === '' || a === b;
 }
 
 /** undefined = the slice names no Service and is ignored. */

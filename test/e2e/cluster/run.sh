@@ -103,6 +103,17 @@ metadata: { name: node-0 }
 YAML
 kubectl wait --for=create --timeout=60s serviceaccount/default >/dev/null
 
+# kwok 0.8 makes its pool of addresses when first asked for one, unguarded (`PodController.ipPool`): two pods that come first
+# together may each get a pool of their own, and so the same address. Hence one pod comes alone.
+kubectl create -f - >/dev/null <<YAML
+apiVersion: v1
+kind: Pod
+metadata: { name: first, namespace: default }
+spec: { nodeName: node-0, terminationGracePeriodSeconds: 0, containers: [{ name: none, image: none }] }
+YAML
+kubectl wait --for=jsonpath='{.status.podIP}' --timeout=60s pod/first >/dev/null
+kubectl delete --timeout=60s pod/first >/dev/null
+
 cd "$work_dir"
 "$@" <&0 &
 command=$!

@@ -331,13 +331,19 @@ describe('pods', () => {
     settle();
     tell(versioned('late', 'v2'));
     clock.advance(5);
-    expect([...(changes[0]?.services ?? [])]).toEqual(['ns/d']);
+    expect([...(changes[0]?.services ?? [])].sort()).toEqual(['ns/c', 'ns/d']);
     settle();
     tell(versioned('late', 'v2'));
     clock.advance(100);
     expect(changes).toEqual([]);
     remove('Pod', 'late');
     expect([...store.snapshot().podVersions.keys()]).toEqual(['ns/first']);
+  });
+
+  it('whose version comes only after everything was told rebuild their pools', () => {
+    tell({ ...mark('a-0'), version: { version: 'v1', created: 1 } });
+    clock.advance(5);
+    expect([...(changes[0]?.services ?? [])]).toEqual(['ns/a']);
   });
 
   it.each([
