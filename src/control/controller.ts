@@ -47,6 +47,8 @@ const KEY_FILE_POLL_MS = 1000;
 const TICKET_KEY_BYTES = 48;
 /** Whoever gets hold of the key of session tickets can read no more than this many ms of recorded TLS 1.2 traffic. */
 const TICKETS_MS = 8 * 3600_000;
+/** Some time after the start, when a large cluster's first statuses are written, their garbage is collected once: ms. */
+const SETTLED_MS = 30_000;
 
 /**
  * Resolves when it serves, or, once `stop` is aborted, as far as it has come; `shutdown()` ends it either way.
@@ -327,9 +329,11 @@ class RunningController implements Controller {
     const rotation = setInterval(() => {
       this.#workers.setTicketKeys(randomBytes(TICKET_KEY_BYTES));
     }, TICKETS_MS);
+    const settled = setTimeout(collectGarbage, SETTLED_MS);
     this.#metrics.start();
     this.#closers.push(() => {
       clearInterval(rotation);
+      clearTimeout(settled);
       prober.stop();
       clearInterval(sweeper);
       this.#metrics.stop();

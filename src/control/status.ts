@@ -1,6 +1,6 @@
 /** Writes status as the leader: StickyPolicy `status.ancestors` and Ingress `status.loadBalancer`, only what is different from what stands there. */
 import { isDeepStrictEqual } from 'node:util';
-import type { ObjectKey } from '../model/ids.ts';
+import { namesOf, type ObjectKey } from '../model/ids.ts';
 import type { CompiledStatus } from '../model/status.ts';
 import type { KubeApi, KubeResponse } from '../source/kubernetes/client.ts';
 import type { Clock } from '../store/hold-off.ts';
@@ -125,7 +125,7 @@ export class StatusWriter {
   }
 
   async #withdrawOne(key: ObjectKey, signal: AbortSignal): Promise<void> {
-    const [namespace = '', name = ''] = key.split('/');
+    const { namespace, name } = namesOf(key);
     const path = `${collection(INGRESS, namespace)}/${name}`;
     const answer = await this.#apply(INGRESS, path, { namespace, name }, undefined, signal);
     if (answer.status !== 404 && answer.status >= 300) throw refusal(id(INGRESS, key), answer);
@@ -265,7 +265,7 @@ export class StatusWriter {
     const [name, key = ''] = known.split(' ');
     const kind = name === INGRESS.name ? INGRESS : POLICY;
     if (wanted === undefined || !this.#isSubject(kind, key, wanted)) return true;
-    const [namespace = '', objectName = ''] = key.split('/');
+    const { namespace, name: objectName } = namesOf(key);
     const path = `${collection(kind, namespace)}/${objectName}`;
     const read = await this.#options.api.request('GET', path);
     // It has gone; the watch says so, too.

@@ -10,6 +10,8 @@ export interface PathEntry<R> {
 }
 
 const SLASH = 0x2f;
+/** `1` */
+const MARK = 0x31;
 
 /**
  * The form of a path that two entries of one type must differ in: normalised, and for `Prefix` without the trailing
@@ -21,6 +23,7 @@ export function pathKey(path: string, pathType: PathType): string {
 }
 
 const NONE: ReadonlyMap<string, never> = new Map<string, never>();
+const NO_LENGTHS: readonly number[] = [];
 
 /** Nearly all hosts have entries of one type only, and thousands of empty maps are megabytes. */
 function orNone<R>(map: ReadonlyMap<string, R>): ReadonlyMap<string, R> {
@@ -34,8 +37,11 @@ export class PathIndex<R> {
   readonly #prefix: ReadonlyMap<string, R>;
   /** By characters. */
   readonly #text: ReadonlyMap<string, R>;
-  /** 1 at each length that some Prefix key has, so that only those boundaries of a request path are looked up. */
-  readonly #prefixLengths: Uint8Array;
+  /**
+   * `1` at each length that some Prefix key has, so that only those boundaries of a request path are looked up. A text,
+   * as thousands of hosts have one each, and a typed array of a few bytes takes ten times as much.
+   */
+  readonly #prefixLengths: string;
   /** Distinct lengths of the keys in `#text`, longest first. */
   readonly #textLengths: readonly number[];
   /** What `/` leads to. */
@@ -57,8 +63,8 @@ export class PathIndex<R> {
     this.#exact = orNone(exact);
     this.#prefix = orNone(prefix);
     this.#text = orNone(text);
-    this.#prefixLengths = lengthMarks(this.#prefix.keys());
-    this.#textLengths = [...new Set([...this.#text.keys()].map((key) => key.length))].sort((a, b) => b - a);
+    this.#prefixLengths = lengthMarks(lengthsOf(this.#prefix.keys()));
+    this.#textLengths = lengthsOf(this.#text.keys());
     this.#rootOnly = this.#exact.size === 0 && this.#prefix.size === 0 && this.#text.size === 0;
   }
 
@@ -85,7 +91,7 @@ export class PathIndex<R> {
   #longestSegments(path: string): number {
     const marks = this.#prefixLengths;
     for (let end = Math.min(path.length, marks.length - 1); end > 0; end--) {
-      if (marks[end] === 0) continue;
+      if (marks.charCodeAt(end) !== MARK) continue;
       if (end < path.length && path.charCodeAt(end) !== SLASH) continue;
       if (this.#prefix.has(path.slice(0, end))) return end;
     }
@@ -93,9 +99,14 @@ export class PathIndex<R> {
   }
 }
 
-function lengthMarks(keys: Iterable<string>): Uint8Array {
-  const lengths = [...keys].map((key) => key.length);
-  const marks = new Uint8Array(lengths.reduce((longest, length) => Math.max(longest, length), 0) + 1);
-  for (const length of lengths) marks[length] = 1;
-  return marks;
+/** `lengths`: longest first. */
+function lengthMarks(lengths: readonly number[]): string {
+  const marked = new Set(lengths);
+  return Array.from({ length: (lengths[0] ?? 0) + 1 }, (_, length) => (marked.has(length) ? '1' : '0')).join('');
+}
+
+/** Distinct ones, longest first. */
+function lengthsOf(keys: Iterable<string>): readonly number[] {
+  const lengths = new Set([...keys].map((key) => key.length));
+  return lengths.size === 0 ? NO_LENGTHS : [...lengths].sort((a, b) => b - a);
 }

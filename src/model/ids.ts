@@ -20,6 +20,12 @@ export function objectKey(namespace: string, name: string): ObjectKey {
   return `${namespace}/${name}`;
 }
 
+/** The other way round: neither part holds a slash. */
+export function namesOf(key: ObjectKey): Omit<ObjectRef, 'kind'> {
+  const slash = key.indexOf('/');
+  return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+}
+
 export function poolKey(namespace: string, service: string, port: number): PoolKey {
   return `${namespace}/${service}:${port}`;
 }

@@ -32,6 +32,8 @@ export class Block {
   readonly rows: number;
   readonly #slots: number;
   readonly chunks: Cells[] = [];
+  /** Kept, as it is of hundreds of kilobytes and asked for every few seconds. */
+  #sums = new Float64Array();
 
   constructor(name: BlockName, workers: number) {
     this.name = name;
@@ -65,9 +67,12 @@ export class Block {
     return total;
   }
 
-  /** Sums of one field over all rows, by slot: of tens of thousands of slots at once, at a fraction of what `sum` of each costs. */
+  /** Sums of one field over all rows, by slot: of tens of thousands of slots at once, at a fraction of what `sum` of each costs. Valid until asked again. */
   sums(field: number): Float64Array {
-    const sums = new Float64Array(this.chunks.length * this.#slots);
+    if (this.#sums.length !== this.chunks.length * this.#slots) {
+      this.#sums = new Float64Array(this.chunks.length * this.#slots);
+    }
+    const sums = this.#sums.fill(0);
     for (const [index, cells] of this.chunks.entries()) {
       for (let row = 0; row < this.rows; row++) {
         let at = row * this.#slots * this.fields + field;

@@ -43,6 +43,9 @@ export interface PoolData {
   readonly identity: Readonly<Partial<Record<IdentityKind, IdentityData>>>;
 }
 
+/** Blocks with a slot for each such thing of the table, by a key of `slot-keys.ts`. */
+export type CountedBlock = 'route' | 'service' | 'rule' | 'policy';
+
 /** What changed since the last table this worker was sent. */
 export interface TableDelta {
   readonly version: number;
@@ -63,10 +66,10 @@ export interface TableDelta {
   readonly removedTlsHosts: readonly string[];
   /** Present when it changed; null = none. */
   readonly fallback?: Route | null;
-  /** `block key` → slot, for routes, services, rules and policies that appear for the first time. */
-  readonly slots: readonly (readonly ['route' | 'service' | 'rule' | 'policy', string, number])[];
-  /** `block key` of those that nothing in the table needs any more. */
-  readonly removedSlots: readonly string[];
+  /** Routes, services, rules and policies that appear for the first time. */
+  readonly slots: readonly (readonly [block: CountedBlock, key: string, slot: number])[];
+  /** Those that nothing in the table needs any more. */
+  readonly removedSlots: readonly (readonly [block: CountedBlock, key: string])[];
 }
 
 /** Limits and settings of the data path, the part of the configuration that workers see. */

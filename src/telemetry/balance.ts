@@ -28,11 +28,11 @@ export class BalanceFigures {
   sample(pools: Iterable<PoolData>): void {
     const { endpoint } = this.#counted.blocks;
     const sums = endpoint.sums(ENDPOINT.requests);
-    const now = new Uint32Array(sums.length);
+    const oldest = this.#samples.length < SAMPLES ? undefined : this.#samples.shift();
+    const now = oldest?.length === sums.length ? oldest.fill(0) : new Uint32Array(sums.length);
     // Only of endpoints in a pool: a slot may be another one's by the time the sample is looked at.
     for (const pool of pools) for (const { slot } of pool.endpoints) now[slot] = sums[slot] ?? 0;
     this.#samples.push(now);
-    if (this.#samples.length > SAMPLES) this.#samples.shift();
   }
 
   /** Empty where the mean is 0. */

@@ -12,8 +12,7 @@ import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy
 import type { Route } from '../model/table.ts';
 import type { RegexCompiler } from '../rules/kind.ts';
 import type { Blocks } from '../shared/cells.ts';
-import type { BlockName } from '../shared/layout.ts';
-import type { EndpointData, IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
+import type { CountedBlock, EndpointData, IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
 import { policySlotKey, routeSlotKey, ruleSlotKey, serviceSlotKey } from '../shared/slot-keys.ts';
 import { Places } from './places.ts';
 
@@ -47,8 +46,13 @@ export class TableBuilder {
   readonly #affinities = new Map<string, AffinityRef>();
   /** The longest `goneGrace` of all policies, ms: so long it is remembered who has left a pool. */
   #longestGrace = 0;
-  /** By `block key`. */
-  readonly #cells = new Map<string, CellRef>();
+  /** By block and key. */
+  readonly #cells: Readonly<Record<CountedBlock, Map<string, CellRef>>> = {
+    route: new Map(),
+    service: new Map(),
+    rule: new Map(),
+    policy: new Map(),
+  };
   /** Names in the routes of one delta, each of which has its own copies of them in the message. */
   readonly #texts = new Map<string, string>();
 
@@ -59,7 +63,7 @@ export class TableBuilder {
   /** Makes the delta live. It is one turn of the event loop, so no request sees half of it. */
   apply(delta: TableDelta): void {
     for (const chunk of delta.chunks) this.#options.blocks[chunk.block].attach(chunk);
-    for (const [block, key, slot] of delta.slots) this.#cells.set(`${block} ${key}`, this.#cellsOf(block, slot));
+    for (const [block, key, slot] of delta.slots) this.#cells[block].set(key, this.#cellsOf(block, slot));
     if (delta.keys !== undefined) this.keys = this.#options.keyRing(delta.keys);
     for (const pool of delta.pools) this.#setPool(pool);
     this.#setAffinities(delta);
@@ -75,7 +79,7 @@ export class TableBuilder {
       this.#compiled.delete(id);
     }
     for (const id of delta.removedPolicies) this.#policies.delete(id);
-    for (const slot of delta.removedSlots) this.#cells.delete(slot);
+    for (const [block, key] of delta.removedSlots) this.#cells[block].delete(key);
     this.#texts.clear();
   }
 
@@ -182,13 +186,13 @@ export class TableBuilder {
     };
   }
 
-  #cell(block: BlockName, key: string): CellRef {
-    const cell = this.#cells.get(`${block} ${key}`);
+  #cell(block: CountedBlock, key: string): CellRef {
+    const cell = this.#cells[block].get(key);
     if (cell === undefined) throw new Error(`no slot for ${block} ${key}`);
     return cell;
   }
 
-  #cellsOf(block: BlockName, slot: number): CellRef {
+  #cellsOf(block: CountedBlock, slot: number): CellRef {
     const cells = this.#options.blocks[block];
     return { cells: cells.cells(slot), at: cells.at(slot, this.#options.row) };
   }

@@ -1,7 +1,7 @@
 /** Hands raw objects of one scope to the sink, projected on arrival; knows which ones the sink has. */
 import { projectPod } from '../../api/pod.ts';
 import { project } from '../../api/project.ts';
-import { objectKey, type ObjectRef } from '../../model/ids.ts';
+import { namesOf, objectKey, type ObjectKey } from '../../model/ids.ts';
 import type { Problem } from '../../model/problem.ts';
 import type { SourceEvent, SourceSink } from '../../model/snapshot.ts';
 import { recordOf } from './fault.ts';
@@ -14,7 +14,7 @@ export class Delivery {
   readonly #scope: Scope;
   readonly #sink: SourceSink;
   readonly #key: string;
-  readonly #known = new Map<string, ObjectRef>();
+  readonly #known = new Set<ObjectKey>();
   /** Objects that cannot even be named. */
   #nameless: readonly Problem[] = [];
   #refusal: readonly Problem[] = [];
@@ -36,7 +36,7 @@ export class Delivery {
   endList(): void {
     const listed = this.#listed ?? new Set();
     this.#listed = undefined;
-    for (const [key, ref] of this.#known) if (!listed.has(key)) this.#delete(key, ref);
+    for (const key of this.#known) if (!listed.has(key)) this.#delete(key);
     this.#tellOwn();
   }
 
@@ -47,10 +47,9 @@ export class Delivery {
       this.#tellOwn();
       return;
     }
-    const ref = event.type === 'pod' ? { kind: 'Pod', ...event.pod } : event.ref;
-    const { kind, namespace, name } = ref;
+    const { namespace, name } = event.type === 'pod' ? event.pod : event.ref;
     const key = objectKey(namespace, name);
-    this.#known.set(key, { kind, namespace, name });
+    this.#known.add(key);
     this.#listed?.add(key);
     this.#sink(event);
   }
@@ -58,9 +57,7 @@ export class Delivery {
   delete(raw: unknown): void {
     const { namespace, name } = recordOf(recordOf(raw)['metadata']);
     if (typeof name !== 'string') return;
-    const key = objectKey(typeof namespace === 'string' ? namespace : '', name);
-    const ref = this.#known.get(key);
-    if (ref !== undefined) this.#delete(key, ref);
+    this.#delete(objectKey(typeof namespace === 'string' ? namespace : '', name));
   }
 
   /** The API server does not let us read these objects, or has no such kind; undefined = it does now. */
@@ -69,9 +66,9 @@ export class Delivery {
     this.#tellOwn();
   }
 
-  #delete(key: string, ref: ObjectRef): void {
-    this.#known.delete(key);
-    this.#sink({ type: 'delete', ref });
+  #delete(key: ObjectKey): void {
+    if (!this.#known.delete(key)) return;
+    this.#sink({ type: 'delete', ref: { kind: this.#scope.watched.kind, ...namesOf(key) } });
   }
 
   #tellOwn(): void {
