@@ -14,6 +14,7 @@ const FULL: Plan = {
   policies: 1000,
   endpointChanges: 1000,
   series: 3000,
+  rest: 35_000,
 };
 const SMALL: Plan = { ...FULL, namespaces: 10, services: 500, policies: 100, endpointChanges: 100, series: 300 };
 

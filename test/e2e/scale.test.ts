@@ -16,6 +16,7 @@ beforeAll(async () => {
     policies: 100,
     endpointChanges: 100,
     series: 300,
+    rest: 0,
   };
   figures = await runAtScale(plan, (line) => process.stdout.write(`${line}\n`));
   process.stdout.write(`\n${table(figures)}`);

@@ -1,7 +1,7 @@
 /** A run at a given scale, from an empty cluster to the figures; what the benchmark and the test have in common. */
 import { readFileSync } from 'node:fs';
 import { Controller } from '../controller.ts';
-import { api, CHART, eventually, helm, kubectl } from '../kube.ts';
+import { api, CHART, eventually, helm, kubectl, pause } from '../kube.ts';
 import { servePods } from './line.ts';
 import { create, measureEndpoints, measureIngresses, Traffic, wrongHosts, type Times } from './measure.ts';
 import { namespacesOf, objectsOf, type Size } from './world.ts';
@@ -10,6 +10,8 @@ export interface Plan extends Size {
   readonly endpointChanges: number;
   /** Ingresses created one after another. */
   readonly series: number;
+  /** ms after the first statuses until memory is read: the controller collects what its start has left half a minute after it. */
+  readonly rest: number;
 }
 
 export interface Figures {
@@ -67,6 +69,7 @@ async function measure(
   const compile = await metric(controller, 'holdfast_config_compile_seconds');
   tell('ready; waiting for the status of all Ingresses');
   await statusWritten(plan.services);
+  await pause(plan.rest);
   const rss = memory(controller, 'VmRSS');
   const rssPeak = memory(controller, 'VmHWM');
   const wrong = await wrongHosts(address, plan.services, plan);
