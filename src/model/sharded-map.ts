@@ -37,8 +37,9 @@ export class ShardedMap<V> implements ReadonlyMap<string, V> {
 
   /** Keys that are new, gone, or lead to another object than in `before`, at the cost of what differs. */
   *changedKeys(before: ShardedMap<V>): Generator<string> {
-    for (const [i, shard] of this.#shards.entries()) {
-      const old = before.#shards[i] ?? NOTHING;
+    // By index: nearly all shards are the same, and an iterator's pairs were a third of what a change left as garbage.
+    for (let i = 0; i < SHARDS; i++) {
+      const [shard, old] = [this.#shards[i] ?? NOTHING, before.#shards[i] ?? NOTHING];
       if (old === shard) continue;
       for (const [key, value] of shard) if (old.get(key) !== value) yield key;
       for (const key of old.keys()) if (!shard.has(key)) yield key;
