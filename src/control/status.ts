@@ -43,6 +43,8 @@ const POLICY: Kind = { name: 'StickyPolicy', apiVersion: 'holdfast.dev/v1alpha1'
 const KINDS = [INGRESS, POLICY];
 /** Objects compared before other work has its turn: less than a millisecond. */
 const SLICE = 100;
+/** Between two comparisons while changes come one after another. */
+const PAUSE_MS = 50;
 const PAGE = '500';
 const RELIST_MS = 10 * 60_000;
 const RETRY_MS = 5000;
@@ -59,6 +61,8 @@ export class StatusWriter {
   readonly #settled = { Ingress: new Map<ObjectKey, Wish>(), StickyPolicy: new Map<ObjectKey, Wish>() };
   /** Compares everything, a slice at a time. */
   #comparison: Iterator<undefined> | undefined;
+  /** Something has changed since the comparison began. */
+  #again = false;
   #slice: unknown;
   #listed = false;
   #listing = false;
@@ -144,18 +148,23 @@ export class StatusWriter {
       if (this.#listTimer === undefined) this.#listAll();
       return;
     }
+    // One that is under way goes through to its end: where changes never pause, the last objects would have no turn.
+    this.#again = this.#comparison !== undefined;
+    if (this.#again) return;
     this.#comparison = this.#compareWith(wanted);
-    if (this.#slice === undefined) this.#compareSlice();
+    this.#compareSlice();
   }
 
   #compareSlice(): void {
-    this.#slice = undefined;
-    if (this.#comparison === undefined || this.#comparison.next().done === true) return;
     const { clock, logger } = this.#options;
-    this.#slice = clock.setTimeout(
-      () => guarded(logger, 'comparing the status of objects', () => this.#compareSlice()),
-      0,
-    );
+    const comparison = this.#comparison;
+    // One that throws is over.
+    this.#comparison = undefined;
+    const done = comparison?.next().done !== false;
+    if (!done) this.#comparison = comparison;
+    else if (!this.#again) return;
+    const next = (): void => (done ? this.#compareAll() : this.#compareSlice());
+    this.#slice = clock.setTimeout(() => guarded(logger, 'comparing the status of objects', next), done ? PAUSE_MS : 0);
   }
 
   /** Thousands of objects at once would hold up changes for all this time. */

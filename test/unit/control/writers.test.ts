@@ -136,6 +136,32 @@ describe('status', () => {
     expect(lines).toEqual([]);
   });
 
+  test('where changes never pause, the last of hundreds of objects has its turn, too', async () => {
+    status.update(wanted());
+    await settled(2);
+    const last = `${INGRESS.slice(0, -'web'.length)}last`;
+    server.put(last, { kind: 'Ingress' });
+    /** The next change comes while its first hundred are compared. */
+    class Changing extends Set<string> {
+      override *[Symbol.iterator](): SetIterator<string> {
+        for (let i = 0; i < 500; i++) {
+          if (i === 50) status.update(many());
+          yield `ns/gone-${i}`;
+        }
+        yield 'ns/last';
+      }
+    }
+    const many = (): WantedStatus => {
+      const one = wanted();
+      return { ...one, compiled: { ...one.compiled, ingresses: new Changing(['ns/last']) } };
+    };
+    status.update(many());
+    await until(() => {
+      clock.advance(1);
+      expect(statusOf(last)).toBeDefined();
+    });
+  });
+
   test('a bug in one comparison is logged, and the next change is written', async () => {
     const broken = { ...wanted(), addresses: null } as unknown as WantedStatus;
     Object.defineProperty(broken, 'compiled', {
