@@ -60,6 +60,8 @@ export function setEntry(
   d.entryLow = mix(low ^ scope.low, d.entryHigh);
 }
 
+/** Made once: every request may ask. */
+const asked: Entry = { region: -1, entryHigh: 0, entryLow: 0, entryScope: 0, entryLife: 0 };
 const view: SessionView = { ref: 0, lastSeen: 0, firstSeen: 0 };
 
 /** Index in `pool` of the endpoint that the table has for the decision's entry; `UNSEEN`, or another negative number: it is not of this pool. */
@@ -83,8 +85,8 @@ export function seenSince(
   time: number,
   env: DecideEnv,
 ): boolean {
-  const first = mix(high ^ scope.high, low);
-  return env.sessions.find(region, first, mix(low ^ scope.low, first), env.now, view) && view.lastSeen >= time;
+  setEntry(asked, region, scope, high, low, 0);
+  return env.sessions.find(region, asked.entryHigh, asked.entryLow, env.now, view) && view.lastSeen >= time;
 }
 
 /**

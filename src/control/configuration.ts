@@ -9,7 +9,8 @@ import type { PoolKey } from '../model/ids.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { CompiledStatus } from '../model/status.ts';
-import type { Table } from '../model/table.ts';
+import type { CompiledPolicy } from '../model/policy.ts';
+import type { Route, Table } from '../model/table.ts';
 import type { Counted } from '../shared/counted.ts';
 import type { EndpointData, PoolData, TableDelta } from '../shared/messages.ts';
 import type { Store, StoreChange } from '../store/store.ts';
@@ -95,9 +96,8 @@ export class Configuration {
   /** `policy` labels of the routes that lead to each pool. */
   policiesByPool(): Map<PoolKey, Set<string>> {
     const policies = new Map<PoolKey, Set<string>>();
-    const { table } = this;
-    for (const { pool, affinity } of table === undefined ? [] : routesOf(table)) {
-      const policy = table?.policies.get(table.affinities.get(affinity ?? '')?.policy ?? '')?.name ?? '';
+    for (const [{ pool }, of] of this.#routes()) {
+      const policy = of?.name ?? '';
       if (pool === undefined) continue;
       const known = policies.get(pool);
       if (known === undefined) policies.set(pool, new Set([policy]));
@@ -110,10 +110,11 @@ export class Configuration {
   drainRules(namespace: string, pod: string, now: number): DrainRules {
     let wait = 0;
     let keeps = false;
-    for (const route of this.table === undefined ? [] : routesOf(this.table)) {
-      const policy = this.table?.policies.get(this.table.affinities.get(route.affinity ?? '')?.policy ?? '');
-      const endpoint = this.pools.all.get(route.pool ?? '')?.endpoints.find((one) => one.pod === pod);
-      if (policy === undefined || endpoint === undefined || route.namespace !== namespace) continue;
+    const pools = this.pools.all;
+    for (const [route, policy] of this.#routes()) {
+      if (policy === undefined || route.namespace !== namespace) continue;
+      const endpoint = pools.get(route.pool ?? '')?.endpoints.find((one) => one.pod === pod);
+      if (endpoint === undefined) continue;
       const { action, maxDuration } = policy.drain;
       const limits = [policy.idleTimeout, maxDuration].filter((limit) => limit > 0);
       const over = endpoint.state === 'Draining' && maxDuration > 0 && now - endpoint.since >= maxDuration;
@@ -122,6 +123,15 @@ export class Configuration {
       wait = Math.max(wait, Math.min(...limits, SESSIONS_KNOWN_MS));
     }
     return { keeps, wait };
+  }
+
+  /** Every route with its policy. */
+  *#routes(): Generator<[Route, CompiledPolicy | undefined]> {
+    const { table } = this;
+    if (table === undefined) return;
+    for (const route of routesOf(table)) {
+      yield [route, table.policies.get(table.affinities.get(route.affinity ?? '')?.policy ?? '')];
+    }
   }
 
   /** Problems in force by kind of object. */
