@@ -1,7 +1,9 @@
 /** Micro benchmark of the session table at its default size: nanoseconds a look-up and a touch, and the sweep. Run: node bench/session-table.ts */
 import { OBSERVED } from '../src/model/live.ts';
 import { Block, createChunk } from '../src/shared/cells.ts';
-import { createSessionMemory, MAIN_THREAD, SessionTable } from '../src/shared/session-table.ts';
+import { createSessionMemory, MAIN_THREAD } from '../src/shared/session-entries.ts';
+import { SessionSweep } from '../src/shared/session-sweep.ts';
+import { SessionTable } from '../src/shared/session-table.ts';
 
 const ENTRIES = 1_048_576;
 const SESSIONS = 200_000;
@@ -11,7 +13,9 @@ const MINUTE = 60_000;
 const start = Date.now();
 const counts = new Block('session', 1);
 counts.attach(createChunk('session', 0, 1));
-const table = new SessionTable(createSessionMemory(ENTRIES, start), MAIN_THREAD, counts);
+const memory = createSessionMemory(ENTRIES, start);
+const table = new SessionTable(memory, MAIN_THREAD, counts);
+const sweep = new SessionSweep(memory, counts);
 const view = { ref: 0, lastSeen: 0, firstSeen: 0 };
 const high = (i: number) => Math.imul(i + 1, 0x9e3779b1) | 0;
 const low = (i: number) => Math.imul(i + 7, 0x85ebca77) | 0;
@@ -38,5 +42,5 @@ measure('look-up, not found', 'goal 1000 ns', ROUNDS, (i) =>
 measure('touch, nothing new', '', ROUNDS, (i) => touch(some(i), start));
 measure('touch, time renewed', '', ROUNDS, (i) => touch(some(i), start + 100 * (1 + Math.floor(i / SESSIONS))));
 measure('sweep of the whole table', '', 10, () => {
-  table.sweep(start, new Set());
+  sweep.sweep(start, new Set());
 });

@@ -12,7 +12,8 @@ import { GAUGE } from '../shared/layout.ts';
 import { HealthMarks } from '../shared/meters.ts';
 import type { AccessRecord } from '../shared/messages.ts';
 import type { KubeClient } from '../source/kubernetes/client.ts';
-import { createSessionMemory, MAIN_THREAD, SessionTable } from '../shared/session-table.ts';
+import { createSessionMemory } from '../shared/session-entries.ts';
+import { SessionSweep } from '../shared/session-sweep.ts';
 import { Store } from '../store/store.ts';
 import type { Clock, StoreChange } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -73,7 +74,7 @@ class RunningController implements Controller {
   readonly #configuration: Configuration;
   readonly #store: Store;
   readonly #workers: Workers;
-  readonly #sessions: SessionTable;
+  readonly #sessions: SessionSweep;
   readonly #metrics: Metrics;
   readonly #first = Promise.withResolvers<undefined>();
   readonly #closers: (() => void | Promise<void>)[] = [];
@@ -113,7 +114,7 @@ class RunningController implements Controller {
       },
     });
     const sessions = createSessionMemory(config.sessionTableEntries, this.#startedAt);
-    this.#sessions = new SessionTable(sessions, MAIN_THREAD, this.#counted.blocks.session);
+    this.#sessions = new SessionSweep(sessions, this.#counted.blocks.session);
     this.#workers = new Workers({
       count: config.workers,
       epoch: this.#startedAt,
@@ -125,7 +126,7 @@ class RunningController implements Controller {
       },
       counted: this.#counted,
       sessions,
-      sessionTable: this.#sessions,
+      sessionSweep: this.#sessions,
       tls: { selfSigned: selfSigned({ names: ['holdfast.invalid'] }), ticketKeys: randomBytes(TICKET_KEY_BYTES) },
       logger,
       clock: this.#clock,

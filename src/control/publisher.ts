@@ -11,7 +11,7 @@ import type { CompiledAffinity, CompiledPolicy } from '../model/policy.ts';
 import type { Route, Table, VirtualHost } from '../model/table.ts';
 import type { Counted } from '../shared/counted.ts';
 import type { EndpointData, IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
-import { refOf } from '../shared/session-table.ts';
+import { refOf } from '../shared/session-entries.ts';
 import { endpointSlotKey } from '../shared/slot-keys.ts';
 import { IdentityNeeds } from './identity-needs.ts';
 import { needsOfPolicies, needsOfRoutes, SlotNeeds, type SlotNeed } from './slot-needs.ts';

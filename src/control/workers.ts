@@ -12,7 +12,8 @@ import type {
   WorkerStart,
   WorkerTls,
 } from '../shared/messages.ts';
-import type { SessionMemory, SessionTable } from '../shared/session-table.ts';
+import type { SessionMemory } from '../shared/session-entries.ts';
+import type { SessionSweep } from '../shared/session-sweep.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 /** A worker that dies at once is started again after this long, doubled up to the last. */
@@ -30,7 +31,7 @@ export interface WorkersOptions {
   readonly counted: Counted;
   readonly sessions: SessionMemory;
   /** The main thread's access to it. */
-  readonly sessionTable: SessionTable;
+  readonly sessionSweep: SessionSweep;
   readonly logger: Logger;
   readonly clock: () => number;
   /** The whole table, for a worker that starts. */
@@ -188,7 +189,7 @@ export class Workers {
     gauge.fold(row, 'all');
     latency.fold(row, 'all');
     global.fold(row, GLOBAL_GAUGES);
-    this.#options.sessionTable.clearDead(row + 1);
+    this.#options.sessionSweep.clearDead(row + 1);
     this.restarts[row] = (this.restarts[row] ?? 0) + 1;
     if (this.#options.clock() - running.startedAt > STABLE_MS) this.#restartWait = RESTART_FIRST_MS;
     this.#options.logger.error({ worker: row, code, restartInMs: this.#restartWait }, 'a worker died; it is replaced');

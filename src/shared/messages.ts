@@ -6,7 +6,7 @@ import type { IdentityKind, ObjectKey, PoolKey } from '../model/ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
 import type { Route, VirtualHost } from '../model/table.ts';
 import type { ChunkData } from './cells.ts';
-import type { SessionMemory } from './session-table.ts';
+import type { SessionMemory } from './session-entries.ts';
 
 export interface EndpointData {
   readonly slot: number;

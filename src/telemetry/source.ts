@@ -2,7 +2,7 @@
 import type { PoolKey } from '../model/ids.ts';
 import type { Counted } from '../shared/counted.ts';
 import type { PoolData } from '../shared/messages.ts';
-import type { SessionTableFigures } from '../shared/session-table.ts';
+import type { SessionTableFigures } from '../shared/session-sweep.ts';
 
 export interface MetricsSource {
   readonly counted: Counted;

@@ -1,6 +1,6 @@
 /** Where the endpoints stand that the session table names. Arrays by slot: a map with an object for each endpoint would take 4 MB of every worker in a large cluster. */
 import type { EndpointPlace, LivePool } from '../model/live.ts';
-import { slotOf } from '../shared/session-table.ts';
+import { slotOf } from '../shared/session-entries.ts';
 
 export class Places {
   readonly #pools: (LivePool | undefined)[] = [];

@@ -7,7 +7,9 @@ import { ABSENT, AUTHORITATIVE } from '../../../src/model/live.ts';
 import type { LivePool } from '../../../src/model/live.ts';
 import type { CompiledPolicy } from '../../../src/model/policy.ts';
 import { Block, createChunk } from '../../../src/shared/cells.ts';
-import { createSessionMemory, LOST, MAIN_THREAD, SessionTable } from '../../../src/shared/session-table.ts';
+import { createSessionMemory, MAIN_THREAD } from '../../../src/shared/session-entries.ts';
+import { SessionSweep } from '../../../src/shared/session-sweep.ts';
+import { LOST, SessionTable } from '../../../src/shared/session-table.ts';
 import type { Answer, TestEndpoint, TestEnv, TestRule } from './fixtures.ts';
 import { affinity, again, ask, COOKIE, env, facts, HOUR, NOW, pool, seeded, slotOf } from './fixtures.ts';
 
@@ -22,7 +24,9 @@ function replica(rules: readonly TestRule[], changes: Partial<CompiledPolicy> = 
   const live = affinity(rules, changes);
   const counts = new Block('session', 1);
   counts.attach(createChunk('session', 0, 1));
-  const table = new SessionTable(createSessionMemory(16_384, NOW), MAIN_THREAD, counts);
+  const memory = createSessionMemory(16_384, NOW);
+  const table = new SessionTable(memory, MAIN_THREAD, counts);
+  const sweeper = new SessionSweep(memory, counts);
   let pools: readonly LivePool[] = [];
   const on: TestEnv & { now: number } = {
     ...env({ sessions: table, random: seeded(7) }),
@@ -51,7 +55,7 @@ function replica(rules: readonly TestRule[], changes: Partial<CompiledPolicy> = 
     reach(answer, target, use);
     return answer;
   };
-  return { live, table, on, reach, send, know: (list: readonly LivePool[]) => void (pools = list) };
+  return { live, table, sweeper, on, reach, send, know: (list: readonly LivePool[]) => void (pools = list) };
 }
 
 const of = (list: readonly (string | TestEndpoint)[] = ABC) => pool(list);
@@ -206,9 +210,9 @@ describe('the endpoint of a key', () => {
   test('has left, and its slot with it: the key is still moved, and refused where the policy says so', () => {
     for (const action of ['Reassign', 'Reject'] as const) {
       const base = replica([]).live.policy.lost;
-      const { send, table, on } = replica([BY_HEADER], { lost: { ...base, action } });
+      const { send, sweeper, on } = replica([BY_HEADER], { lost: { ...base, action } });
       const { pod } = send(of(), id('u'));
-      table.sweep(on.now, new Set([slotOf(pod)]));
+      sweeper.sweep(on.now, new Set([slotOf(pod)]));
       const answer = send(of(ABC.filter((one) => one !== pod)), id('u'));
       expect(answer.verdict).toBe(action === 'Reject' ? 'rejected endpoint_gone' : 'moved endpoint_gone');
     }

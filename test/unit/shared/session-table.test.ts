@@ -5,17 +5,9 @@ import { describe, expect, test } from 'vitest';
 import { ABSENT, AUTHORITATIVE, OBSERVED } from '../../../src/model/live.ts';
 import { Block, createChunk } from '../../../src/shared/cells.ts';
 import { SESSION } from '../../../src/shared/layout.ts';
-import {
-  CHANGED,
-  createSessionMemory,
-  DROPPED,
-  INSERTED,
-  LOST,
-  MAIN_THREAD,
-  refOf,
-  SAME,
-  SessionTable,
-} from '../../../src/shared/session-table.ts';
+import { createSessionMemory, MAIN_THREAD, refOf } from '../../../src/shared/session-entries.ts';
+import { SessionSweep } from '../../../src/shared/session-sweep.ts';
+import { CHANGED, DROPPED, INSERTED, LOST, SAME, SessionTable } from '../../../src/shared/session-table.ts';
 import { eventually } from '../../support/eventually.ts';
 import { seeded } from '../affinity/fixtures.ts';
 
@@ -29,12 +21,14 @@ function setUp(entries = 4096) {
   counts.attach(chunk);
   const memory = createSessionMemory(entries, START);
   const table = new SessionTable(memory, MAIN_THREAD, counts);
+  const sweeper = new SessionSweep(memory, counts);
   const view = { ref: 0, lastSeen: 0, firstSeen: 0 };
   return {
     memory,
     chunk,
     counts,
     table,
+    sweeper,
     view,
     use: (id: number, ref: number, now = START, back = false, scope = 1) =>
       table.touch(OBSERVED, word(id, 1), word(id, 2), scope, ref, now, MINUTE, back),
@@ -135,7 +129,7 @@ describe('a key that the table alone knows', () => {
   });
 
   test('is new again when its time is up, or when it began too long ago', () => {
-    const { bind, at, table, view, live } = setUpKeys();
+    const { bind, at, sweeper, view, live } = setUpKeys();
     bind(1, ABSENT, 7);
     expect(bind(1, 7, 8, START + MINUTE)).toBe(INSERTED);
     at(1, START + MINUTE);
@@ -145,17 +139,17 @@ describe('a key that the table alone knows', () => {
     expect(at(1, START + MINUTE + 5000)).toBe(9);
     // Another one that saw the old entry comes too late.
     expect(bind(1, ABSENT, 8, START + MINUTE + 5000, firstSeen + 1)).toBe(LOST);
-    expect([live(7), live(8), live(9), table.figures().entries]).toEqual([0, 0, 1, 1]);
+    expect([live(7), live(8), live(9), sweeper.figures().entries]).toEqual([0, 0, 1, 1]);
   });
 
   test('is where the last answer says, and over when one says so', () => {
-    const { table, words, at, bind, live } = setUpKeys();
+    const { table, sweeper, words, at, bind, live } = setUpKeys();
     const learn = (ref: number) => table.learn(...words(1), 1, ref, START, MINUTE, 0);
     expect([learn(7), learn(7), learn(8)]).toEqual([INSERTED, SAME, CHANGED]);
     expect(at(1)).toBe(8);
     table.end(...words(1));
     table.end(...words(2));
-    expect([at(1), live(7), live(8), table.figures().entries]).toEqual([ABSENT, 0, 0, 0]);
+    expect([at(1), live(7), live(8), sweeper.figures().entries]).toEqual([ABSENT, 0, 0, 0]);
     expect(bind(1, ABSENT, 9)).toBe(INSERTED);
   });
 
@@ -172,12 +166,12 @@ describe('a key that the table alone knows', () => {
   });
 
   test("stays without an endpoint when its endpoint's slot is freed; whoever saw that moves it", () => {
-    const { table, bind, at, live, active, view } = setUpKeys();
+    const { sweeper, bind, at, live, active, view } = setUpKeys();
     bind(1, ABSENT, refOf(7, 0));
     bind(1, 7, refOf(7, 0), START + 500);
     expect([live(7), active(7)]).toEqual([1, 1]);
-    table.sweep(START, new Set([7]));
-    expect([live(7), active(7), table.figures().entries]).toEqual([0, 0, 1]);
+    sweeper.sweep(START, new Set([7]));
+    expect([live(7), active(7), sweeper.figures().entries]).toEqual([0, 0, 1]);
     const gone = at(1);
     expect(gone).not.toBe(ABSENT);
     expect(gone).not.toBe(refOf(7, 0));
@@ -185,55 +179,55 @@ describe('a key that the table alone knows', () => {
     expect(bind(1, gone, refOf(7, 1))).toBe(CHANGED);
     expect(bind(1, gone, refOf(8, 0))).toBe(LOST);
     expect([live(7), active(7)]).toEqual([1, 1]);
-    table.sweep(START, NONE);
-    table.sweep(START, NONE);
-    expect([live(7), table.figures().entries]).toEqual([1, 1]);
-    table.sweep(START, new Set([7]));
-    table.sweep(START + 2 * MINUTE, NONE);
-    expect(table.figures().entries).toBe(0);
+    sweeper.sweep(START, NONE);
+    sweeper.sweep(START, NONE);
+    expect([live(7), sweeper.figures().entries]).toEqual([1, 1]);
+    sweeper.sweep(START, new Set([7]));
+    sweeper.sweep(START + 2 * MINUTE, NONE);
+    expect(sweeper.figures().entries).toBe(0);
   });
 });
 
 describe('the sweep', () => {
   test('drops what is over and takes it out of the counts', () => {
-    const { table, use, live, active } = setUp();
+    const { sweeper, use, live, active } = setUp();
     for (let id = 0; id < 100; id++) use(id, 7, START + (id < 40 ? 0 : MINUTE), true);
-    table.sweep(START + MINUTE, NONE);
-    expect([live(7), active(7), table.figures().entries]).toEqual([60, 60, 60]);
-    expect(table.figures().evictions).toBe(0);
+    sweeper.sweep(START + MINUTE, NONE);
+    expect([live(7), active(7), sweeper.figures().entries]).toEqual([60, 60, 60]);
+    expect(sweeper.figures().evictions).toBe(0);
   });
 
   test("drops the sessions of endpoints whose slot is to be reused; the next generation's ref is another", () => {
-    const { table, use, find, live } = setUp();
+    const { sweeper, use, find, live } = setUp();
     use(1, refOf(7, 0));
     use(2, refOf(8, 0));
-    table.sweep(START, new Set([7]));
+    sweeper.sweep(START, new Set([7]));
     expect([find(1), find(2), live(7)]).toEqual([false, true, 0]);
     expect(refOf(7, 1)).not.toBe(refOf(7, 0));
   });
 
   test('puts right a count that a dead worker left wrong', () => {
-    const { table, counts, use, live, active } = setUp();
+    const { sweeper, counts, use, live, active } = setUp();
     use(1, 7, START, true);
     counts.cells(7)[counts.at(7, 0) + SESSION.live]! += 3;
     counts.cells(9)[counts.at(9, 0) + SESSION.active]! += 1;
-    table.sweep(START, NONE);
-    table.sweep(START, NONE);
+    sweeper.sweep(START, NONE);
+    sweeper.sweep(START, NONE);
     expect([live(7), active(7), active(9)]).toEqual([1, 1, 0]);
   });
 
   test('leaves a count alone that a worker is just about to make', () => {
-    const { table, counts, use, live } = setUp();
+    const { sweeper, counts, use, live } = setUp();
     const cells = counts.cells(7);
     const at = counts.at(7, 0) + SESSION.live;
     for (let id = 0; id < 3; id++) {
       use(id, 7);
       // As if the entry were written and not counted yet when the sweep comes by.
       cells[at]! -= 1;
-      table.sweep(START, NONE);
+      sweeper.sweep(START, NONE);
       cells[at]! += 1;
       expect(live(7)).toBe(id + 1);
-      table.sweep(START, NONE);
+      sweeper.sweep(START, NONE);
       expect(live(7)).toBe(id + 1);
     }
   });
@@ -241,19 +235,19 @@ describe('the sweep', () => {
 
 describe('a full table', () => {
   test('sessions that came back outlive any number of clients that never do', () => {
-    const { table, use, find } = setUp(2048);
+    const { sweeper, use, find } = setUp(2048);
     const real = Array.from({ length: 150 }, (_, id) => id);
     for (const id of real) use(id, 7, START, true);
     for (let id = 1000; id < 30_000; id++) use(id, 8, START + 1000, false, 2 + (id % 5));
     expect(real.filter((id) => !find(id, START + 1000))).toEqual([]);
-    expect(table.figures().evictions).toBeGreaterThan(20_000);
+    expect(sweeper.figures().evictions).toBeGreaterThan(20_000);
   });
 
   test('one scope gets half a region at most, and replaces its own oldest', () => {
-    const { table, use, find } = setUp(4096);
+    const { table, sweeper, use, find } = setUp(4096);
     for (let id = 0; id < 20_000; id++) use(id, 7, START + id, true, 1);
-    expect(table.figures().entries).toBeLessThanOrEqual(table.regionCapacity / 2);
-    expect(table.figures().entries).toBeGreaterThan(table.regionCapacity * 0.4);
+    expect(sweeper.figures().entries).toBeLessThanOrEqual(table.regionCapacity / 2);
+    expect(sweeper.figures().entries).toBeGreaterThan(table.regionCapacity * 0.4);
     expect(find(19_999, START + 20_000)).toBe(true);
     // There is room for others.
     expect([1, 2, 3].map((id) => use(100_000 + id, 9, START + 20_000, false, 2))).not.toContain(DROPPED);
@@ -262,7 +256,7 @@ describe('a full table', () => {
 
 describe('a writer that dies', () => {
   test('what it held is given back, and what it was writing is empty', () => {
-    const { memory, table, use, find } = setUp();
+    const { memory, sweeper, use, find } = setUp();
     use(1, 7);
     // As a worker leaves it that ends in the middle of a write: lock and sequence of every bucket.
     const words = new Int32Array(memory.buffer);
@@ -272,14 +266,14 @@ describe('a writer that dies', () => {
     for (let i = 0; i < 8; i++) words[at - 8 * i] = (words[at - 8 * i] ?? 0) & 0x3fffff;
     words[bucket] = (words[bucket] ?? 0) | (5 << 22);
     expect(find(1)).toBe(false);
-    table.clearDead(5);
+    sweeper.clearDead(5);
     expect(find(1)).toBe(false);
     expect(use(1, 7)).toBe(INSERTED);
     expect(find(1)).toBe(true);
   });
 
   test('all workers write the same keys, one is killed while it writes, and the table stays whole', async () => {
-    const { memory, chunk, table, counts, view } = setUp(8192);
+    const { memory, sweeper, chunk, table, counts, view } = setUp(8192);
     const keys = 300;
     const workers = [1, 2, 3].map(
       (owner) =>
@@ -301,7 +295,7 @@ describe('a writer that dies', () => {
     }
     await eventually(() => writes.size === 3 && [...writes.values()].every((count) => count > 20_000));
     await workers[0]?.terminate();
-    table.clearDead(1);
+    sweeper.clearDead(1);
     const before = [writes.get(1) ?? 0, writes.get(2) ?? 0];
     await eventually(() => (writes.get(1) ?? 0) > before[0]! + 20_000 && (writes.get(2) ?? 0) > before[1]! + 20_000);
     for (const worker of workers.slice(1)) {
@@ -317,8 +311,8 @@ describe('a writer that dies', () => {
     expect(new Set(insertions).size).toBe(insertions.length);
     // The keys that they raced for are over by then.
     const now = START + 30_000;
-    table.sweep(now, NONE);
-    table.sweep(now, NONE);
+    sweeper.sweep(now, NONE);
+    sweeper.sweep(now, NONE);
     let found = 0;
     for (let key = 0; key < keys; key++) {
       if (!table.find(OBSERVED, key * 7 + 1, key * 7 + 2, now, view)) continue;
@@ -327,7 +321,7 @@ describe('a writer that dies', () => {
     }
     // Only what the dead one was writing may be missing.
     expect(found).toBeGreaterThanOrEqual(keys - 2);
-    expect(table.figures().entries).toBe(found);
+    expect(sweeper.figures().entries).toBe(found);
     const total = Array.from({ length: 2 * keys }, (_, slot) => counts.sum(slot, SESSION.live));
     expect(total.reduce((sum, count) => sum + count, 0)).toBe(found);
     expect(Math.min(...total)).toBe(0);

@@ -4,7 +4,7 @@ import { ABSENT, AUTHORITATIVE, OBSERVED } from '../../../src/model/live.ts';
 import { Block } from '../../../src/shared/cells.ts';
 import type { ChunkData } from '../../../src/shared/cells.ts';
 import { DROPPED, INSERTED, SessionTable } from '../../../src/shared/session-table.ts';
-import type { SessionMemory } from '../../../src/shared/session-table.ts';
+import type { SessionMemory } from '../../../src/shared/session-entries.ts';
 
 const { memory, chunk, owner, keys } = workerData as {
   memory: SessionMemory;

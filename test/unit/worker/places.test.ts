@@ -1,7 +1,7 @@
 /** Endpoints by the ref that the session table keeps. */
 import { expect, test } from 'vitest';
 import { READY, type LivePool } from '../../../src/model/live.ts';
-import { refOf } from '../../../src/shared/session-table.ts';
+import { refOf } from '../../../src/shared/session-entries.ts';
 import { Places } from '../../../src/worker/places.ts';
 
 const VIEW = { seeds: new Int32Array(0), byPrefix: new Map(), prefixes: new Map() };
