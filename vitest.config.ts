@@ -7,6 +7,7 @@ export default defineConfig({
     // These need a cluster: `npm run test:e2e`.
     exclude: ['test/e2e/**'],
     pool: 'forks',
+    reporters: ['default', './test/support/behaviours-reporter.ts'],
     // Workers overwrite their shared read buffers after each use: bytes kept without copying show.
     env: { HF_TEST_POISON_READS: '1' },
     testTimeout: 30_000,

@@ -9,7 +9,7 @@ import type { Block } from './cells.ts';
 import { CHUNK_MASK, CHUNK_SHIFT, SESSION } from './layout.ts';
 
 /** Int32 words of an entry. `HEAD` is a sequence (odd = being written), and in a bucket's first entry also its lock. */
-export const HEAD = 0;
+const HEAD = 0;
 export const HIGH = 1;
 export const LOW = 2;
 export const REF = 3;
@@ -21,7 +21,7 @@ export const FIRST_SEEN = 6;
 export const EXPIRY = 7;
 export const WORDS = 8;
 
-export const BUCKET_ENTRIES = 8;
+const BUCKET_ENTRIES = 8;
 export const BUCKET_WORDS = BUCKET_ENTRIES * WORDS;
 
 /** The lock's owner is in the upper 10 bits of the word: the worker's row + 1; the main thread's is above all of them. */
