@@ -10,7 +10,7 @@ import { requestBytes, WIRE_LANES } from './lanes.ts';
 
 // The proxy's clock for these ticks every 250 ms: time-outs this short are for tests only.
 const lab = await startLab({
-  plain: 80,
+  plain: 160,
   config: { responseTimeout: 2000, responseBodyTimeout: 2000 },
 });
 
@@ -33,7 +33,7 @@ const HALF_BODIES = [
 ] as const;
 
 describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
-  const open = () => connect(lab.port);
+  const open = () => connect(lab.ports);
 
   test.each(malformed)('malformed: $name', async ({ wire, events, closed }) => {
     const site = handled(async (exchange) => {

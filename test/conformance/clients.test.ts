@@ -4,10 +4,10 @@ import { eventually, settled } from '../support/eventually.ts';
 import { requestBytes, WIRE_LANES } from './lanes.ts';
 import { startLab } from './lab.ts';
 
-const lab = await startLab({ plain: 20, config: { workers: 2 } });
+const lab = await startLab({ plain: 40, config: { workers: 2 } });
 
 describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
-  const open = () => connect(lab.port);
+  const open = () => connect(lab.ports);
 
   test('a client that has finished sending still gets its answer, then the connection ends', async () => {
     const site = lab.site();

@@ -9,7 +9,7 @@ import type { Site } from './lab.ts';
 import { ALL_LANES, reasonToSkip } from './lanes.ts';
 import type { Answer, Capability, Lane, LaneClient, Question } from './lanes.ts';
 
-const lab = await startLab({ plain: 70, sticky: 30 });
+const lab = await startLab({ plain: 140, sticky: 60 });
 
 const cases: { name: string; needs: readonly Capability[]; run: (lane: Lane) => Promise<void> }[] = [];
 
@@ -19,7 +19,7 @@ function common(name: string, run: (lane: Lane) => Promise<void>, needs: readonl
 
 /** Asks over a connection of its own. */
 async function ask(lane: Lane, question: Question, from?: string): Promise<Answer & { client: LaneClient }> {
-  const client = await lane.connect(lab.port, from);
+  const client = await lane.connect(lab.ports, from);
   client.ask(question);
   return { ...(await client.answer()), client };
 }
@@ -71,9 +71,9 @@ common('an untrusted peer’s forwarding headers are replaced, also when spelled
   expect(last.head).not.toContain('6.6.6.6');
   expect(values(last, 'x-forwarded-for')).toEqual(['127.0.0.1']);
   expect(values(last, 'x-real-ip')).toEqual(['127.0.0.1']);
-  expect(values(last, 'x-forwarded-proto')).toEqual(['http']);
+  expect(values(last, 'x-forwarded-proto')).toEqual([lane.secure ? 'https' : 'http']);
   expect(values(last, 'x-forwarded-host')).toEqual([`${site.host}:8080`]);
-  expect(values(last, 'x-forwarded-port')).toEqual([String(lab.port)]);
+  expect(values(last, 'x-forwarded-port')).toEqual([String(lane.secure ? lab.ports.https : lab.ports.http)]);
   expect(values(last, 'host')).toEqual([`${site.host}:8080`]);
 });
 
@@ -160,7 +160,9 @@ common(
     const site = accepting(lane, '', true);
     const first = await ask(lane, { host: site.host });
     expect(setCookies(first)).toHaveLength(1);
-    expect(setCookies(first)[0]).toMatch(new RegExp(`^${COOKIE}=[A-Za-z0-9_.~-]+; Path=/; HttpOnly; SameSite=Lax$`));
+    expect(setCookies(first)[0]).toMatch(
+      new RegExp(`^${COOKIE}=[A-Za-z0-9_.~-]+; Path=/; HttpOnly; ${lane.secure ? 'Secure; ' : ''}SameSite=Lax$`),
+    );
     const cookie = `${COOKIE}=${tokenOf(first)}`;
     const second = await ask(lane, { host: site.host, headers: [['Cookie', cookie]] });
     expect({ status: second.status, cookies: setCookies(second) }).toEqual({ status: lane.success, cookies: [] });
@@ -328,7 +330,7 @@ common(
     site.backend.handler = async (exchange) => {
       await exchange.wire.closed();
     };
-    const client = await lane.connect(lab.port);
+    const client = await lane.connect(lab.ports);
     await lab.countsError('client', 499, async () => {
       client.ask({ host: site.host });
       await site.backend.asked(1);
@@ -364,7 +366,7 @@ common(
   'every method is forwarded, with and without a body',
   async (lane) => {
     const site = accepting(lane);
-    const client = await lane.connect(lab.port);
+    const client = await lane.connect(lab.ports);
     for (const method of ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND']) {
       client.ask({ host: site.host, method });
       expect(await client.answer()).toMatchObject({ status: lane.success });
@@ -446,7 +448,7 @@ common(
       else lane.accept(exchange);
       used.add(exchange.wire);
     };
-    let client = await lane.connect(lab.port);
+    let client = await lane.connect(lab.ports);
     client.ask({ host: site.host });
     const first = await client.answer();
     const question = { host: site.host, headers: [['Cookie', `${COOKIE}=${tokenOf(first)}`]] as const };
@@ -471,7 +473,7 @@ common(
       expect(await client.answer()).toMatchObject({ status: 502 });
       expect(site.backend.requests).toHaveLength(before + 1);
       client.reset();
-      client = await lane.connect(lab.port);
+      client = await lane.connect(lab.ports);
     }
   },
   ['replay', 'keepAlive', 'otherMethods', 'requestBody'],

@@ -9,7 +9,7 @@ import type { Answer, Lane } from './lanes.ts';
 
 const lab = await startLab({
   plain: 0,
-  sticky: 20,
+  sticky: 40,
   policy: {
     rules: [
       { name: 'rewritten', cookie: { name: 'RW', mode: 'Rewrite' } },
@@ -32,7 +32,7 @@ function saying(lane: Lane, site: Site, lines: string, ...backends: readonly Hos
 }
 
 async function ask(lane: Lane, site: Site, cookie = '', target = '/'): Promise<Answer> {
-  const client = await lane.connect(lab.port);
+  const client = await lane.connect(lab.ports);
   client.ask({ host: site.host, target, headers: cookie === '' ? [] : [['Cookie', cookie]] });
   return await client.answer();
 }

@@ -6,7 +6,7 @@ import { startLab } from './lab.ts';
 import type { Site } from './lab.ts';
 import { requestBytes, WIRE_LANES } from './lanes.ts';
 
-const lab = await startLab({ plain: 60 });
+const lab = await startLab({ plain: 120 });
 
 /** A site whose backend reads the request and says these bytes; `end` = then it closes. */
 function saying(text: string, end = false): Site {
@@ -24,7 +24,7 @@ function handled(handler: BackendHandler): Site {
 }
 
 describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
-  const open = () => connect(lab.port);
+  const open = () => connect(lab.ports);
 
   test('answers without a body are followed by the next answer on the same connection', async () => {
     const bodyless: [method: string, text: string, length: string | undefined][] = [

@@ -10,7 +10,7 @@ import type { Answer, Lane } from './lanes.ts';
 
 const lab = await startLab({
   plain: 0,
-  sticky: 16,
+  sticky: 32,
   policy: {
     rules: [
       { name: 'app', cookie: { name: 'JS', mode: 'Learn', extract: { length: 4 } } },
@@ -40,7 +40,7 @@ function say(lane: Lane, backends: readonly HostileBackend[], lines: string): vo
 }
 
 async function ask(lane: Lane, site: Site, headers: Headers = []): Promise<Answer> {
-  const client = await lane.connect(lab.port);
+  const client = await lane.connect(lab.ports);
   client.ask({ host: site.host, headers });
   const answer = await client.answer();
   expect(answer.status).toBe(lane.success);

@@ -5,6 +5,7 @@ import { closeAtEnd, file, ingress, policy, service, slice, startApp } from '../
 import type { App } from '../support/app.ts';
 import { eventually } from '../support/eventually.ts';
 import type { PolicyOptions } from '../support/manifests.ts';
+import type { Ports } from './lanes.ts';
 import { closeWires, HostileBackend } from '../support/wire.ts';
 
 /** A host with its backend. */
@@ -51,8 +52,8 @@ export class Lab {
     this.#all = [...plain, ...sticky];
   }
 
-  get port(): number {
-    return this.app.port;
+  get ports(): Ports {
+    return { http: this.app.port, https: this.app.httpsPort };
   }
 
   /** A host that no other case has. */
@@ -132,7 +133,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   process.env['HF_TEST_POISON_READS'] = '1';
   const app = await startApp({
     manifests,
-    config: { workers: 1, trustedProxies: [TRUSTED], ...options.config },
+    config: { workers: 1, httpsPort: 0, trustedProxies: [TRUSTED], ...options.config },
   });
   closeAtEnd(async () => {
     closeWires();

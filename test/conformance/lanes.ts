@@ -44,17 +44,28 @@ export interface LaneClient {
   closed(): Promise<'end' | 'reset'>;
 }
 
+/** Where the proxy listens. */
+export interface Ports {
+  readonly http: number;
+  readonly https: number;
+}
+
+/** A lane over TCP or over TLS. */
 export interface Lane {
-  readonly name: LaneName;
+  readonly name: string;
+  readonly lane: LaneName;
+  readonly secure: boolean;
   /** Status of the answer of a backend that takes the request. */
   readonly success: number;
   /** @param from a loopback address to come from */
-  connect(port: number, from?: string): Promise<LaneClient>;
+  connect(ports: Ports, from?: string): Promise<LaneClient>;
   /** The backend takes the request; `lines` are header lines, each ending in CR LF. */
   accept(exchange: BackendExchange, lines?: string): void;
   /** For lanes whose bytes are HTTP/1.x messages one after another: a connection as bytes. */
-  readonly wire?: (port: number, from?: string) => Promise<RawClient>;
+  readonly wire?: Connect;
 }
+
+type Connect = (ports: Ports, from?: string) => Promise<RawClient>;
 
 /** HTTP/1.x on a connection of bytes. */
 class Http1Client implements LaneClient {
@@ -97,41 +108,47 @@ class UpgradeClient extends Http1Client {
   }
 }
 
-async function rawClient(port: number, from?: string): Promise<RawClient> {
-  return await RawClient.connect(port, from === undefined ? {} : { from });
+function connection(secure: boolean): Connect {
+  return async ({ http, https }, from) =>
+    await RawClient.connect(secure ? https : http, { secure, ...(from === undefined ? {} : { from }) });
 }
 
+type Driver = Omit<Lane, 'name' | 'lane' | 'secure'>;
+
 /** Every lane of the table, by name: one without an entry here does not compile. */
-const DRIVERS: { readonly [Name in LaneName]: Lane & { readonly name: Name } } = {
-  http1: {
-    name: 'http1',
+const DRIVERS: { readonly [Name in LaneName]: (connect: Connect) => Driver } = {
+  http1: (connect) => ({
     success: 200,
-    connect: async (port, from) => new Http1Client(await rawClient(port, from)),
-    wire: rawClient,
+    connect: async (ports, from) => new Http1Client(await connect(ports, from)),
+    wire: connect,
     accept: (exchange, lines = '') => {
       exchange.answer(200, lines, 'ok');
     },
-  },
-  upgrade: {
-    name: 'upgrade',
+  }),
+  upgrade: (connect) => ({
     success: 101,
-    connect: async (port, from) => new UpgradeClient(await rawClient(port, from)),
+    connect: async (ports, from) => new UpgradeClient(await connect(ports, from)),
     accept: (exchange, lines = '') => {
       acceptWebSocket(exchange, lines);
     },
-  },
+  }),
 };
 
-export const ALL_LANES: readonly Lane[] = LANES.map((name) => DRIVERS[name]);
+export const ALL_LANES: readonly Lane[] = [false, true].flatMap((secure) =>
+  LANES.map((lane) => {
+    const name = secure ? `${lane} over TLS` : lane;
+    return { name, lane, secure, ...DRIVERS[lane](connection(secure)) };
+  }),
+);
 
 /** Why a lane cannot do one of these; undefined = it can do them all. */
 export function reasonToSkip(lane: Lane, needs: readonly Capability[]): string | undefined {
-  return CANNOT.find((entry) => entry.lane === lane.name && needs.includes(entry.cannot))?.because;
+  return CANNOT.find((entry) => entry.lane === lane.lane && needs.includes(entry.cannot))?.because;
 }
 
 export interface WireLane {
-  readonly name: LaneName;
-  readonly connect: (port: number, from?: string) => Promise<RawClient>;
+  readonly name: string;
+  readonly connect: Connect;
 }
 
 /** Lanes that read HTTP/1.x messages one after another: the cases about syntax and framing are theirs. */

@@ -9,7 +9,7 @@ const MAX_CONNECTIONS = 8;
 
 // The proxy's clock for these ticks every 250 ms: time-outs this short are for tests only.
 const lab = await startLab({
-  plain: 20,
+  plain: 40,
   config: {
     headTimeout: 1000,
     bodyTimeout: 1500,
@@ -26,7 +26,7 @@ async function allGone(): Promise<void> {
 }
 
 describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
-  const open = () => connect(lab.port);
+  const open = () => connect(lab.ports);
 
   test('a request head that does not end is 408', async () => {
     await lab.counts('head_timeout', async () => {
@@ -122,9 +122,10 @@ describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
     }
     await eventually(async () => (await lab.app.metrics()).sum('holdfast_connections') === MAX_CONNECTIONS);
     await lab.counts('connections', async () => {
-      const late = await open();
-      late.send(requestBytes({ host }));
-      expect(await late.rest()).toBe('');
+      // Over TLS it is closed before the handshake is done.
+      const late = await open().catch(() => undefined);
+      late?.send(requestBytes({ host }));
+      expect((await late?.rest()) ?? '').toBe('');
     });
     for (const client of clients) client.reset();
     await allGone();
@@ -143,11 +144,11 @@ describe.each(ALL_LANES)('every lane: $name', (lane) => {
       await release.promise;
       lane.accept(exchange);
     };
-    const first = await lane.connect(lab.port);
+    const first = await lane.connect(lab.ports);
     first.ask({ host: site.host });
     await site.backend.asked(1);
     await lab.counts('endpoint_in_flight', async () => {
-      const second = await lane.connect(lab.port);
+      const second = await lane.connect(lab.ports);
       second.ask({ host: site.host });
       const answer = await second.answer();
       expect(answer).toMatchObject({ status: 503 });
@@ -158,7 +159,7 @@ describe.each(ALL_LANES)('every lane: $name', (lane) => {
     expect(await first.answer()).toMatchObject({ status: lane.success });
     first.reset();
     await allGone();
-    const third = await lane.connect(lab.port);
+    const third = await lane.connect(lab.ports);
     third.ask({ host: site.host });
     expect(await third.answer()).toMatchObject({ status: lane.success });
   });

@@ -8,8 +8,8 @@ import type { Site } from './lab.ts';
 import { requestBytes, WIRE_LANES } from './lanes.ts';
 
 const lab = await startLab({
-  plain: 12,
-  sticky: 1,
+  plain: 24,
+  sticky: 2,
   // A session waits for its endpoint for longer than any test lasts.
   policy: { rules: [{ name: 'browsers', cookie: { name: COOKIE } }], onEndpointLost: { notReadyGrace: '60s' } },
   config: { logLevel: 'info', accessLog: 'full' },
@@ -39,7 +39,7 @@ test.each(['/\\[', '/%zz\\x', '//[::1'])('a handshake to %s reaches its backend 
   const site = handled(async (exchange) => {
     await echoFrames(acceptWebSocket(exchange));
   });
-  const client = await RawClient.connect(lab.port);
+  const client = await RawClient.connect(lab.ports.http);
   client.send(requestBytes({ host: site.host, target, headers: HANDSHAKE }));
   expect(await client.response()).toMatchObject({ status: 101 });
   expect(site.backend.last.target).toBe(target);
@@ -51,7 +51,7 @@ test('a WebSocket whose client has gone is let go although its backend never end
     acceptWebSocket(exchange);
   });
   const open = async () => (await lab.app.metrics()).sum('holdfast_endpoint_inflight', { service: site.name });
-  const client = await RawClient.connect(lab.port);
+  const client = await RawClient.connect(lab.ports.http);
   client.send(requestBytes({ host: site.host, headers: HANDSHAKE }));
   expect(await client.response()).toMatchObject({ status: 101 });
   expect(await open()).toBe(1);
@@ -60,7 +60,7 @@ test('a WebSocket whose client has gone is let go although its backend never end
 });
 
 describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
-  const open = () => connect(lab.port);
+  const open = () => connect(lab.ports);
 
   test('a 101 that nobody asked for, with an answer behind it: everybody gets the answer to their own request', async () => {
     const evil = handled((exchange) => {

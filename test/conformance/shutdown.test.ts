@@ -5,7 +5,7 @@ import type { Wire } from '../support/wire.ts';
 import { startLab } from './lab.ts';
 import { ALL_LANES, requestBytes, WIRE_LANES } from './lanes.ts';
 
-const lab = await startLab({ plain: 12, keepClients: true, config: { shutdownGrace: 3000 } });
+const lab = await startLab({ plain: 24, keepClients: true, config: { shutdownGrace: 3000 } });
 
 /** Everything that is open when the shutdown begins, set up before any test looks. */
 const release = Promise.withResolvers<undefined>();
@@ -28,10 +28,10 @@ const answers = await Promise.all(
       await exchange.wire.closed();
     };
     const [idle, waiting, begun, endless] = [
-      await lane.connect(lab.port),
-      await lane.connect(lab.port),
-      await lane.connect(lab.port),
-      await lane.connect(lab.port),
+      await lane.connect(lab.ports),
+      await lane.connect(lab.ports),
+      await lane.connect(lab.ports),
+      await lane.connect(lab.ports),
     ];
     const { host } = lab.site();
     idle.send(requestBytes({ host }));
@@ -55,7 +55,7 @@ const webSocket = await (async () => {
   };
   const upgrade = ALL_LANES.find(({ name }) => name === 'upgrade');
   if (upgrade === undefined) throw new Error('there is no upgrade lane');
-  const client = await RawClient.connect(lab.port);
+  const client = await RawClient.connect(lab.ports.http);
   const headers = [
     ['Connection', 'Upgrade'],
     ['Upgrade', 'websocket'],
@@ -67,7 +67,7 @@ const webSocket = await (async () => {
   return { client, backend: await promise };
 })();
 
-const { port } = lab;
+const { ports } = lab;
 const down = lab.app.close();
 
 describe('while shutting down', () => {
@@ -76,7 +76,7 @@ describe('while shutting down', () => {
   });
 
   test('new connections are refused', async () => {
-    await expect(RawClient.connect(port)).rejects.toThrow(/ECONNREFUSED/);
+    await expect(RawClient.connect(ports.http)).rejects.toThrow(/ECONNREFUSED/);
   });
 
   test('what is in flight is finished, and the last answer of a connection says so', async () => {

@@ -43,7 +43,7 @@ describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
     const seen = { connections: backend.connections.length, bytes: backend.bytes };
     const expected = /error (\d+)/.exec(events)?.[1];
     const before = requestsOf(events);
-    const client = await connect(lab.port);
+    const client = await connect(lab.ports);
     client.send(wire);
     for (let i = 0; i < before.length; i++) expect(await client.response()).toMatchObject({ status: 200 });
     const answer = await client.response();
@@ -59,7 +59,7 @@ describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
   test.each(good)('forwarded: $name', async ({ wire, events }: WireFixture) => {
     whole.length = 0;
     const expected = requestsOf(events);
-    const client = await connect(lab.port);
+    const client = await connect(lab.ports);
     client.send(wire);
     for (const one of expected) {
       const { status, body } = await client.response();

@@ -14,7 +14,7 @@ const ID = 'Mcp-Session-Id';
 const md5 = (text: string) => createHash('md5').update(text).digest('hex');
 const lab = await startLab({
   plain: 0,
-  sticky: 24,
+  sticky: 48,
   policy: {
     rules: [
       { name: 'mcp', when: { pathPrefixes: ['/mcp'] }, header: { name: ID, mode: 'Wrap' } },
@@ -45,7 +45,7 @@ function saying(lane: Lane, site: Site, lines: string, ...others: readonly Hosti
 }
 
 async function ask(lane: Lane, site: Site, headers: Headers = [], target = '/'): Promise<Answer> {
-  const client = await lane.connect(lab.port);
+  const client = await lane.connect(lab.ports);
   client.ask({ host: site.host, target, headers });
   return await client.answer();
 }
@@ -79,7 +79,7 @@ describe.each(ALL_LANES)('lane $name', (lane) => {
     for (let i = 0; i < 4; i++) {
       const [line, ...more] = set(await ask(lane, site, [['Cookie', theirs]]));
       expect(more).toEqual([]);
-      expect(line).toMatch(/^HF=[\w-]{56}; Path=\/; HttpOnly; SameSite=Lax$/);
+      expect(line).toMatch(/^HF=[\w-]{56}; Path=\/; HttpOnly; (Secure; )?SameSite=Lax$/);
       ours = pair(line);
       // T18: the other cookies are the application's business, byte for byte.
       expect(values(site.backend.last, 'cookie')).toEqual([theirs]);
@@ -210,7 +210,7 @@ test('Wrap: an event stream begins with the wrapped id and flows on, and its ses
     exchange.send('9\r\ndata: 2\n\n\r\n0\r\n\r\n');
   };
   const [http1] = ALL_LANES;
-  const wire = await http1?.wire?.(lab.port);
+  const wire = await http1?.wire?.(lab.ports);
   if (wire === undefined) throw new Error('there is no lane with bytes');
   wire.send(`GET /mcp HTTP/1.1\r\nHost: ${site.host}\r\nAccept: text/event-stream\r\n\r\n`);
   // The first event comes before the second has been sent.

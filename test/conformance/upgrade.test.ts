@@ -24,8 +24,8 @@ import type { Site } from './lab.ts';
 import { requestBytes } from './lanes.ts';
 
 const lab = await startLab({
-  plain: 45,
-  sticky: 8,
+  plain: 90,
+  sticky: 16,
   policy: { rules: [{ name: 'browsers', cookie: { name: COOKIE } }], drain: { maxDuration: '500ms' } },
   config: { responseTimeout: 2000 },
 });
@@ -61,7 +61,7 @@ function handled(handler: BackendHandler): Site {
 
 /** Asks for an upgrade over a connection of its own. */
 async function upgrade(text: string): Promise<{ client: RawClient; answer: WireResponse }> {
-  const client = await RawClient.connect(lab.port);
+  const client = await RawClient.connect(lab.ports.http);
   client.send(text);
   return { client, answer: await client.response() };
 }
@@ -184,7 +184,7 @@ describe('the handshake', () => {
     const site = handled((exchange) => {
       exchange.answer(403, '', 'n'.repeat(size));
     });
-    const client = await RawClient.connect(lab.port);
+    const client = await RawClient.connect(lab.ports.http);
     client.send(handshake(site.host));
     await client.until('\r\n\r\n');
     client.socket.pause();
@@ -228,7 +228,7 @@ describe('the handshake', () => {
       await exchange.wire.closed();
     });
     await lab.countsError('client', 499, async () => {
-      const client = await RawClient.connect(lab.port);
+      const client = await RawClient.connect(lab.ports.http);
       client.send(handshake(site.host));
       await site.backend.asked(1);
       client.end();
@@ -286,7 +286,7 @@ describe('the connection', () => {
     const site = handled(async (exchange) => {
       await echoFrames(acceptWebSocket(exchange, '', frame(TEXT, 'welcome')));
     });
-    const client = await RawClient.connect(lab.port);
+    const client = await RawClient.connect(lab.ports.http);
     client.send(Buffer.concat([Buffer.from(handshake(site.host)), frame(TEXT, 'early', { mask: true })]));
     expect((await client.response()).status).toBe(101);
     expect((await readFrame(client)).payload.toString()).toBe('welcome');
@@ -299,7 +299,7 @@ describe('the connection', () => {
       await go.promise;
       await echoFrames(acceptWebSocket(exchange));
     });
-    const client = await RawClient.connect(lab.port);
+    const client = await RawClient.connect(lab.ports.http);
     client.send(Buffer.concat([Buffer.from(handshake(site.host)), frame(TEXT, '1', { mask: true })]));
     await site.backend.asked(1);
     client.send(frame(TEXT, '2', { mask: true }));
@@ -355,7 +355,7 @@ describe('the connection', () => {
 
   test('a library’s client gets on through it', async () => {
     const site = echoing();
-    const client = new WebSocket(`ws://127.0.0.1:${lab.port}/`, { headers: { Host: site.host } });
+    const client = new WebSocket(`ws://127.0.0.1:${lab.ports.http}/`, { headers: { Host: site.host } });
     await once(client, 'open');
     client.send('x'.repeat(100_000));
     const [message] = (await once(client, 'message')) as [Buffer];

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
+import { connect as secureConnect } from 'node:tls';
 
 /** Longest wait for anything, ms: generous, since the machine may be busy. */
 const DEADLINE = 15_000;
@@ -52,6 +53,7 @@ export function values(message: Message, name: string): string[] {
 /** A socket with what came in and has not been taken yet. */
 export class Wire {
   readonly socket: Socket;
+  readonly #tcp: Socket;
   /** Bytes that came in, all in all. */
   bytes = 0;
   /** How the connection ended, as far as it has. */
@@ -60,8 +62,10 @@ export class Wire {
   #size = 0;
   readonly #changed = new Set<() => void>();
 
-  constructor(socket: Socket) {
+  /** @param tcp what is below, where the socket speaks TLS */
+  constructor(socket: Socket, tcp: Socket = socket) {
     this.socket = socket;
+    this.#tcp = tcp;
     socket.on('data', (chunk: Buffer) => {
       this.bytes += chunk.length;
       this.#size += chunk.length;
@@ -86,7 +90,7 @@ export class Wire {
   }
 
   reset(): void {
-    this.socket.resetAndDestroy();
+    this.#tcp.resetAndDestroy();
   }
 
   destroy(): void {
@@ -242,22 +246,24 @@ function framingOf(message: Message): BodyFraming | undefined {
 }
 
 export class RawClient extends Wire {
-  /** @param options a loopback address to come from, and whether reading starts at once */
+  /** @param options a loopback address to come from, whether reading starts at once, and whether it speaks TLS */
   static async connect(
     port: number,
-    options: { readonly from?: string; readonly pauseOnConnect?: boolean } = {},
+    options: { readonly from?: string; readonly pauseOnConnect?: boolean; readonly secure?: boolean } = {},
   ): Promise<RawClient> {
-    const socket = connect({
+    const tcp = connect({
       host: '127.0.0.1',
       port,
       noDelay: true,
       allowHalfOpen: true,
       ...(options.from === undefined ? {} : { localAddress: options.from }),
     });
-    const client = new RawClient(socket);
+    const secure = options.secure === true;
+    const socket = secure ? secureConnect({ socket: tcp, rejectUnauthorized: false }) : tcp;
+    const client = new RawClient(socket, tcp);
     if (options.pauseOnConnect === true) socket.pause();
     open.add(client);
-    await once(socket, 'connect');
+    await once(socket, secure ? 'secureConnect' : 'connect');
     return client;
   }
 
