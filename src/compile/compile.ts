@@ -32,7 +32,7 @@ export interface Compiled {
 export function compile(snapshot: Snapshot, options: CompileOptions, named = snapshot.policies): Compiled {
   const report = new ProblemReport();
   const ingresses = selectIngresses(snapshot, options, report);
-  const { wishes, closed, plain } = readWishes(ingresses, options, report);
+  const { wishes, closed, transport } = readWishes(ingresses, options, report);
 
   const backends = new Backends(snapshot.services, options.inCluster);
   const hosts = new Hosts(backends, closed, report);
@@ -47,9 +47,16 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
   const attachment = new Attachment(snapshot, targets, wishes);
   attachment.reportLoose(report, namespaces, named);
 
-  const redirects = ({ ingress, host }: DraftRoute): boolean =>
-    ingress !== undefined && host !== undefined && !plain.has(ingress) && certificates.covers(ingress, host);
-  const { collisions, ...attached } = attach(drafts, attachment, redirects, report, options);
+  const secured = ({ ingress, host }: DraftRoute): Partial<Route> => {
+    const wanted = ingress && transport.get(ingress);
+    if (ingress === undefined || wanted === undefined) return {};
+    const redirects = wanted.redirect && host !== undefined && certificates.covers(ingress, host);
+    return {
+      ...(redirects ? { redirectsToHttps: true } : {}),
+      ...(wanted.hsts === undefined ? {} : { hsts: wanted.hsts }),
+    };
+  };
+  const { collisions, ...attached } = attach(drafts, attachment, secured, report, options);
   const table = { ...attached, pools: poolsOf(drafts), ...certificates.finish() };
   reportUnseenReadiness(table, snapshot, report);
   const routes = allDrafts(drafts);
@@ -68,30 +75,36 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
   return { table, problems: report.sorted(), status };
 }
 
-/** What the annotations ask for, which Ingresses are served over plain HTTP too, and which ones they close: one that restricts access and cannot be honoured must not let anybody in. */
+/** What an Ingress asks for about HTTPS. */
+interface Transport {
+  readonly redirect: boolean;
+  readonly hsts: string | undefined;
+}
+
+/** What the annotations ask for, and which Ingresses they close: one that restricts access and cannot be honoured must not let anybody in. */
 function readWishes(
   ingresses: readonly Ingress[],
   options: CompileOptions,
   report: ProblemReport,
-): { wishes: Map<Ingress, IngressWishes>; closed: Set<Ingress>; plain: Set<Ingress> } {
+): { wishes: Map<Ingress, IngressWishes>; closed: Set<Ingress>; transport: Map<Ingress, Transport> } {
   const wishes = new Map<Ingress, IngressWishes>();
   const closed = new Set<Ingress>();
-  const plain = new Set<Ingress>();
+  const transport = new Map<Ingress, Transport>();
   for (const ingress of ingresses) {
     const { settings, problems, closes } = readAnnotations(ingress.meta, refOf(ingress), options);
     report.addAll(problems);
     wishes.set(ingress, { policyName: settings.stickyPolicy, spec: policyFromAnnotations(settings) });
     if (closes) closed.add(ingress);
-    if (settings.sslRedirect === false) plain.add(ingress);
+    transport.set(ingress, { redirect: settings.sslRedirect !== false, hsts: settings.hsts });
   }
-  return { wishes, closed, plain };
+  return { wishes, closed, transport };
 }
 
 /** Gives every route its affinity; those of policies that turn out to collide stay without. */
 function attach(
   drafts: Drafts,
   attachment: Attachment,
-  redirects: (draft: DraftRoute) => boolean,
+  secured: (draft: DraftRoute) => Partial<Route>,
   report: ProblemReport,
   { podMetadata }: CompileOptions,
 ): Pick<Table, 'hosts' | 'fallback' | 'policies' | 'affinities'> & { collisions: ReadonlyMap<string, string> } {
@@ -113,7 +126,7 @@ function attach(
       service: draft.service,
       pool: draft.pool?.key,
       affinity: affinity !== undefined && affinities.has(affinity) ? affinity : undefined,
-      ...(redirects(draft) ? { redirectsToHttps: true as const } : {}),
+      ...secured(draft),
     };
   };
   const hosts = new Map<string, VirtualHost>();

@@ -93,6 +93,9 @@ function readLine(head: ResponseHead, text: string, at: number, colon: number, e
         seen.coding = joinValues(seen.coding, valueOf(text, colon, end));
       }
       return undefined;
+    case 25:
+      if (first === 115 && nameIsExactly(text, at, 'strict-transport-security')) head.hasHsts = true;
+      return undefined;
     default:
       return undefined;
   }

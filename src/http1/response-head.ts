@@ -27,6 +27,8 @@ export class ResponseHead {
   /** Lower-case value of Upgrade when Connection names it; empty otherwise. Never forwarded by `responseText`. */
   upgrade = '';
   hasServer = false;
+  /** Strict-Transport-Security. */
+  hasHsts = false;
   hasDate = false;
   hasExpires = false;
   /** All Cache-Control values joined by `, `; empty = none. */
@@ -82,6 +84,7 @@ export class ResponseHead {
     this.keepAliveTimeout = -1;
     this.upgrade = '';
     this.hasServer = false;
+    this.hasHsts = false;
     this.hasDate = false;
     this.hasExpires = false;
     this.cacheControl = '';

@@ -53,6 +53,11 @@ export class ResponseWriter {
       if (issued.setCookie !== undefined) extra = `Set-Cookie: ${issued.setCookie}\r\n`;
       if (issued.markPrivate) cacheControl = 'private';
     }
+    const hsts = this.#plan.route?.route.hsts;
+    // RFC 6797, 7.2: never over plain HTTP.
+    if (hsts !== undefined && request.scheme === 'https' && !head.hasHsts) {
+      extra += `Strict-Transport-Security: ${hsts}\r\n`;
+    }
     this.#request = request;
     this.#head = head;
     this.#out.text(

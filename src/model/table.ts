@@ -18,6 +18,8 @@ export interface Route {
   readonly affinity: string | undefined;
   /** Requests that came over plain HTTP are sent to HTTPS. */
   readonly redirectsToHttps?: true | undefined;
+  /** Value of Strict-Transport-Security for answers over HTTPS. */
+  readonly hsts?: string | undefined;
 }
 
 export interface VirtualHost {

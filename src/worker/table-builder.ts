@@ -175,6 +175,7 @@ export class TableBuilder {
       pool: this.#share(names.pool),
       affinity: this.#share(names.affinity),
       redirectsToHttps: names.redirectsToHttps,
+      hsts: this.#share(names.hsts),
     };
     return {
       route,

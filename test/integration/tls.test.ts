@@ -16,6 +16,7 @@ import {
   service,
   slices,
   startApp,
+  startBackend,
   startBackends,
 } from '../support/app.ts';
 import type { App, AppOptions } from '../support/app.ts';
@@ -326,6 +327,28 @@ test('T24 plain HTTP is sent to HTTPS with 308 and no token; not when a trusted 
   expect(proxied.setCookies[0]).toContain('; Secure');
   for (const host of ['both.test', 'plain.test']) expect((await client.ask('/', { host })).status).toBe(200);
   expect((await app.metrics()).value('holdfast_http_errors_total', { code: '308' })).toBe(0);
+});
+
+test('holdfast.dev/hsts goes with answers over HTTPS; what the backend says itself stays', async () => {
+  const value = 'max-age=31536000; includeSubDomains';
+  const own = await startBackend({
+    pod: 'own',
+    handler: (_, response) => response.setHeader('Strict-Transport-Security', 'max-age=0').end(),
+  });
+  const app = await start({
+    'hsts.yaml': file(
+      ingress({ name: 'hsts', host: 'hsts.test', annotations: { 'holdfast.dev/hsts': value } }),
+      ingress({ name: 'own', host: 'own.test', service: 'own', annotations: { 'holdfast.dev/hsts': value } }),
+      service('own'),
+      slices('own', [own]),
+    ),
+  });
+  const seen = async (host: string) => (await ask(app, { host })).headers['strict-transport-security'];
+  expect(await seen('hsts.test')).toBe(value);
+  expect(await seen('own.test')).toBe('max-age=0');
+  expect(await seen(HOST)).toBeUndefined();
+  const plain = await new Client(app.port).ask('/', { host: 'hsts.test' });
+  expect([plain.status, plain.headers['strict-transport-security']]).toEqual([200, undefined]);
 });
 
 test('a redirect names the port that clients see', async () => {

@@ -24,6 +24,8 @@ export interface AnnotationSettings {
   onEndpointLost?: 'Reassign' | 'Reject';
   balance?: Algorithm;
   sslRedirect?: boolean;
+  /** Value of Strict-Transport-Security. */
+  hsts?: string;
 }
 
 export type SettingName = keyof AnnotationSettings;
@@ -53,6 +55,18 @@ function choice<T extends string | boolean>(values: Readonly<Record<string, T>>)
     return z.NEVER;
   });
 }
+
+/** RFC 6797 section 6.1, with the directives that browsers know, in this order. */
+const HSTS = /^max-age=(\d{1,10})(; *includeSubDomains)?(; *preload)?$/i;
+
+const strictTransportSecurity = z.string().transform((value, ctx) => {
+  const trimmed = value.trim();
+  if (HSTS.test(trimmed)) return trimmed;
+  ctx.addIssue(
+    'this is no value of Strict-Transport-Security; write max-age=31536000 or max-age=31536000; includeSubDomains; preload',
+  );
+  return z.NEVER;
+});
 
 const text = z.string().transform((value, ctx) => {
   const trimmed = value.trim();
@@ -232,13 +246,22 @@ export const ANNOTATIONS: { readonly [K in SettingName]-?: Annotation<K> } = {
     audience: 'ingress',
     specField: [],
   },
+  hsts: {
+    name: 'hsts',
+    schema: strictTransportSecurity,
+    values: '`max-age=SECONDS`, then perhaps `; includeSubDomains` and `; preload`',
+    meaning:
+      'Browsers use HTTPS alone for so long (RFC 6797): sent as `Strict-Transport-Security` with answers over HTTPS, unless the backend sends one itself.',
+    default: 'none',
+    audience: 'ingress',
+    specField: [],
+  },
 };
 
 export const SETTING_NAMES = Object.keys(ANNOTATIONS) as readonly SettingName[];
 
 /** Names that this version knows of but does not act on yet. */
 export const LATER: readonly string[] = [
-  'hsts',
   'backend-protocol',
   'auth-tls-secret',
   'auth-tls-verify',

@@ -114,6 +114,8 @@ describe('a malformed value is reported and its default holds', () => {
     ['drain-timeout', 'x', /duration/],
     ['on-endpoint-lost', 'wait', /reassign or reject/],
     ['balance', 'least-conn', /least-requests/],
+    ['hsts', 'true', /write max-age=31536000/],
+    ['hsts', 'max-age=1\r\nSet-Cookie: x=y', /write max-age=31536000/],
   ])('%s: %j', (name, value, says) => {
     const { settings, problems, closes } = read({ affinity: 'cookie', [name]: value });
     expect(problems).toMatchObject([{ severity: 'error', object: REF, field: field(name) }]);
@@ -187,7 +189,7 @@ describe('names', () => {
     );
   });
 
-  test.each(['hsts', 'backend-protocol', 'send-proxy-protocol'])('%s is known, and not supported yet', (name) => {
+  test.each(['backend-protocol', 'send-proxy-protocol'])('%s is known, and not supported yet', (name) => {
     const { problems, closes } = read({ [name]: 'true' });
     expect(problems).toMatchObject([{ severity: 'warning', field: field(name) }]);
     expect(problems[0]?.message).toContain('not supported yet');
