@@ -45,6 +45,7 @@ export class RequestHead implements RequestFacts {
   clientAddress = '';
   scheme: 'http' | 'https' = 'http';
   port = 0;
+  sni = '';
 
   private cookies: string | undefined = undefined;
 
@@ -67,7 +68,7 @@ export class RequestHead implements RequestFacts {
     return findFields(this.text, this.linesStart, name);
   }
 
-  /** Readies the object for the next request of its connection; the client's address, scheme and port stay. */
+  /** Readies the object for the next request of its connection; the client's address, scheme, port and SNI stay. */
   reset(): void {
     this.text = '';
     this.linesStart = 0;

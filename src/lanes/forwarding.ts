@@ -13,6 +13,8 @@ export class Forwarding {
   readonly peer: string;
   /** How the connection came here; a trusted proxy may say otherwise of a request. */
   readonly #scheme: 'http' | 'https';
+  /** As in `RequestFacts`. */
+  readonly #sni: string;
   readonly #trusted: boolean;
   /** Lines that are the same for every request of an untrusted peer, up to the host. */
   readonly #prefix: string;
@@ -21,16 +23,19 @@ export class Forwarding {
     ctx: LaneContext,
     peer: { readonly text: string; readonly ip: Ip | undefined },
     scheme: 'http' | 'https',
+    sni: string,
   ) {
     this.#ctx = ctx;
     this.peer = peer.text;
     this.#scheme = scheme;
+    this.#sni = sni;
     this.#trusted = ctx.addresses.trusts(peer.ip);
     this.#prefix = headerLines(peer.text, peer.text, scheme, String(ctx.publicPorts[scheme]));
   }
 
-  /** Fills in the head's `clientAddress`, `scheme` and `port`; returns the lines to add, each ending in CR LF. */
+  /** Fills in the head's `clientAddress`, `scheme`, `port` and `sni`; returns the lines to add, each ending in CR LF. */
   lines(head: RequestHead, requestId: string): string {
+    head.sni = this.#sni;
     return this.#trusted ? this.#behindProxy(head, requestId) : this.#direct(head, requestId);
   }
 

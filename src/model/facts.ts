@@ -15,6 +15,8 @@ export interface RequestFacts {
   readonly scheme: 'http' | 'https';
   /** The public port that the client sees, not the one listened on. */
   readonly port: number;
+  /** The name that the client asked for in its TLS handshake with us, in lower case; empty = none, or no TLS. */
+  readonly sni: string;
   /** First value of a header by its lower-case name; undefined = absent. */
   header(name: string): string | undefined;
   /** All values of a header, in order. */

@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import type { Rule } from '../model/sticky-policy.ts';
 import { cookieSchema } from './cookie/schema.ts';
+import { expressionSchema } from './expression/schema.ts';
 import { headerSchema } from './header/schema.ts';
 import { hostSchema } from './host/schema.ts';
 import { noneSchema } from './none/schema.ts';
@@ -19,6 +20,7 @@ export const KEY_SCHEMAS = {
   query: querySchema.optional(),
   path: pathSchema.optional(),
   host: hostSchema.optional(),
+  expression: expressionSchema.optional(),
   none: noneSchema.optional(),
 } as const satisfies Record<KeyName, z.ZodType>;
 

@@ -1,5 +1,6 @@
 /** A client's connection on the raw HTTP/1.1 lane: reads requests one after another and passes each through the exchange. */
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Http1Error } from '../../http1/error.ts';
 import type { HeadLimits } from '../../http1/limits.ts';
 import type { RequestHead } from '../../http1/request-head.ts';
@@ -70,7 +71,7 @@ export class ClientConnection implements RequestSink, ExchangeClient, Timed {
     this.#lane = lane;
     this.#ctx = lane.ctx;
     this.#parser = new RequestParser(this, lane.limits);
-    this.forwarding = new Forwarding(lane.ctx, peerAddress(accepted.remoteAddress), lane.scheme);
+    this.forwarding = new Forwarding(lane.ctx, peerAddress(accepted.remoteAddress), lane.scheme, sniOf(accepted));
     this.socket = lane.adopt(accepted, (length, buffer) => this.#reader(length, buffer));
     this.#tcp = beneath ?? this.socket;
     this.out = new Outbox(this.socket, lane.ctx.blocks);
@@ -318,4 +319,9 @@ export class ClientConnection implements RequestSink, ExchangeClient, Timed {
 
 function sentence(reason: string): string {
   return reason.charAt(0).toUpperCase() + reason.slice(1);
+}
+
+function sniOf(accepted: Socket): string {
+  const name = accepted instanceof TLSSocket ? accepted.servername : '';
+  return typeof name === 'string' ? name.toLowerCase() : '';
 }

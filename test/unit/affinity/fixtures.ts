@@ -140,7 +140,7 @@ export function affinity(
   const siblingCookies: readonly string[] = [];
   const ids = { id: 'a', policy: compiled.id, service: 'web', scope, ownScope: scope };
   const text = { ...ids, groupPools: [], cookieNames, siblingCookies };
-  return buildAffinity(compiled, { ...text, ...own }, compileRe2);
+  return buildAffinity(compiled, { ...text, ...own }, compileRe2, () => undefined);
 }
 
 export function facts(
@@ -156,6 +156,7 @@ export function facts(
     clientAddress: '192.0.2.1',
     scheme: 'http',
     port: 80,
+    sni: '',
     header: (name) => head[name],
     headers: (name) => (head[name] === undefined ? [] : [head[name]]),
     ...changes,
