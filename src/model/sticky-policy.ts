@@ -140,6 +140,10 @@ export interface HostRule extends KeyUse {
   readonly mode: 'Hash' | 'Table';
 }
 
+export interface TlsSessionRule extends KeyUse {
+  readonly mode: 'Table';
+}
+
 export interface ExpressionRule extends KeyUse {
   readonly mode: 'Hash' | 'Table';
   /** A CEL expression that gives a text. */
@@ -157,6 +161,7 @@ export interface Rule {
   readonly query?: QueryRule | undefined;
   readonly path?: PathRule | undefined;
   readonly host?: HostRule | undefined;
+  readonly tlsSession?: TlsSessionRule | undefined;
   readonly expression?: ExpressionRule | undefined;
   readonly none?: Record<string, never> | undefined;
 }

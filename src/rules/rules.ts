@@ -10,6 +10,7 @@ import { noneRule } from './none/rule.ts';
 import { pathRule } from './path/rule.ts';
 import { queryRule } from './query/rule.ts';
 import { sourceIPRule } from './source-ip/rule.ts';
+import { tlsSessionRule } from './tls-session/rule.ts';
 
 /** A key's kind is also the name of its field in a rule. */
 type KeyKind = RuleKey['kind'];
@@ -23,6 +24,7 @@ const kinds: { readonly [K in KeyKind]: RuleKind<SpecOf<K>, KeyOf<K>> } = {
   query: queryRule,
   path: pathRule,
   host: hostRule,
+  tlsSession: tlsSessionRule,
   expression: expressionRule,
   none: noneRule,
 };

@@ -9,6 +9,7 @@ import { noneSchema } from './none/schema.ts';
 import { pathSchema } from './path/schema.ts';
 import { querySchema } from './query/schema.ts';
 import { sourceIPSchema } from './source-ip/schema.ts';
+import { tlsSessionSchema } from './tls-session/schema.ts';
 
 type KeyName = Exclude<keyof Rule, 'name' | 'when' | 'onMissing' | 'force'>;
 
@@ -20,6 +21,7 @@ export const KEY_SCHEMAS = {
   query: querySchema.optional(),
   path: pathSchema.optional(),
   host: hostSchema.optional(),
+  tlsSession: tlsSessionSchema.optional(),
   expression: expressionSchema.optional(),
   none: noneSchema.optional(),
 } as const satisfies Record<KeyName, z.ZodType>;

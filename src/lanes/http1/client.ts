@@ -1,6 +1,5 @@
 /** A client's connection on the raw HTTP/1.1 lane: reads requests one after another and passes each through the exchange. */
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import type { Http1Error } from '../../http1/error.ts';
 import type { HeadLimits } from '../../http1/limits.ts';
 import type { RequestHead } from '../../http1/request-head.ts';
@@ -16,6 +15,7 @@ import { peerAddress } from '../client-address.ts';
 import type { LaneContext } from '../context.ts';
 import { Forwarding } from '../forwarding.ts';
 import { refusedRecord } from '../record.ts';
+import { tlsFactsOf } from '../tls-facts.ts';
 import type { UpgradeRequest } from '../upgrade-request.ts';
 import { Exchange } from './exchange.ts';
 import type { ExchangeClient } from './exchange.ts';
@@ -71,7 +71,7 @@ export class ClientConnection implements RequestSink, ExchangeClient, Timed {
     this.#lane = lane;
     this.#ctx = lane.ctx;
     this.#parser = new RequestParser(this, lane.limits);
-    this.forwarding = new Forwarding(lane.ctx, peerAddress(accepted.remoteAddress), lane.scheme, sniOf(accepted));
+    this.forwarding = new Forwarding(lane.ctx, peerAddress(accepted.remoteAddress), lane.scheme, tlsFactsOf(accepted));
     this.socket = lane.adopt(accepted, (length, buffer) => this.#reader(length, buffer));
     this.#tcp = beneath ?? this.socket;
     this.out = new Outbox(this.socket, lane.ctx.blocks);
@@ -319,9 +319,4 @@ export class ClientConnection implements RequestSink, ExchangeClient, Timed {
 
 function sentence(reason: string): string {
   return reason.charAt(0).toUpperCase() + reason.slice(1);
-}
-
-function sniOf(accepted: Socket): string {
-  const name = accepted instanceof TLSSocket ? accepted.servername : '';
-  return typeof name === 'string' ? name.toLowerCase() : '';
 }

@@ -51,7 +51,7 @@ export class SourceView {
 
 export class TlsView {
   get sni(): string {
-    return facts.sni;
+    return facts.tls.sni;
   }
 }
 

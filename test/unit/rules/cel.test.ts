@@ -18,7 +18,7 @@ const REQUEST: Request = {
   clientAddress: '2001:db8::7',
   scheme: 'https',
   port: 443,
-  sni: 'tls.example',
+  tls: { sni: 'tls.example', session: '' },
   head: { 'x-user': 'bob', 'x-empty': '' },
 };
 
