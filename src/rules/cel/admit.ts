@@ -9,12 +9,11 @@ type Node<Op extends ASTNode['op']> = Extract<ASTNode, { op: Op }>;
 export type Method = Node<'rcall'>;
 
 const FUNCTIONS: readonly string[] = ['has', 'size', 'string', 'int', 'double', 'bool'];
-const PLAIN_METHODS: readonly string[] = [
-  ...['startsWith', 'endsWith', 'lowerAscii', 'upperAscii', 'trim', 'substring', 'size'],
-];
 const SEARCHES: readonly string[] = ['contains', 'indexOf', 'lastIndexOf', 'split', 'matches'];
-const METHODS = [...PLAIN_METHODS, ...SEARCHES];
+const OTHER_METHODS = ['startsWith', 'endsWith', 'lowerAscii', 'upperAscii', 'trim', 'substring', 'size'];
+const METHODS: readonly string[] = [...SEARCHES, ...OTHER_METHODS];
 const LOOPS: readonly string[] = ['all', 'exists', 'exists_one', 'map', 'filter'];
+const HAS = "`has` is for names behind a dot, such as `has(request.query.id)`; write `'x-user' in request.headers`";
 const VARIABLES: readonly string[] = ['request', 'source', 'tls'];
 const MAPS: readonly string[] = ['query', 'headers', 'cookies'];
 
@@ -45,6 +44,7 @@ function visit(node: ASTNode, matches: Method[]): void {
       return lookUp(node.args[1], literal(node.args[0]), matches);
     case 'call':
       if (!FUNCTIONS.includes(node.args[0])) throw unknownFunction(node.args[0], FUNCTIONS);
+      if (node.args[0] === 'has' && !isNameInMap(node.args[1][0])) throw new Error(HAS);
       return visitAll(node.args[1], matches);
     case 'rcall':
       return visitMethod(node, matches);
@@ -92,6 +92,10 @@ function isVariable(node: ASTNode): boolean {
 function mapOf(node: ASTNode): string | undefined {
   if (node.op !== '.' || node.args[0].op !== 'id' || node.args[0].args !== 'request') return undefined;
   return MAPS.includes(node.args[1]) ? node.args[1] : undefined;
+}
+
+function isNameInMap(node: ASTNode | undefined): boolean {
+  return node?.op === '.' && mapOf(node.args[0]) !== undefined;
 }
 
 export function literal(node: ASTNode): string | undefined {

@@ -35,7 +35,9 @@ function makeEnvironment(): Library.Environment {
     .registerVariable('request', 'Request')
     .registerVariable('source', 'Source')
     .registerVariable('tls', 'Tls')
-    .registerFunction(`string.${LINEAR_MATCHES}(string): bool`, (text: string, pattern: string): boolean =>
-      patterns.get(pattern)!.test(text),
-    );
+    .registerFunction(`string.${LINEAR_MATCHES}(string): bool`, linearMatches, { async: false });
+}
+
+function linearMatches(text: string, pattern: string): boolean {
+  return patterns.get(pattern)!.test(text);
 }
