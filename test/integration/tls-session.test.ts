@@ -3,6 +3,7 @@ import { constants } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { connect } from 'node:tls';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
@@ -14,6 +15,7 @@ import { tlsSecret } from '../support/manifests.ts';
 
 const HOST = 'web.test';
 const TLS12 = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } as const;
+const WITHOUT_TICKETS: ConnectionOptions = { ...TLS12, secureOptions: constants.SSL_OP_NO_TICKET };
 /** So many connections that by chance alone the kernel deals them all to one of two workers once in 32,768 times. */
 const MANY = 16;
 
@@ -60,20 +62,26 @@ async function counted(during: () => Promise<void>): Promise<Record<string, numb
   return Object.fromEntries(grown.filter(([, value]) => value > 0));
 }
 
-test('F16 a client that resumes its session of TLS 1.2 comes to its pod, by every worker; a new session is a new client', async () => {
-  const pods = new Set<string>();
-  const counts = await counted(async () => {
-    for (let i = 0; i < 3; i++) {
-      const first = await visit(TLS12);
-      expect(first.reused).toBe(false);
-      pods.add(first.pod);
-      for (let j = 0; j < MANY; j++)
-        expect(await visit({ ...TLS12, session: first.session })).toMatchObject({ pod: first.pod, reused: true });
-    }
-  });
-  expect(counts).toEqual({ 'ssl new -': 3, 'ssl kept -': 3 * MANY });
-  expect(pods.size).toBe(3);
-});
+test.each<[string, ConnectionOptions]>([
+  ['its ticket', TLS12],
+  ['its id', WITHOUT_TICKETS],
+])(
+  'F16 a client that resumes by %s comes to its pod, by every worker; a new session is a new client',
+  async (_, options) => {
+    const pods = new Set<string>();
+    const counts = await counted(async () => {
+      for (let i = 0; i < 3; i++) {
+        const first = await visit(options);
+        expect(first.reused).toBe(false);
+        pods.add(first.pod);
+        for (let j = 0; j < MANY; j++)
+          expect(await visit({ ...options, session: first.session })).toMatchObject({ pod: first.pod, reused: true });
+      }
+    });
+    expect(counts).toEqual({ 'ssl new -': 3, 'ssl kept -': 3 * MANY });
+    expect(pods.size).toBe(3);
+  },
+);
 
 test('a WebSocket that resumes the session has the same pod', async () => {
   const { pod, session } = await visit(TLS12);
@@ -97,15 +105,14 @@ test('a WebSocket that resumes the session has the same pod', async () => {
 });
 
 describe('the key is missing', () => {
-  test.each<[string, ConnectionOptions]>([
-    ['with TLS 1.3', { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' }],
-    ['for a client that takes no tickets', { ...TLS12, secureOptions: constants.SSL_OP_NO_TICKET }],
-  ])('%s', async (_, options) => {
+  test('with TLS 1.3, whose sessions are resumed all the same', async () => {
+    const versions = { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' } as const;
     const pods = new Set<string>();
     const counts = await counted(async () => {
       let session: Buffer | undefined;
       for (let i = 0; i < 6; i++) {
-        const answer = await visit({ ...options, ...(session === undefined ? {} : { session }) });
+        const answer = await visit({ ...versions, ...(session === undefined ? {} : { session }) });
+        expect(answer.reused).toBe(i > 0);
         session = answer.session;
         pods.add(answer.pod);
       }
@@ -121,6 +128,37 @@ describe('the key is missing', () => {
     expect(counts).toEqual({ ' stateless missing_key': 1 });
   });
 });
+
+test('sessions are kept by their ids only while a policy asks for them', async () => {
+  const rules = policy({ rules: [{ name: 'ssl', tlsSession: { mode: 'Table' } }] });
+  const other = await startApp({
+    manifests: {
+      'site.yaml': file(ingress({ host: HOST }), service(), slices('web', [])),
+      'policy.yaml': service('x'),
+    },
+    config: { httpsPort: 0, workers: 1 },
+  });
+  const resumed = async (): Promise<boolean> => {
+    const { session } = await handshake(other);
+    return (await handshake(other, session)).reused;
+  };
+  expect(await resumed()).toBe(false);
+  await other.change('policy.yaml', rules);
+  expect(await resumed()).toBe(true);
+  const { session } = await handshake(other);
+  await other.change('policy.yaml', service('x'));
+  expect((await handshake(other, session)).reused).toBe(false);
+  expect(await resumed()).toBe(false);
+});
+
+async function handshake(to: App, session?: Buffer): Promise<{ session: Buffer; reused: boolean }> {
+  const target = { host: '127.0.0.1', port: to.httpsPort, servername: HOST, rejectUnauthorized: false };
+  const socket = connect({ ...target, ...WITHOUT_TICKETS, ...(session === undefined ? {} : { session }) });
+  await once(socket, 'secureConnect');
+  const answer = { session: socket.getSession() ?? Buffer.alloc(0), reused: socket.isSessionReused() };
+  socket.destroy();
+  return answer;
+}
 
 test('the author is told what the key is limited to', async () => {
   expect(await app.problems()).toMatchObject([
