@@ -27,7 +27,8 @@ const PURE = {
   model: [],
   match: [],
   http1: [],
-  rules: [],
+  // `module`: to load a package only when it is needed.
+  rules: ['module'],
   affinity: ['crypto'],
   api: ['crypto'],
   compile: ['crypto', 'util'],
@@ -43,6 +44,7 @@ const PACKAGES = {
   '@kubernetes/client-node': '^src/(source/kubernetes|control)/',
   yaml: '^src/(source/files|config|cli)/',
   re2js: '^src/rules/',
+  '@marcbachmann/cel-js': '^src/rules/cel/',
 };
 
 const arrows = Object.entries(ARROWS).map(([folder, allowed]) => ({

@@ -79,9 +79,17 @@ export interface LiveAffinity {
   readonly wrapped: readonly string[];
 }
 
-/** Throws when a regular expression does not compile; the schema has refused those. */
-export function buildAffinity(policy: CompiledPolicy, affinity: CompiledAffinity, regex: RegexCompiler): LiveAffinity {
-  const rules = policy.rules.map((rule, index) => buildRule(rule, index, affinity, regex));
+/**
+ * Throws when a regular expression or one in CEL does not compile; the schema has refused those.
+ * `onCelError` hears of each evaluation that failed, by the rule's index.
+ */
+export function buildAffinity(
+  policy: CompiledPolicy,
+  affinity: CompiledAffinity,
+  regex: RegexCompiler,
+  onCelError: (rule: number) => void,
+): LiveAffinity {
+  const rules = policy.rules.map((rule, index) => buildRule(rule, index, affinity, regex, () => onCelError(index)));
   const tokenRules = rules.filter((rule) => rule.token !== undefined);
   const tokens = tokenRules.flatMap(({ token }) => (token === undefined ? [] : [token]));
   const edited = tokens.filter(({ key }) => key.mode === 'Rewrite' || key.mode === 'Prefix');
@@ -117,17 +125,23 @@ export function buildAffinity(policy: CompiledPolicy, affinity: CompiledAffinity
   };
 }
 
-function buildRule(rule: CompiledRule, index: number, affinity: CompiledAffinity, regex: RegexCompiler): LiveRule {
+function buildRule(
+  rule: CompiledRule,
+  index: number,
+  affinity: CompiledAffinity,
+  regex: RegexCompiler,
+  onError: () => void,
+): LiveRule {
   return {
     index,
-    holds: compileWhen(rule.when, regex),
+    holds: compileWhen(rule.when, regex, onError),
     onMissing: rule.onMissing,
     force: rule.force,
     token: tokenCookie(rule, affinity.cookieNames[index]),
     issues: isInsert(rule.key) || isWrap(rule.key),
     wraps: isWrap(rule.key) ? rule.key.name : undefined,
     isNone: rule.key.kind === 'none',
-    read: keyReader(rule, regex),
+    read: keyReader(rule, regex, onError),
     use: readKeyOf(rule.key),
   };
 }

@@ -3,18 +3,23 @@ import type { RequestFacts } from '../model/facts.ts';
 import { cidrContains, parseCidr, parseIp } from '../model/ip.ts';
 import type { CompiledRule } from '../model/policy.ts';
 import type { ValueMatch, WhenBlock } from '../model/sticky-policy.ts';
+import { compileCel } from '../rules/cel/compile.ts';
 import { cookieValues } from '../rules/cookie/read.ts';
 import type { RegexCompiler } from '../rules/kind.ts';
 import { queryValues } from '../rules/query/read.ts';
 
 export type Condition = (facts: RequestFacts) => boolean;
 
-/** undefined = always holds. */
-export function compileWhen(when: CompiledRule['when'], regex: RegexCompiler): Condition | undefined {
+/** undefined = always holds. `onError`: an expression failed. */
+export function compileWhen(
+  when: CompiledRule['when'],
+  regex: RegexCompiler,
+  onError: () => void,
+): Condition | undefined {
   if (when === undefined) return undefined;
-  const conditions = blockConditions(when, regex);
+  const conditions = blockConditions(when, regex, onError);
   if (when.not !== undefined) {
-    const excluded = blockConditions(when.not, regex);
+    const excluded = blockConditions(when.not, regex, onError);
     conditions.push((facts) => !excluded.every((holds) => holds(facts)));
   }
   if (conditions.length <= 1) return conditions[0];
@@ -22,7 +27,7 @@ export function compileWhen(when: CompiledRule['when'], regex: RegexCompiler): C
 }
 
 /** All of them must hold; each list in the block is any-of. */
-function blockConditions(block: WhenBlock, regex: RegexCompiler): Condition[] {
+function blockConditions(block: WhenBlock, regex: RegexCompiler, onError: () => void): Condition[] {
   const conditions: Condition[] = [];
   const anyOf = <T>(list: readonly T[] | undefined, make: (list: readonly T[]) => Condition) => {
     if (list !== undefined && list.length > 0) conditions.push(make(list));
@@ -41,6 +46,10 @@ function blockConditions(block: WhenBlock, regex: RegexCompiler): Condition[] {
   anyOf(block.headers, (list) => valueCondition(list, regex, (facts, name) => facts.headers(name.toLowerCase())));
   anyOf(block.cookies, (list) => valueCondition(list, regex, (facts, name) => cookieValues(facts.cookie, [name])));
   anyOf(block.query, (list) => valueCondition(list, regex, (facts, name) => queryValues(facts.query, name)));
+  if (block.cel !== undefined) {
+    const evaluate = compileCel(block, block.cel, 'bool', regex, onError);
+    conditions.push((facts) => evaluate(facts) === true);
+  }
   return conditions;
 }
 

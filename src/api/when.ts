@@ -1,5 +1,6 @@
 /** Schema of a rule's `when`: which requests the rule is for. */
 import { z } from 'zod';
+import { cel } from '../rules/schema/cel.ts';
 import { constrain } from '../rules/schema/constrain.ts';
 import { cidr, cookieName, form, headerName, host, list, MAX_TEXT, method, regex, text } from '../rules/schema/text.ts';
 
@@ -61,6 +62,11 @@ const block = z.strictObject({
     .optional()
     .describe(
       'Public ports, which clients see: `--public-http-port`, or what a trusted proxy says in `X-Forwarded-Port`.',
+    ),
+  cel: cel('bool')
+    .optional()
+    .describe(
+      "An expression in CEL that gives true or false, such as `request.headers['x-plan'] in ['gold', 'silver']`. An error, such as a header that is not there, means that it does not hold.",
     ),
 });
 

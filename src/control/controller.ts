@@ -1,5 +1,5 @@
 /** The controller: wires source, store, compiler, workers and admin server together; the control plane's one place of assembly. */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { unwatchFile, watchFile } from 'node:fs';
 import { startAdmin } from '../admin/server.ts';
 import type { ActiveProblem, AdminServer, Readiness, VersionInfo } from '../admin/types.ts';
@@ -127,7 +127,11 @@ class RunningController implements Controller {
       counted: this.#counted,
       sessions,
       sessionSweep: this.#sessions,
-      tls: { selfSigned: selfSigned({ names: ['holdfast.invalid'] }), ticketKeys: randomBytes(TICKET_KEY_BYTES) },
+      tls: {
+        selfSigned: selfSigned({ names: ['holdfast.invalid'] }),
+        ticketKeys: randomBytes(TICKET_KEY_BYTES),
+        sessionChannel: `holdfast-tls-${randomUUID()}`,
+      },
       logger,
       clock: this.#clock,
       everything: () => this.#configuration.everything(),

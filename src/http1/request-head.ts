@@ -1,4 +1,5 @@
 /** The head of one request: what deciding, forwarding and framing need, in fields that one object per connection reuses. */
+import { NO_TLS } from '../model/facts.ts';
 import type { RequestFacts } from '../model/facts.ts';
 import { findField, findFields, valueOf } from './fields.ts';
 import { COOKIE, Marks } from './marks.ts';
@@ -45,6 +46,7 @@ export class RequestHead implements RequestFacts {
   clientAddress = '';
   scheme: 'http' | 'https' = 'http';
   port = 0;
+  tls = NO_TLS;
 
   private cookies: string | undefined = undefined;
 
@@ -67,7 +69,7 @@ export class RequestHead implements RequestFacts {
     return findFields(this.text, this.linesStart, name);
   }
 
-  /** Readies the object for the next request of its connection; the client's address, scheme and port stay. */
+  /** Readies the object for the next request of its connection; the client's address, scheme, port and TLS stay. */
   reset(): void {
     this.text = '';
     this.linesStart = 0;

@@ -1,5 +1,6 @@
 /** What backends are told about where a request came from; computed per connection as far as that goes. */
 import type { RequestHead } from '../http1/request-head.ts';
+import type { TlsFacts } from '../model/facts.ts';
 import type { Ip } from '../model/ip.ts';
 import { forwardedElement } from './client-address.ts';
 import type { LaneContext } from './context.ts';
@@ -13,6 +14,7 @@ export class Forwarding {
   readonly peer: string;
   /** How the connection came here; a trusted proxy may say otherwise of a request. */
   readonly #scheme: 'http' | 'https';
+  readonly #tls: TlsFacts;
   readonly #trusted: boolean;
   /** Lines that are the same for every request of an untrusted peer, up to the host. */
   readonly #prefix: string;
@@ -21,16 +23,19 @@ export class Forwarding {
     ctx: LaneContext,
     peer: { readonly text: string; readonly ip: Ip | undefined },
     scheme: 'http' | 'https',
+    tls: TlsFacts,
   ) {
     this.#ctx = ctx;
     this.peer = peer.text;
     this.#scheme = scheme;
+    this.#tls = tls;
     this.#trusted = ctx.addresses.trusts(peer.ip);
     this.#prefix = headerLines(peer.text, peer.text, scheme, String(ctx.publicPorts[scheme]));
   }
 
-  /** Fills in the head's `clientAddress`, `scheme` and `port`; returns the lines to add, each ending in CR LF. */
+  /** Fills in the head's `clientAddress`, `scheme`, `port` and `tls`; returns the lines to add, each ending in CR LF. */
   lines(head: RequestHead, requestId: string): string {
+    head.tls = this.#tls;
     return this.#trusted ? this.#behindProxy(head, requestId) : this.#direct(head, requestId);
   }
 

@@ -15,8 +15,19 @@ export interface RequestFacts {
   readonly scheme: 'http' | 'https';
   /** The public port that the client sees, not the one listened on. */
   readonly port: number;
+  readonly tls: TlsFacts;
   /** First value of a header by its lower-case name; undefined = absent. */
   header(name: string): string | undefined;
   /** All values of a header, in order. */
   headers(name: string): readonly string[];
 }
+
+/** What a connection's TLS handshake with us says. */
+export interface TlsFacts {
+  /** The name that the client asked for, in lower case; empty = none. */
+  readonly sni: string;
+  /** The same for all connections of one TLS session, up to TLS 1.2; empty = nothing tells that they belong together. */
+  readonly session: string;
+}
+
+export const NO_TLS: TlsFacts = { sni: '', session: '' };

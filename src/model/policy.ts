@@ -72,6 +72,8 @@ export type KeySource =
       readonly extract: Extract | undefined;
     }
   | { readonly kind: 'host' }
+  | { readonly kind: 'tlsSession' }
+  | { readonly kind: 'expression'; readonly cel: string }
   | { readonly kind: 'sourceIP'; readonly ipv4Prefix: number; readonly ipv6Prefix: number };
 
 /** The value is hashed; `maxLoadFactor` 0 = off. */

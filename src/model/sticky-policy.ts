@@ -40,6 +40,8 @@ export interface WhenBlock {
   readonly sourceCIDRs?: readonly string[] | undefined;
   /** Public ports (what clients see), not those listened on. */
   readonly ports?: readonly number[] | undefined;
+  /** A CEL expression that gives true or false. */
+  readonly cel?: string | undefined;
 }
 
 export interface When extends WhenBlock {
@@ -138,6 +140,16 @@ export interface HostRule extends KeyUse {
   readonly mode: 'Hash' | 'Table';
 }
 
+export interface TlsSessionRule extends KeyUse {
+  readonly mode: 'Table';
+}
+
+export interface ExpressionRule extends KeyUse {
+  readonly mode: 'Hash' | 'Table';
+  /** A CEL expression that gives a text. */
+  readonly cel: string;
+}
+
 export interface Rule {
   readonly name: string;
   readonly when?: When | undefined;
@@ -149,6 +161,8 @@ export interface Rule {
   readonly query?: QueryRule | undefined;
   readonly path?: PathRule | undefined;
   readonly host?: HostRule | undefined;
+  readonly tlsSession?: TlsSessionRule | undefined;
+  readonly expression?: ExpressionRule | undefined;
   readonly none?: Record<string, never> | undefined;
 }
 

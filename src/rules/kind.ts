@@ -17,6 +17,9 @@ export type KeyReader = (facts: RequestFacts) => string | undefined;
 export interface RuleKind<Spec, Key> {
   /** The key with all defaults applied. `spec` has passed the schema; `idleTimeout`: the policy's, ms, 0 = none. */
   compile(spec: Spec, idleTimeout: number): Key;
-  /** How to read the value that is hashed or looked up; undefined = this key has none (tokens, `none`). */
-  extractor(key: Key, regex: RegexCompiler): KeyReader | undefined;
+  /**
+   * How to read the value that is hashed or looked up; undefined = this key has none (tokens, `none`).
+   * `onError` hears of each failed evaluation of an expression.
+   */
+  extractor(key: Key, regex: RegexCompiler, onError: () => void): KeyReader | undefined;
 }

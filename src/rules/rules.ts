@@ -2,6 +2,7 @@
 import type { CompiledRule, RuleKey } from '../model/policy.ts';
 import type { Rule } from '../model/sticky-policy.ts';
 import { cookieRule } from './cookie/rule.ts';
+import { expressionRule } from './expression/rule.ts';
 import { headerRule } from './header/rule.ts';
 import { hostRule } from './host/rule.ts';
 import type { KeyReader, RegexCompiler, RuleKind } from './kind.ts';
@@ -9,6 +10,7 @@ import { noneRule } from './none/rule.ts';
 import { pathRule } from './path/rule.ts';
 import { queryRule } from './query/rule.ts';
 import { sourceIPRule } from './source-ip/rule.ts';
+import { tlsSessionRule } from './tls-session/rule.ts';
 
 /** A key's kind is also the name of its field in a rule. */
 type KeyKind = RuleKey['kind'];
@@ -22,6 +24,8 @@ const kinds: { readonly [K in KeyKind]: RuleKind<SpecOf<K>, KeyOf<K>> } = {
   query: queryRule,
   path: pathRule,
   host: hostRule,
+  tlsSession: tlsSessionRule,
+  expression: expressionRule,
   none: noneRule,
 };
 
@@ -36,9 +40,9 @@ export function compileRuleKey(rule: Rule, idleTimeout = 0): RuleKey {
   throw new TypeError(`Rule ${rule.name} has no key: the schema must refuse it.`);
 }
 
-/** Compiles a rule's key to a reader of its value; undefined = the key has none. */
-export function keyReader(rule: CompiledRule, regex: RegexCompiler): KeyReader | undefined {
-  return readerOf(rule.key.kind, rule.key, regex);
+/** Compiles a rule's key to a reader of its value; undefined = the key has none. `onError`: an expression failed. */
+export function keyReader(rule: CompiledRule, regex: RegexCompiler, onError: () => void): KeyReader | undefined {
+  return readerOf(rule.key.kind, rule.key, regex, onError);
 }
 
 function compileKind<K extends KeyKind>(kind: K, rule: Rule, idleTimeout: number): RuleKey | undefined {
@@ -46,6 +50,11 @@ function compileKind<K extends KeyKind>(kind: K, rule: Rule, idleTimeout: number
   return spec === undefined ? undefined : kinds[kind].compile(spec, idleTimeout);
 }
 
-function readerOf<K extends KeyKind>(kind: K, key: RuleKey, regex: RegexCompiler): KeyReader | undefined {
-  return kinds[kind].extractor(key as KeyOf<K>, regex);
+function readerOf<K extends KeyKind>(
+  kind: K,
+  key: RuleKey,
+  regex: RegexCompiler,
+  onError: () => void,
+): KeyReader | undefined {
+  return kinds[kind].extractor(key as KeyOf<K>, regex, onError);
 }

@@ -2,12 +2,14 @@
 import type { z } from 'zod';
 import type { Rule } from '../model/sticky-policy.ts';
 import { cookieSchema } from './cookie/schema.ts';
+import { expressionSchema } from './expression/schema.ts';
 import { headerSchema } from './header/schema.ts';
 import { hostSchema } from './host/schema.ts';
 import { noneSchema } from './none/schema.ts';
 import { pathSchema } from './path/schema.ts';
 import { querySchema } from './query/schema.ts';
 import { sourceIPSchema } from './source-ip/schema.ts';
+import { tlsSessionSchema } from './tls-session/schema.ts';
 
 type KeyName = Exclude<keyof Rule, 'name' | 'when' | 'onMissing' | 'force'>;
 
@@ -19,6 +21,8 @@ export const KEY_SCHEMAS = {
   query: querySchema.optional(),
   path: pathSchema.optional(),
   host: hostSchema.optional(),
+  tlsSession: tlsSessionSchema.optional(),
+  expression: expressionSchema.optional(),
   none: noneSchema.optional(),
 } as const satisfies Record<KeyName, z.ZodType>;
 

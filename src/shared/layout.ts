@@ -32,6 +32,9 @@ export function decisionField(outcome: number, reason: number): number {
   return outcome * REASONS.length + reason;
 }
 
+/** Per (policy, rule): failed evaluations of its expressions. */
+export const CEL_ERRORS = OUTCOMES.length * REASONS.length;
+
 /** Per policy. */
 export const INVALID_TOKEN = { invalid_token: 0, unknown_key: 1 } as const;
 const FIRST_MOVE = 2;
@@ -116,7 +119,7 @@ export const BLOCKS = {
   order: { fields: 1, cells: 'int32', rows: 'common', slots: 1 },
   route: { fields: CODE_CLASSES.length, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
   service: { fields: DURATION_SUM + 1, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
-  rule: { fields: OUTCOMES.length * REASONS.length, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
+  rule: { fields: CEL_ERRORS + 1, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
   policy: { fields: FIRST_MOVE + REASONS.length, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
   global: {
     fields: GLOBAL_SCALARS.length + LIMITS.length + ERROR_SOURCES.length * ERROR_CODES,

@@ -120,6 +120,8 @@ export interface WorkerTls {
   readonly selfSigned: KeyPair;
   /** What session tickets are sealed with: 48 bytes. */
   readonly ticketKeys: Uint8Array;
+  /** Name of the channel on which workers tell each other of sessions without tickets. */
+  readonly sessionChannel: string;
 }
 
 /** Ports of the traffic; 0 = any free one. */

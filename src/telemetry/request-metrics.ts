@@ -3,6 +3,7 @@ import { Counter } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { OUTCOMES, REASONS } from '../model/decision.ts';
 import {
+  CEL_ERRORS,
   CODE_CLASSES,
   decisionField,
   DURATION_BUCKETS,
@@ -57,6 +58,21 @@ export function registerRequestMetrics(registry: Registry, { counted }: MetricsS
             if (value > 0) this.inc({ namespace, policy, rule, outcome, reason }, value);
           }
         }
+      }
+    },
+  });
+
+  new Counter({
+    name: 'holdfast_cel_errors_total',
+    help: 'Evaluations of CEL expressions that failed: the condition did not hold, the key was missing.',
+    labelNames: ['namespace', 'policy', 'rule'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [key, slot] of counted.rule.entries()) {
+        const [namespace = '', policy = '', rule = ''] = slotLabels(key);
+        const value = counted.blocks.rule.sum(slot, CEL_ERRORS);
+        if (value > 0) this.inc({ namespace, policy, rule }, value);
       }
     },
   });

@@ -48,7 +48,7 @@ function applyTable(delta: TableDelta): void {
       send({ type: 'access', records });
     });
     ctx.deadlines.start();
-    tls = new TlsTermination(ctx, certificates, (socket, tcp) => {
+    tls = new TlsTermination(ctx, certificates, start.tls.sessionChannel, (socket, tcp) => {
       if (secureLane !== undefined) new ClientConnection(secureLane, socket, tcp);
     });
     watch(ctx);

@@ -13,6 +13,7 @@ import type { Route } from '../model/table.ts';
 import type { RegexCompiler } from '../rules/kind.ts';
 import type { Blocks } from '../shared/cells.ts';
 import type { CountedBlock, EndpointData, IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
+import { CEL_ERRORS } from '../shared/layout.ts';
 import { policySlotKey, routeSlotKey, ruleSlotKey, serviceSlotKey } from '../shared/slot-keys.ts';
 import { Places } from './places.ts';
 
@@ -146,12 +147,17 @@ export class TableBuilder {
     const policy = this.#policies.get(compiled.policy);
     if (policy === undefined) throw new Error(`affinity ${compiled.id} without its policy`);
     const { namespace, name } = policy;
+    const rules = ['', ...policy.rules.map((rule) => rule.name)].map((rule) =>
+      this.#cell('rule', ruleSlotKey(namespace, name, rule)),
+    );
+    const onCelError = (rule: number) => {
+      const { cells, at } = rules[rule + 1]!;
+      cells[at + CEL_ERRORS]!++;
+    };
     const made: AffinityRef = {
-      live: buildAffinity(policy, compiled, this.#options.compileRegex),
+      live: buildAffinity(policy, compiled, this.#options.compileRegex, onCelError),
       policy: this.#cell('policy', policySlotKey(namespace, name)),
-      rules: ['', ...policy.rules.map((rule) => rule.name)].map((rule) =>
-        this.#cell('rule', ruleSlotKey(namespace, name, rule)),
-      ),
+      rules,
     };
     const known = this.#affinities.get(compiled.id);
     if (known === undefined) this.#affinities.set(compiled.id, made);

@@ -5,6 +5,7 @@ import type { Deadlines, Timed } from '../io/deadlines.ts';
 import type { LaneContext } from '../lanes/context.ts';
 import type { TableDelta } from '../shared/messages.ts';
 import type { Certificates } from './certificates.ts';
+import { TlsSessions } from './tls-sessions.ts';
 
 /** `tcp`: what is beneath `socket`; only that one can be reset. */
 type TakeSecured = (socket: TLSSocket, tcp: Socket) => void;
@@ -14,10 +15,11 @@ export class TlsTermination {
   readonly #certificates: Certificates;
   readonly #take: TakeSecured;
   readonly #server: Server;
+  readonly #sessions: TlsSessions;
   /** By the client's address and port. */
   readonly #handshakes = new Map<string, Handshake>();
 
-  constructor(ctx: LaneContext, certificates: Certificates, take: TakeSecured) {
+  constructor(ctx: LaneContext, certificates: Certificates, sessionChannel: string, take: TakeSecured) {
     this.#ctx = ctx;
     this.#certificates = certificates;
     this.#take = take;
@@ -36,6 +38,7 @@ export class TlsTermination {
     });
     this.#server.on('secureConnection', (socket) => this.#onSecured(socket));
     this.#server.on('tlsClientError', (_error, socket) => socket.destroy());
+    this.#sessions = new TlsSessions(this.#server, sessionChannel);
   }
 
   /** Handshakes under way. */
@@ -67,6 +70,7 @@ export class TlsTermination {
 
   apply(delta: TableDelta): void {
     if (this.#certificates.apply(delta)) this.#renew();
+    this.#sessions.apply(delta);
   }
 
   setTicketKeys(keys: Uint8Array): void {

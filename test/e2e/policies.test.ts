@@ -1,7 +1,7 @@
-/** The API server refuses what the program refuses and accepts what it accepts, by the CRD alone. */
+/** The API server refuses what the program refuses and accepts what it accepts, by the CRD alone; of expressions it sees their lengths. */
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { ACCEPTED, REFUSED } from '../unit/api/policies.ts';
+import { ACCEPTED, REFUSED, REFUSED_BY_THE_PROGRAM } from '../unit/api/policies.ts';
 import { api, kubectl, ROOT } from './support/kube.ts';
 
 const CREATE = '/apis/holdfast.dev/v1alpha1/namespaces/default/stickypolicies?dryRun=All&fieldValidation=Strict';
@@ -20,8 +20,10 @@ test('there are enough of them', () => {
   expect(ACCEPTED.length + REFUSED.length).toBeGreaterThanOrEqual(60);
 });
 
+const TAKEN = [...ACCEPTED, ...REFUSED_BY_THE_PROGRAM.map(([title, spec]) => [title, spec] as const)];
+
 describe('accepted', () => {
-  test.each(ACCEPTED)('%s', async (_, spec) => {
+  test.each(TAKEN)('%s', async (_, spec) => {
     const { status, text } = await create(spec);
     expect(text).not.toContain('"status":"Failure"');
     expect(status).toBe(201);

@@ -299,6 +299,26 @@ test('T21 what came over TLS is told to the endpoint, and its cookies are Secure
   expect(proxied.setCookies[0]).toContain('; Secure');
 });
 
+test('expressions see the name of the handshake, not that of the request', async () => {
+  const rules = [{ name: 'by-name', expression: { cel: 'tls.sni + request.scheme', mode: 'Hash' } }] as const;
+  const named = [
+    { name: 'named', when: { cel: "tls.sni == 'web.test' && request.host == 'b.test'" }, none: {} },
+  ] as const;
+  const app = await start({
+    'policy.yaml': file(policy({ rules: [...named, ...rules] }), policy({ name: 'b', ingress: 'b', rules: named })),
+    'b.yaml': ingress({ name: 'b', host: 'b.test' }),
+  });
+  expect((await ask(app, { headers: { host: 'b.test' } })).status).toBe(200);
+  expect((await ask(app, { host: 'b.test' })).status).toBe(200);
+  for (let i = 0; i < 4; i++) expect((await ask(app)).status).toBe(200);
+  expect((await new Client(app.port).ask('/', { host: 'b.test' })).status).toBe(200);
+  const metrics = await app.metrics();
+  const of = (labels: Record<string, string>) => metrics.value('holdfast_decisions_total', labels);
+  expect(of({ policy: 'b', rule: 'named', outcome: 'stateless' })).toBe(1);
+  expect(of({ policy: 'b', rule: '', outcome: 'stateless' })).toBe(2);
+  expect(of({ rule: 'by-name', outcome: 'kept' })).toBe(3);
+});
+
 test('T24 plain HTTP is sent to HTTPS with 308 and no token; not when a trusted proxy says that it was HTTPS', async () => {
   const app = await start({
     'both.yaml': ingress({

@@ -8,6 +8,9 @@ export interface Caution {
   readonly message: string;
 }
 
+const LIMITED_TO_TLS12 =
+  'LimitedToTLS12: clients that speak TLS 1.3, as nearly all do, carry no such key, and nobody does for longer than an hour; write a rule with `cookie` or `sourceIP` behind it.';
+
 /** @param podMetadata whether the metadata of pods is read */
 export function cautionsOf(policy: CompiledPolicy, podMetadata: boolean): Caution[] {
   return [...ruleCautions(policy), ...versionCautions(policy, podMetadata)];
@@ -15,6 +18,7 @@ export function cautionsOf(policy: CompiledPolicy, podMetadata: boolean): Cautio
 
 function ruleCautions({ rules, idleTimeout }: CompiledPolicy): Caution[] {
   return rules.flatMap(({ key }, rule) => {
+    if (key.kind === 'tlsSession') return [{ field: `spec.rules[${rule}].tlsSession`, message: LIMITED_TO_TLS12 }];
     if (!isTokenCookie(key)) return [];
     const field = `spec.rules[${rule}].cookie`;
     return [...plainCautions(key, field), ...idleCautions(key, idleTimeout, field), ...foreignCautions(key, field)];

@@ -15,6 +15,7 @@ import { peerAddress } from '../client-address.ts';
 import type { LaneContext } from '../context.ts';
 import { Forwarding } from '../forwarding.ts';
 import { refusedRecord } from '../record.ts';
+import { tlsFactsOf } from '../tls-facts.ts';
 import type { UpgradeRequest } from '../upgrade-request.ts';
 import { Exchange } from './exchange.ts';
 import type { ExchangeClient } from './exchange.ts';
@@ -70,7 +71,7 @@ export class ClientConnection implements RequestSink, ExchangeClient, Timed {
     this.#lane = lane;
     this.#ctx = lane.ctx;
     this.#parser = new RequestParser(this, lane.limits);
-    this.forwarding = new Forwarding(lane.ctx, peerAddress(accepted.remoteAddress), lane.scheme);
+    this.forwarding = new Forwarding(lane.ctx, peerAddress(accepted.remoteAddress), lane.scheme, tlsFactsOf(accepted));
     this.socket = lane.adopt(accepted, (length, buffer) => this.#reader(length, buffer));
     this.#tcp = beneath ?? this.socket;
     this.out = new Outbox(this.socket, lane.ctx.blocks);

@@ -6,16 +6,17 @@ const QUOTE = 0x22;
 
 /**
  * All values of cookies with one of `names`, in the order they stand there; the quotes around a value are taken off.
+ * `lower`: the same text in lower case, for `names` that are, so that case does not matter.
  * Pairs are separated by `;` alone, as browsers do it (RFC 6265 section 4.2.1), so that junk in one pair leaves the others be.
  */
-export function cookieValues(cookie: string, names: readonly string[]): string[] {
+export function cookieValues(cookie: string, names: readonly string[], lower = cookie): string[] {
   const values: string[] = [];
   let equals = -1;
   for (let start = 0; start < cookie.length;) {
     const end = positionOr(cookie.length, cookie.indexOf(';', start));
     // Searched again only when passed, so that many pairs without `=` stay linear.
     if (equals < start) equals = positionOr(cookie.length, cookie.indexOf('=', start));
-    if (equals < end && isNamed(cookie, start, equals, names)) values.push(unquote(cookie, equals + 1, end));
+    if (equals < end && isNamed(lower, start, equals, names)) values.push(unquote(cookie, equals + 1, end));
     start = end + 1;
   }
   return values;

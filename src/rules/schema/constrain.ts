@@ -3,8 +3,8 @@ import type { z } from 'zod';
 
 /** One condition. `holds` and `cel` say the same thing, side by side, so that neither can be changed without seeing the other. */
 export interface Condition<T> {
-  /** CEL over `self`, true when the value is fine. */
-  readonly cel: string;
+  /** CEL over `self`, true when the value is fine; unset = only the program can tell, and the API server takes it. */
+  readonly cel?: string;
   readonly holds: (value: T) => boolean;
   /** One sentence: what is wrong and what to write instead. The API server and `check` print the same text. */
   readonly message: string;
@@ -35,7 +35,7 @@ export function constrain<S extends z.ZodType>(schema: S, ...conditions: readonl
       payload.issues.push({ code: 'custom', input: payload.value, message: said, path, continue: true });
     }
   });
-  return checked.meta({ [VALIDATIONS]: [...validationsOf(schema), ...conditions.map(toCel)] });
+  return checked.meta({ [VALIDATIONS]: [...validationsOf(schema), ...conditions.flatMap(toCel)] });
 }
 
 /** The CEL rules that a schema carries already. */
@@ -44,9 +44,9 @@ function validationsOf(schema: z.ZodType): readonly CelValidation[] {
   return Array.isArray(carried) ? (carried as CelValidation[]) : [];
 }
 
-function toCel<T>(condition: Condition<T>): CelValidation {
-  const { cel, message, field } = condition;
+function toCel<T>({ cel, message, field }: Condition<T>): CelValidation[] {
+  if (cel === undefined) return [];
   return field === undefined
-    ? { rule: cel, message }
-    : { rule: cel, message, reason: 'FieldValueInvalid', fieldPath: `.${field}` };
+    ? [{ rule: cel, message }]
+    : [{ rule: cel, message, reason: 'FieldValueInvalid', fieldPath: `.${field}` }];
 }

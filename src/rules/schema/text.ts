@@ -7,7 +7,8 @@ import { type Condition, constrain } from './constrain.ts';
 
 /** Bounds keep the estimated cost of every CEL rule within the API server's budget. */
 export const MAX_TEXT = 256;
-const MAX_REGEX = 1024;
+/** Of a regular expression or one in CEL. */
+export const MAX_PROGRAM = 1024;
 export const MAX_ITEMS = 16;
 
 /** RFC 9110 section 5.6.2, also RFC 6265 cookie names. */
@@ -87,7 +88,7 @@ export const cidr = constrain(text(64), {
 });
 
 /** RE2. In CEL a broken pattern is an evaluation error, which refuses the object with RE2's own words. */
-export const regex = constrain(text(MAX_REGEX), {
+export const regex = constrain(text(MAX_PROGRAM), {
   cel: "''.matches(self) ? true : true",
   holds: (value) => regexProblem(value) === undefined,
   why: regexProblem,

@@ -10,6 +10,7 @@ import { KeyRing } from '../../../src/affinity/keyring.ts';
 import type { SessionKey } from '../../../src/affinity/keyring.ts';
 import { seedsOf } from '../../../src/affinity/rendezvous.ts';
 import { TokenMemo } from '../../../src/affinity/token-memo.ts';
+import { NO_TLS } from '../../../src/model/facts.ts';
 import type { RequestFacts } from '../../../src/model/facts.ts';
 import { DRAINING, NOT_READY, READY } from '../../../src/model/live.ts';
 import type { IdentityView, LivePool, Meters, Sessions } from '../../../src/model/live.ts';
@@ -140,7 +141,7 @@ export function affinity(
   const siblingCookies: readonly string[] = [];
   const ids = { id: 'a', policy: compiled.id, service: 'web', scope, ownScope: scope };
   const text = { ...ids, groupPools: [], cookieNames, siblingCookies };
-  return buildAffinity(compiled, { ...text, ...own }, compileRe2);
+  return buildAffinity(compiled, { ...text, ...own }, compileRe2, () => undefined);
 }
 
 export function facts(
@@ -156,6 +157,7 @@ export function facts(
     clientAddress: '192.0.2.1',
     scheme: 'http',
     port: 80,
+    tls: NO_TLS,
     header: (name) => head[name],
     headers: (name) => (head[name] === undefined ? [] : [head[name]]),
     ...changes,

@@ -6,7 +6,7 @@ import { compileRe2 } from '../../../src/rules/re2.ts';
 import { facts } from './fixtures.ts';
 
 const holds = (when: When, request: Parameters<typeof facts>[0] = {}) =>
-  compileWhen(when, compileRe2)?.(facts(request)) ?? true;
+  compileWhen(when, compileRe2, () => undefined)?.(facts(request)) ?? true;
 
 describe('when', () => {
   test.each<[When, Parameters<typeof facts>[0], boolean]>([

@@ -72,6 +72,11 @@ export const ACCEPTED: readonly (readonly [title: string, spec: unknown])[] = [
   ['a query and a regex', rule({ query: { name: 'sid', mode: 'Hash', extract: { regex: '^(\\w+)-' } } })],
   ['a path', rule({ path: { mode: 'Hash', depth: 2, includeQuery: true } })],
   ['a host', rule({ host: { mode: 'Hash' } })],
+  ['a TLS session', rule({ tlsSession: { mode: 'Table', table: { idleTimeout: '300s' } } })],
+  ['an expression', rule({ expression: { cel: "request.headers['x-user']", mode: 'Hash', hash: {} } })],
+  ['an expression in the table', rule({ expression: { cel: 'source.ip + tls.sni', mode: 'Table', table: {} } })],
+  ['an expression as the condition', when({ cel: 'request.port == 443', not: { cel: "tls.sni == 'a.example'" } })],
+  ['an expression as the only condition of a `not`', when({ not: { cel: "'x' in request.cookies" } })],
   ['an address', rule({ sourceIP: { mode: 'Hash', ipv4Prefix: 24, ipv6Prefix: 64 } })],
   ...['Rendezvous', 'Maglev', 'Ring'].map(
     (algorithm) =>
@@ -282,7 +287,7 @@ export const REFUSED: readonly (readonly [title: string, spec: unknown, field: s
   ['two keys', rule({ none: {}, host: { mode: 'Hash' } }), 'rules[0]', /exactly one key/],
   ['no key', rule({}), 'rules[0]', /exactly one key/],
   ['a condition without a key', rule({ when: { methods: ['GET'] } }), 'rules[0]', /exactly one key/],
-  ['an unknown key', rule({ tlsSession: {} }), 'rules[0].tlsSession', /not known/],
+  ['an unknown key', rule({ sip: {} }), 'rules[0].sip', /not known/],
   ['force with Reject', rule({ force: true, onMissing: 'Reject', none: {} }), 'rules[0].force', /onMissing: Next/],
   ['an unknown onMissing', rule({ onMissing: 'Refuse', none: {} }), 'rules[0].onMissing', /`Reject`/],
   ['an unknown mode', cookie({ mode: 'Inserted' }), 'rules[0].cookie.mode', /did you mean `Insert`/],
@@ -493,6 +498,24 @@ export const REFUSED: readonly (readonly [title: string, spec: unknown, field: s
   ],
   ['a broken regex', when({ pathRegex: '[a' }), 'rules[0].when.pathRegex', /RE2/],
   ['a look-ahead, which is not RE2', when({ pathRegex: 'a(?=b)' }), 'rules[0].when.pathRegex', /RE2/],
+  ['a hashed TLS session', rule({ tlsSession: { mode: 'Hash' } }), 'rules[0].tlsSession.mode', /Table/],
+  ['a TLS session without a mode', rule({ tlsSession: {} }), 'rules[0].tlsSession.mode', /Table/],
+  ['an expression without a mode', rule({ expression: { cel: 'source.ip' } }), 'rules[0].expression.mode', /Hash/],
+  ['a mode without an expression', rule({ expression: { mode: 'Hash' } }), 'rules[0].expression.cel', /write/],
+  [
+    'an expression that is learnt',
+    rule({ expression: { cel: 'source.ip', mode: 'Learn' } }),
+    'rules[0].expression.mode',
+    /Hash/,
+  ],
+  [
+    'a hash of an expression in the table',
+    rule({ expression: { cel: 'source.ip', mode: 'Table', hash: {} } }),
+    'rules[0].expression.hash',
+    /not used by this mode/,
+  ],
+  ['an empty expression', when({ cel: '' }), 'rules[0].when.cel', /at least 1|write/],
+  ['a long expression', when({ cel: `true${' '.repeat(1021)}` }), 'rules[0].when.cel', /at most 1024/],
   ['a long regex', when({ pathRegex: 'x'.repeat(1025) }), 'rules[0].when.pathRegex', /at most 1024/],
   ['ignoreCase alone', when({ ignoreCase: true, methods: ['GET'] }), 'rules[0].when.ignoreCase', /about paths/],
   ['ignoreCase alone in not', when({ not: { ignoreCase: true } }), 'rules[0].when.not.ignoreCase', /about paths/],
@@ -548,4 +571,39 @@ export const REFUSED: readonly (readonly [title: string, spec: unknown, field: s
   ['a negative grace', { onEndpointLost: { notReadyGrace: '-1s' } }, 'onEndpointLost.notReadyGrace', /duration/],
   ['six attempts', { retry: { attempts: 6 } }, 'retry.attempts', /at most 5/],
   ['a boolean in quotes', { retry: { changeOnFailure: 'true' } }, 'retry.changeOnFailure', /without quotes/],
+];
+
+/** What the API server takes and only the program refuses, because only that compiles expressions. */
+export const REFUSED_BY_THE_PROGRAM: typeof REFUSED = [
+  [
+    'a broken expression',
+    rule({ expression: { cel: 'request.path +', mode: 'Hash' } }),
+    'rules[0].expression.cel',
+    /gives a text; write one such as .* \(Unexpected token: EOF, at character 15\)/,
+  ],
+  [
+    'an expression that gives no text',
+    rule({ expression: { cel: "request.path == '/'", mode: 'Table' } }),
+    'rules[0].expression.cel',
+    /gives bool, not string/,
+  ],
+  [
+    'a condition that gives a text',
+    when({ cel: 'request.path' }),
+    'rules[0].when.cel',
+    /gives true or false; write one such as .* \(this gives string, not bool\)/,
+  ],
+  [
+    'a broken condition in a `not`',
+    when({ not: { cel: 'request.patch' } }),
+    'rules[0].when.not.cel',
+    /No such key: patch/,
+  ],
+  ['a loop', when({ cel: "request.path.split('/').exists(part, part == 'a')" }), 'rules[0].when.cel', /`exists` loops/],
+  [
+    'a regular expression that takes more than linear time',
+    when({ cel: "request.path.matches('(a)\\\\1')" }),
+    'rules[0].when.cel',
+    /invalid escape/,
+  ],
 ];

@@ -5,13 +5,13 @@ import type { specSchema } from '../../../src/api/sticky-policy.ts';
 import { dropUnknown, fieldPath, validateSpec } from '../../../src/api/validate.ts';
 import type { StickyPolicySpec } from '../../../src/model/sticky-policy.ts';
 import { COOKIE_FIELDS } from '../../../src/rules/cookie/schema.ts';
-import { ACCEPTED, REFUSED } from './policies.ts';
+import { ACCEPTED, REFUSED, REFUSED_BY_THE_PROGRAM } from './policies.ts';
 
 test.each(ACCEPTED)('accepts %s', (_title, spec) => {
   expect(validateSpec(spec).findings).toBeUndefined();
 });
 
-test.each(REFUSED)('refuses %s', (_title, spec, field, says) => {
+test.each([...REFUSED, ...REFUSED_BY_THE_PROGRAM])('refuses %s', (_title, spec, field, says) => {
   const findings = (validateSpec(spec).findings ?? []).map(({ path, message }) => [fieldPath('', path), message]);
   const found = findings.find(([path]) => path === field);
   expect(found, JSON.stringify(findings)).toBeDefined();

@@ -9,7 +9,7 @@ import { facts } from '../affinity/fixtures.ts';
 function read(rule: Omit<Rule, 'name'>, request: Parameters<typeof facts>[0]): string | undefined {
   const key = compileRuleKey({ name: 'r', ...rule });
   const compiled: CompiledRule = { name: 'r', when: undefined, onMissing: 'Next', force: false, key };
-  return keyReader(compiled, compileRe2)?.(facts(request));
+  return keyReader(compiled, compileRe2, () => undefined)?.(facts(request));
 }
 
 describe('defaults', () => {
