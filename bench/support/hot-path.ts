@@ -124,7 +124,7 @@ function contextOf(manifests: string): WorkerContext {
     epoch: Date.now(),
     sessions: createSessionMemory(65_536, Date.now()),
     settings: { ...config, publicHttpPort: 80, publicHttpsPort: 443, maxIdleUpstreams: 64 },
-    tls: { selfSigned: { chain: '', key: '' }, ticketKeys: new Uint8Array() },
+    tls: { selfSigned: { chain: '', key: '' }, ticketKeys: new Uint8Array(), sessionChannel: '' },
   };
   return new WorkerContext(start, configuration.everything(), () => undefined);
 }

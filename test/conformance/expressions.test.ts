@@ -41,7 +41,7 @@ async function siteOf(lane: Lane): Promise<Site> {
 async function podsOf(lane: Lane, site: Site, target: string, headers: Headers): Promise<Set<string>> {
   const pods = new Set<string>();
   for (let i = 0; i < 8; i++) {
-    const client = await lane.connect(lab.port);
+    const client = await lane.connect(lab.ports);
     client.ask({ host: site.host, target, headers });
     const answer = await client.answer();
     expect(answer.status).toBe(lane.success);
