@@ -9,8 +9,10 @@ import type { DecideEnv } from './env.ts';
 import { OUTCOME, REASON } from './decision.ts';
 import type { Decision } from './decision.ts';
 import { nameOf, returnsUntil } from './gone.ts';
+import { firstPart, partAt, partOf } from './parts.ts';
 import { endpointOf, sessionOf } from './plain.ts';
 import { successor, tierOf } from './select.ts';
+import { pickWithin } from './stick-to.ts';
 import type { VerifiedToken } from './token.ts';
 import { preferred } from './versions.ts';
 
@@ -50,11 +52,14 @@ export function followBinding(
   env: DecideEnv,
 ): void {
   const { policy } = live;
+  if (policy.stickTo !== 'Pod' && !rule.force) {
+    const other = pickWithin(d, policy, pool, index, env);
+    if (other >= 0) return stay(d, other);
+  }
   if (policy.lost.goneGrace > 0 && name !== undefined) {
     const until = returnsUntil(live, rule, name, pool, index, env);
     if (env.now < until) return d.wait(until, name);
   }
-  const view = pool.identity[policy.identity];
   const why = rule.force ? forcedReason(d, pool, index) : leaveReason(d, policy, pool, index, env);
   if (why === STAYS) return keep(d, index);
   const draining = why === REASON.drain || why === REASON.drain_timeout;
@@ -63,8 +68,7 @@ export function followBinding(
   }
   if (why === REASON.connect_failed && !policy.retry.changeOnFailure) return d.reject(why, BAD_GATEWAY);
 
-  const prefers = preferred(policy, pool, d.bound, index, env.keys);
-  const next = successor(view, pool, d.sessionHigh, d.sessionLow, d.tried, env.meters, prefers);
+  const next = replacement(d, policy, pool, index, env);
   if (staysAnyway(d, pool, index, next, why, env)) return keep(d, index);
   if (next < 0) return rejectWithoutEndpoint(d);
   d.choose(next, OUTCOME.moved, why);
@@ -86,6 +90,39 @@ export function rejectWithoutEndpoint(d: Decision): void {
 function keep(d: Decision, index: number): void {
   d.choose(index, OUTCOME.kept, REASON['-']);
   d.retryOwn = true;
+}
+
+/** The session is where it was, and the request is balanced among what it stays at. */
+export function stay(d: Decision, index: number, outcome: number = OUTCOME.kept): void {
+  d.choose(index, outcome, REASON['-']);
+  d.stays = true;
+}
+
+/** Where a session goes that leaves its endpoint: within its backend while that has anybody, else where the weights lead it. */
+function replacement(d: Decision, policy: CompiledPolicy, pool: LivePool, index: number, env: DecideEnv): number {
+  const { parts } = pool;
+  if (parts === undefined) return replacementIn(d, policy, pool, index, env);
+  const home = partAt(pool, index) ?? (d.bound === undefined ? undefined : partOf(pool, d.bound));
+  let passed = 0;
+  if (home !== undefined) {
+    const next = replacementIn(d, policy, home.pool, index - home.first, env);
+    if (next >= 0) return home.first + next;
+    passed = 1 << parts.indexOf(home);
+  }
+  for (;;) {
+    const k = firstPart(parts, d.sessionHigh, d.sessionLow, passed);
+    const part = parts[k];
+    if (part === undefined) return -1;
+    const next = replacementIn(d, policy, part.pool, -1, env);
+    if (next >= 0) return part.first + next;
+    passed |= 1 << k;
+  }
+}
+
+function replacementIn(d: Decision, policy: CompiledPolicy, pool: LivePool, index: number, env: DecideEnv): number {
+  const prefers = preferred(policy, pool, d.bound, index, env.keys);
+  const view = pool.identity[policy.identity];
+  return successor(view, pool, d.sessionHigh, d.sessionLow, d.tried, env.meters, prefers);
 }
 
 /** Why a session has to leave its endpoint, as a REASONS index. */

@@ -1,10 +1,10 @@
 /** Compiles a snapshot into the routing table: pure, and the same whatever order the snapshot's maps have. */
-import type { PoolKey } from '../model/ids.ts';
+import { objectKey, type ObjectKey, type PoolKey } from '../model/ids.ts';
 import type { Ingress } from '../model/resources.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { CompiledStatus } from '../model/status.ts';
-import type { PoolSpec, Route, Table, VirtualHost } from '../model/table.ts';
+import type { PoolSpec, Route, RouteSplit, Table, VirtualHost } from '../model/table.ts';
 import { policyFromAnnotations, readAnnotations } from '../api/annotations.ts';
 import type { DraftRoute, Drafts } from './draft.ts';
 import type { CompileOptions } from './options.ts';
@@ -14,6 +14,7 @@ import { Backends } from './passes/backends.ts';
 import { Certificates } from './passes/certificates.ts';
 import { selectIngresses, watched } from './passes/classes.ts';
 import { Hosts } from './passes/hosts.ts';
+import { Splits } from './passes/splits.ts';
 import { compileStatus } from './passes/status.ts';
 import { PolicyTargets } from './passes/targets.ts';
 import { ProblemReport, refOf } from './report.ts';
@@ -49,8 +50,9 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
 
   const redirects = ({ ingress, host }: DraftRoute): boolean =>
     ingress !== undefined && host !== undefined && !plain.has(ingress) && certificates.covers(ingress, host);
-  const { collisions, ...attached } = attach(drafts, attachment, redirects, report, options);
-  const table = { ...attached, pools: poolsOf(drafts), ...certificates.finish() };
+  const splits = new Splits(backends, report);
+  const { collisions, ...attached } = attach(drafts, attachment, splits, redirects, report, options);
+  const table = { ...attached, pools: poolsOf(drafts, splits), ...certificates.finish() };
   reportUnseenReadiness(table, snapshot, report);
   const routes = allDrafts(drafts);
   const { policies } = table;
@@ -61,6 +63,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
     routes,
     wishes,
     targets,
+    splits,
     collisions,
     policies,
     podMetadata: options.podMetadata,
@@ -91,20 +94,37 @@ function readWishes(
 function attach(
   drafts: Drafts,
   attachment: Attachment,
+  splits: Splits,
   redirects: (draft: DraftRoute) => boolean,
   report: ProblemReport,
   { podMetadata }: CompileOptions,
 ): Pick<Table, 'hosts' | 'fallback' | 'policies' | 'affinities'> & { collisions: ReadonlyMap<string, string> } {
   const uses = new Affinities();
   const wanted = new Map<DraftRoute, string>();
+  const wantedSplits = new Map<DraftRoute, readonly RouteSplit[]>();
   for (const draft of allDrafts(drafts)) {
-    const applied = draft.pool === undefined ? undefined : attachment.policyOf(draft);
-    if (applied !== undefined && draft.pool !== undefined) wanted.set(draft, uses.use(applied, draft, draft.pool.key));
+    const { pool, service, host = '', closed } = draft;
+    const applied = closed ? undefined : attachment.policyOf(draft);
+    if (applied === undefined) continue;
+    const divided = splits.of(applied);
+    if (divided.length > 0) {
+      wantedSplits.set(
+        draft,
+        divided.map((split) => ({
+          rule: split.rule,
+          affinity: uses.useSplit(applied, split, host),
+          services: split.pools.map((spec) => spec.service),
+        })),
+      );
+    }
+    if (pool !== undefined && !divided.some(({ always }) => always))
+      wanted.set(draft, uses.use(applied, service, host, pool.key));
   }
   const { affinities, policies, collisions } = uses.finish(report, podMetadata);
 
   const route = (draft: DraftRoute): Route => {
     const affinity = wanted.get(draft);
+    const divided = wantedSplits.get(draft)?.filter((split) => affinities.has(split.affinity)) ?? [];
     return {
       namespace: draft.namespace,
       ingress: draft.ingress?.meta.name ?? '',
@@ -114,6 +134,7 @@ function attach(
       pool: draft.pool?.key,
       affinity: affinity !== undefined && affinities.has(affinity) ? affinity : undefined,
       ...(redirects(draft) ? { redirectsToHttps: true as const } : {}),
+      ...(divided.length > 0 ? { splits: divided } : {}),
     };
   };
   const hosts = new Map<string, VirtualHost>();
@@ -124,9 +145,10 @@ function attach(
 }
 
 /** Only pools that some route leads to are built and sent to the workers. */
-function poolsOf(drafts: Drafts): Map<PoolKey, PoolSpec> {
+function poolsOf(drafts: Drafts, splits: Splits): Map<PoolKey, PoolSpec> {
   const pools = new Map<PoolKey, PoolSpec>();
   for (const { pool } of allDrafts(drafts)) if (pool !== undefined) pools.set(pool.key, pool);
+  for (const pool of splits.pools()) pools.set(pool.key, pool);
   return pools;
 }
 
@@ -141,13 +163,19 @@ function* allDrafts({ hosts, fallback }: Drafts): Generator<DraftRoute> {
 /** With publishNotReadyAddresses every endpoint says it is ready, so a session never leaves a pod that is not. */
 function reportUnseenReadiness(table: Table, snapshot: Snapshot, report: ProblemReport): void {
   const told = new Set<string>();
-  for (const { policy, service } of table.affinities.values()) {
-    const namespace = table.policies.get(policy)?.namespace ?? '';
-    const object = snapshot.services.get(`${namespace}/${service}`);
-    if (object?.publishNotReadyAddresses !== true || told.has(service + '\0' + namespace)) continue;
-    told.add(service + '\0' + namespace);
+  for (const key of stickyServices(table)) {
+    const object = snapshot.services.get(key);
+    if (object?.publishNotReadyAddresses !== true || told.has(key)) continue;
+    told.add(key);
     const message =
       'With publishNotReadyAddresses every pod counts as ready, so sessions stay with pods that are not; remove it, or use another Service for HTTP traffic.';
     report.warning(object, 'spec.publishNotReadyAddresses', message);
+  }
+}
+
+function* stickyServices({ affinities, policies, pools }: Table): Generator<ObjectKey> {
+  for (const { policy, service, splits = [] } of affinities.values()) {
+    yield objectKey(policies.get(policy)?.namespace ?? '', service);
+    for (const { backends } of splits) for (const { pool } of backends) yield pools.get(pool)?.serviceKey ?? '';
   }
 }

@@ -14,9 +14,10 @@ import type { Counted } from '../shared/counted.ts';
 import type { EndpointData, PoolData, TableDelta } from '../shared/messages.ts';
 import type { Store, StoreChange } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { leadsOf } from './leads.ts';
 import { Pools } from './pools.ts';
 import { ProblemList } from './problem-list.ts';
-import { Publisher, routesOf } from './publisher.ts';
+import { Publisher } from './publisher.ts';
 
 export interface DrainRules {
   /** Sessions stay with the pod for now: it has work while it has sessions. */
@@ -96,12 +97,11 @@ export class Configuration {
   policiesByPool(): Map<PoolKey, Set<string>> {
     const policies = new Map<PoolKey, Set<string>>();
     const { table } = this;
-    for (const { pool, affinity } of table === undefined ? [] : routesOf(table)) {
-      const policy = table?.policies.get(table.affinities.get(affinity ?? '')?.policy ?? '')?.name ?? '';
-      if (pool === undefined) continue;
+    for (const { pool, policy } of table === undefined ? [] : leadsOf(table)) {
+      const name = policy?.name ?? '';
       const known = policies.get(pool);
-      if (known === undefined) policies.set(pool, new Set([policy]));
-      else known.add(policy);
+      if (known === undefined) policies.set(pool, new Set([name]));
+      else known.add(name);
     }
     return policies;
   }
@@ -110,10 +110,10 @@ export class Configuration {
   drainRules(namespace: string, pod: string, now: number): DrainRules {
     let wait = 0;
     let keeps = false;
-    for (const route of this.table === undefined ? [] : routesOf(this.table)) {
-      const policy = this.table?.policies.get(this.table.affinities.get(route.affinity ?? '')?.policy ?? '');
-      const endpoint = this.pools.all.get(route.pool ?? '')?.endpoints.find((one) => one.pod === pod);
-      if (policy === undefined || endpoint === undefined || route.namespace !== namespace) continue;
+    for (const lead of this.table === undefined ? [] : leadsOf(this.table)) {
+      const { policy } = lead;
+      const endpoint = this.pools.all.get(lead.pool)?.endpoints.find((one) => one.pod === pod);
+      if (policy === undefined || endpoint === undefined || lead.namespace !== namespace) continue;
       const { action, maxDuration } = policy.drain;
       const limits = [policy.idleTimeout, maxDuration].filter((limit) => limit > 0);
       const over = endpoint.state === 'Draining' && maxDuration > 0 && now - endpoint.since >= maxDuration;

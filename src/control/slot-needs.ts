@@ -75,9 +75,11 @@ export class SlotNeeds {
 }
 
 export function* needsOfRoutes(routes: Iterable<Route>): Generator<SlotNeed> {
-  for (const { namespace, ingress, service } of routes) {
-    yield ['route', routeSlotKey(namespace, ingress, service)];
-    yield ['service', serviceSlotKey(namespace, service)];
+  for (const { namespace, ingress, service, splits } of routes) {
+    for (const one of [service, ...(splits ?? []).flatMap(({ services }) => services)]) {
+      yield ['route', routeSlotKey(namespace, ingress, one)];
+      yield ['service', serviceSlotKey(namespace, one)];
+    }
     yield ['rule', ruleSlotKey(namespace, '', '')];
   }
 }

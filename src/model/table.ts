@@ -18,6 +18,18 @@ export interface Route {
   readonly affinity: string | undefined;
   /** Requests that came over plain HTTP are sent to HTTPS. */
   readonly redirectsToHttps?: true | undefined;
+  /** Of the policy's rules with `backends`, in order: the first that holds takes the place of `service`. undefined = there are none. */
+  readonly splits?: readonly RouteSplit[] | undefined;
+}
+
+/** A rule with `backends` at one route. */
+export interface RouteSplit {
+  /** Index in the policy. */
+  readonly rule: number;
+  /** Id of the CompiledAffinity of its first Service, which has the backends. */
+  readonly affinity: string;
+  /** Names of its Services, those that exist; the first answers for what none of them served. */
+  readonly services: readonly string[];
 }
 
 export interface VirtualHost {

@@ -21,10 +21,16 @@ function ruleCautions({ rules, idleTimeout }: CompiledPolicy): Caution[] {
   });
 }
 
-function versionCautions({ lost: { preferVersion } }: CompiledPolicy, podMetadata: boolean): Caution[] {
-  if (preferVersion === 'Any' || podMetadata) return [];
-  const message = `\`${preferVersion}\` has no effect here: versions are labels of pods, and pods are read in a cluster only, without \`--no-pod-watch\`; leave it out.`;
-  return [{ field: 'spec.onEndpointLost.preferVersion', message }];
+function versionCautions({ lost: { preferVersion }, stickTo }: CompiledPolicy, podMetadata: boolean): Caution[] {
+  if (podMetadata) return [];
+  const caution = (field: string, value: string): Caution => {
+    const message = `\`${value}\` has no effect here: versions are labels of pods, and pods are read in a cluster only, without \`--no-pod-watch\`; leave it out.`;
+    return { field, message };
+  };
+  return [
+    ...(stickTo === 'Version' ? [caution('spec.session.stickTo', stickTo)] : []),
+    ...(preferVersion === 'Any' ? [] : [caution('spec.onEndpointLost.preferVersion', preferVersion)]),
+  ];
 }
 
 function plainCautions(key: TokenCookieKey, field: string): Caution[] {

@@ -103,11 +103,12 @@ export class Hosts {
     ingress: Ingress,
     backend: BackendRef,
     field: string,
-  ): Pick<DraftRoute, 'namespace' | 'ingress' | 'service' | 'pool'> {
+  ): Pick<DraftRoute, 'namespace' | 'ingress' | 'service' | 'pool' | 'closed'> {
     const { namespace } = ingress.meta;
     const service = backend?.service ?? '';
+    const closed = this.#closed.has(ingress);
     // Without a backend the projection has said why.
-    if (backend === undefined) return { namespace, ingress, service, pool: undefined };
+    if (backend === undefined) return { namespace, ingress, service, pool: undefined, closed };
     const found = this.#backends.resolve(namespace, backend);
     if (isFault(found)) {
       this.#report.error(
@@ -115,9 +116,9 @@ export class Hosts {
         found.part === 'name' ? `${field}.service.name` : `${field}.service.port`,
         found.message,
       );
-      return { namespace, ingress, service, pool: undefined };
+      return { namespace, ingress, service, pool: undefined, closed };
     }
-    return { namespace, ingress, service, pool: this.#closed.has(ingress) ? undefined : found };
+    return { namespace, ingress, service, pool: closed ? undefined : found, closed };
   }
 
   #reportTaken(ingress: Ingress, owner: Ingress | undefined, field: string, what: string): void {
@@ -138,7 +139,8 @@ export class Hosts {
       this.#report.addAll([{ severity: 'error', object, field: '', message: `--default-backend: ${fault.message}` }]);
     }
     const pool = isFault(found) ? undefined : found;
-    return { namespace, ingress: undefined, host: undefined, section: '', path: '', pathType: 'Prefix', service, pool };
+    const match = { host: undefined, section: '', path: '', pathType: 'Prefix' } as const;
+    return { namespace, ingress: undefined, ...match, service, pool, closed: false };
   }
 }
 
