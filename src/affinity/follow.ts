@@ -62,8 +62,8 @@ export function followBinding(
   }
   const why = rule.force ? forcedReason(d, pool, index) : leaveReason(d, policy, pool, index, env);
   if (why === STAYS) return keep(d, index);
-  const draining = why === REASON.drain || why === REASON.drain_timeout;
-  if (rule.force || (!draining && policy.lost.action === 'Reject')) {
+  const asked = why === REASON.drain || why === REASON.drain_timeout || why === REASON.override;
+  if (rule.force || (!asked && policy.lost.action === 'Reject')) {
     return d.reject(why, rule.force && why === REASON.connect_failed ? BAD_GATEWAY : policy.lost.statusCode);
   }
   if (why === REASON.connect_failed && !policy.retry.changeOnFailure) return d.reject(why, BAD_GATEWAY);
@@ -102,10 +102,11 @@ export function stay(d: Decision, index: number, outcome: number = OUTCOME.kept)
 function replacement(d: Decision, policy: CompiledPolicy, pool: LivePool, index: number, env: DecideEnv): number {
   const { parts } = pool;
   if (parts === undefined) return replacementIn(d, policy, pool, index, env);
-  const home = partAt(pool, index) ?? (d.bound === undefined ? undefined : partOf(pool, d.bound));
+  const home = pool.only ?? partAt(pool, index) ?? (d.bound === undefined ? undefined : partOf(pool, d.bound));
   let passed = 0;
   if (home !== undefined) {
-    const next = replacementIn(d, policy, home.pool, index - home.first, env);
+    const left = partAt(pool, index) === home ? index - home.first : -1;
+    const next = replacementIn(d, policy, home.pool, left, env);
     if (next >= 0) return home.first + next;
     passed = 1 << parts.indexOf(home);
   }
@@ -129,6 +130,7 @@ function replacementIn(d: Decision, policy: CompiledPolicy, pool: LivePool, inde
 function leaveReason(d: Decision, policy: CompiledPolicy, pool: LivePool, index: number, env: DecideEnv): number {
   const endpoint = pool.endpoints[index];
   if (endpoint === undefined) return REASON.endpoint_gone;
+  if (pool.only !== undefined && partAt(pool, index) !== pool.only) return REASON.override;
   const { lost, drain, retry } = policy;
   if (endpoint.state === NOT_READY && env.now - endpoint.since > lost.notReadyGrace) return REASON.not_ready;
   if (endpoint.state === DRAINING) {
@@ -150,6 +152,8 @@ function forcedReason(d: Decision, pool: LivePool, index: number): number {
 
 /** A session does not leave a draining endpoint, or one that refuses connections, for one that is no better. */
 function staysAnyway(d: Decision, pool: LivePool, index: number, next: number, why: number, env: DecideEnv): boolean {
+  // Where nobody of the other side can take it, the session need not be refused.
+  if (why === REASON.override) return next < 0;
   if (next < 0 || why === REASON.endpoint_gone || why === REASON.not_ready) return false;
   return tierOf(pool, next, d.tried, env.meters) >= tierOf(pool, index, d.tried, env.meters);
 }

@@ -18,6 +18,7 @@ export function pickWithin(d: Decision, policy: CompiledPolicy, pool: LivePool, 
   const token = d.bound;
   const home = partAt(pool, index) ?? (token === undefined ? undefined : partOf(pool, token));
   if (pool.parts !== undefined && home === undefined) return -1;
+  if (pool.only !== undefined && home !== pool.only) return -1;
   const within = home?.pool ?? pool;
   const first = home?.first ?? 0;
   const among = policy.stickTo === 'Version' ? sameVersion(within, index - first, token, env.keys) : within;

@@ -4,6 +4,7 @@ import type { Ingress } from '../model/resources.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { CompiledStatus } from '../model/status.ts';
+import type { Canary } from '../model/canary.ts';
 import type { PoolSpec, Route, RouteSplit, Table, VirtualHost } from '../model/table.ts';
 import { policyFromAnnotations, readAnnotations } from '../api/annotations.ts';
 import type { DraftRoute, Drafts } from './draft.ts';
@@ -11,6 +12,7 @@ import type { CompileOptions } from './options.ts';
 import { Affinities } from './passes/affinities.ts';
 import { Attachment, type IngressWishes } from './passes/attachment.ts';
 import { Backends } from './passes/backends.ts';
+import { Canaries } from './passes/canaries.ts';
 import { Certificates } from './passes/certificates.ts';
 import { selectIngresses, watched } from './passes/classes.ts';
 import { Hosts } from './passes/hosts.ts';
@@ -33,11 +35,13 @@ export interface Compiled {
 export function compile(snapshot: Snapshot, options: CompileOptions, named = snapshot.policies): Compiled {
   const report = new ProblemReport();
   const ingresses = selectIngresses(snapshot, options, report);
-  const { wishes, closed, plain } = readWishes(ingresses, options, report);
+  const { wishes, closed, plain, canaries: marked } = readWishes(ingresses, options, report);
 
   const backends = new Backends(snapshot.services, options.inCluster);
   const hosts = new Hosts(backends, closed, report);
-  for (const ingress of ingresses) hosts.add(ingress);
+  for (const ingress of ingresses) if (!marked.has(ingress)) hosts.add(ingress);
+  const canaries = new Canaries(hosts, backends, closed, report);
+  for (const [ingress, canary] of marked) canaries.add(ingress, canary);
   const drafts = hosts.finish(options);
 
   const certificates = new Certificates(snapshot.secrets, options, report);
@@ -51,8 +55,12 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
   const redirects = ({ ingress, host }: DraftRoute): boolean =>
     ingress !== undefined && host !== undefined && !plain.has(ingress) && certificates.covers(ingress, host);
   const splits = new Splits(backends, report);
-  const { collisions, ...attached } = attach(drafts, attachment, splits, redirects, report, options);
-  const table = { ...attached, pools: poolsOf(drafts, splits), ...certificates.finish() };
+  const { collisions, ...attached } = attach(drafts, attachment, { splits, canaries }, redirects, report, options);
+  const table = {
+    ...attached,
+    pools: poolsOf(drafts, [...splits.pools(), ...canaries.pools()]),
+    ...certificates.finish(),
+  };
   reportUnseenReadiness(table, snapshot, report);
   const routes = allDrafts(drafts);
   const { policies } = table;
@@ -64,6 +72,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
     wishes,
     targets,
     splits,
+    canaries,
     collisions,
     policies,
     podMetadata: options.podMetadata,
@@ -71,30 +80,44 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
   return { table, problems: report.sorted(), status };
 }
 
-/** What the annotations ask for, which Ingresses are served over plain HTTP too, and which ones they close: one that restricts access and cannot be honoured must not let anybody in. */
+const COVERED =
+  'The policy of the primary Ingress covers its canary, so what the annotations here say about sessions has no effect; remove it.';
+
+/** What the annotations ask for, which Ingresses are served over plain HTTP too, which ones are canaries, and which ones they close: one that restricts access and cannot be honoured must not let anybody in. */
 function readWishes(
   ingresses: readonly Ingress[],
   options: CompileOptions,
   report: ProblemReport,
-): { wishes: Map<Ingress, IngressWishes>; closed: Set<Ingress>; plain: Set<Ingress> } {
+): {
+  wishes: Map<Ingress, IngressWishes>;
+  closed: Set<Ingress>;
+  plain: Set<Ingress>;
+  /** Oldest first. */
+  canaries: Map<Ingress, Canary>;
+} {
   const wishes = new Map<Ingress, IngressWishes>();
   const closed = new Set<Ingress>();
   const plain = new Set<Ingress>();
+  const canaries = new Map<Ingress, Canary>();
   for (const ingress of ingresses) {
-    const { settings, problems, closes } = readAnnotations(ingress.meta, refOf(ingress), options);
+    const { settings, problems, closes, canary } = readAnnotations(ingress.meta, refOf(ingress), options);
     report.addAll(problems);
-    wishes.set(ingress, { policyName: settings.stickyPolicy, spec: policyFromAnnotations(settings) });
+    const wish = { policyName: settings.stickyPolicy, spec: policyFromAnnotations(settings) };
+    const idle = canary !== undefined && (wish.policyName ?? wish.spec) !== undefined;
+    if (idle) report.warning(ingress, 'metadata.annotations', COVERED);
+    wishes.set(ingress, canary === undefined ? wish : { policyName: undefined, spec: undefined });
     if (closes) closed.add(ingress);
     if (settings.sslRedirect === false) plain.add(ingress);
+    if (canary !== undefined) canaries.set(ingress, canary);
   }
-  return { wishes, closed, plain };
+  return { wishes, closed, plain, canaries };
 }
 
 /** Gives every route its affinity; those of policies that turn out to collide stay without. */
 function attach(
   drafts: Drafts,
   attachment: Attachment,
-  splits: Splits,
+  { splits, canaries }: { readonly splits: Splits; readonly canaries: Canaries },
   redirects: (draft: DraftRoute) => boolean,
   report: ProblemReport,
   { podMetadata }: CompileOptions,
@@ -118,12 +141,13 @@ function attach(
       );
     }
     if (pool !== undefined && !divided.some(({ always }) => always))
-      wanted.set(draft, uses.use(applied, service, host, pool.key));
+      wanted.set(draft, uses.use(applied, service, host, pool.key, canaries.of(draft)?.pool.key));
   }
   const { affinities, policies, collisions } = uses.finish(report, podMetadata);
 
   const route = (draft: DraftRoute): Route => {
     const affinity = wanted.get(draft);
+    const canary = canaries.of(draft);
     const divided = wantedSplits.get(draft)?.filter((split) => affinities.has(split.affinity)) ?? [];
     return {
       namespace: draft.namespace,
@@ -135,6 +159,7 @@ function attach(
       affinity: affinity !== undefined && affinities.has(affinity) ? affinity : undefined,
       ...(redirects(draft) ? { redirectsToHttps: true as const } : {}),
       ...(divided.length > 0 ? { splits: divided } : {}),
+      ...(canary && { canary: { ...canary.canary, service: canary.pool.service, pool: canary.pool.key } }),
     };
   };
   const hosts = new Map<string, VirtualHost>();
@@ -145,10 +170,10 @@ function attach(
 }
 
 /** Only pools that some route leads to are built and sent to the workers. */
-function poolsOf(drafts: Drafts, splits: Splits): Map<PoolKey, PoolSpec> {
+function poolsOf(drafts: Drafts, others: readonly PoolSpec[]): Map<PoolKey, PoolSpec> {
   const pools = new Map<PoolKey, PoolSpec>();
   for (const { pool } of allDrafts(drafts)) if (pool !== undefined) pools.set(pool.key, pool);
-  for (const pool of splits.pools()) pools.set(pool.key, pool);
+  for (const pool of others) pools.set(pool.key, pool);
   return pools;
 }
 
@@ -174,8 +199,9 @@ function reportUnseenReadiness(table: Table, snapshot: Snapshot, report: Problem
 }
 
 function* stickyServices({ affinities, policies, pools }: Table): Generator<ObjectKey> {
-  for (const { policy, service, splits = [] } of affinities.values()) {
+  for (const { policy, service, splits = [], canaries = [] } of affinities.values()) {
     yield objectKey(policies.get(policy)?.namespace ?? '', service);
-    for (const { backends } of splits) for (const { pool } of backends) yield pools.get(pool)?.serviceKey ?? '';
+    const divided = splits.flatMap(({ backends }) => backends.map(({ pool }) => pool));
+    for (const pool of [...divided, ...canaries]) yield pools.get(pool)?.serviceKey ?? '';
   }
 }

@@ -74,7 +74,7 @@ function needOf(affinity: CompiledAffinity | undefined, policies: Table['policie
   const divided = (affinity.splits ?? []).flatMap(({ backends }) => backends.map(({ pool }) => pool));
   const services = [
     objectKey(policy.namespace, affinity.service),
-    ...[...affinity.groupPools, ...divided].map(serviceOf),
+    ...[...affinity.groupPools, ...divided, ...(affinity.canaries ?? [])].map(serviceOf),
   ];
   return { kind: policy.identity, services: [...new Set(services)] };
 }

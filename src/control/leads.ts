@@ -13,9 +13,10 @@ export interface Lead {
 
 /** One for each pool of each route: its own, and those that its policy divides requests among. */
 export function* leadsOf(table: Table): Generator<Lead> {
-  for (const { namespace, pool, affinity = '', splits = [] } of routesOf(table)) {
+  for (const { namespace, pool, affinity = '', splits = [], canary } of routesOf(table)) {
     const policy = table.policies.get(table.affinities.get(affinity)?.policy ?? '');
     if (pool !== undefined) yield { namespace, pool, policy };
+    if (canary !== undefined) yield { namespace, pool: canary.pool, policy };
     for (const { affinity: id, rule } of splits) {
       const divided = table.affinities.get(id);
       const backends = divided?.splits?.find((split) => split.rule === rule)?.backends ?? [];

@@ -75,8 +75,9 @@ export class SlotNeeds {
 }
 
 export function* needsOfRoutes(routes: Iterable<Route>): Generator<SlotNeed> {
-  for (const { namespace, ingress, service, splits } of routes) {
-    for (const one of [service, ...(splits ?? []).flatMap(({ services }) => services)]) {
+  for (const { namespace, ingress, service, splits, canary } of routes) {
+    const divided = (splits ?? []).flatMap(({ services }) => services);
+    for (const one of [service, ...divided, ...(canary === undefined ? [] : [canary.service])]) {
       yield ['route', routeSlotKey(namespace, ingress, one)];
       yield ['service', serviceSlotKey(namespace, one)];
     }

@@ -1,6 +1,8 @@
 /** The routing table as the data path reads it: compiled routes joined to live pools, live affinities and their counter cells. */
 import type { LiveAffinity } from '../affinity/build.ts';
+import type { Side } from '../affinity/canary.ts';
 import type { HostIndex } from '../match/router.ts';
+import type { RequestFacts } from '../model/facts.ts';
 import type { LivePool } from '../model/live.ts';
 import type { Route } from '../model/table.ts';
 import type { Cells } from '../shared/cells.ts';
@@ -43,6 +45,23 @@ export interface LiveSplit {
   readonly counted: ReadonlyMap<string, RouteCells>;
 }
 
+/** A route's canary: its pool, and both joined in each way that a request may ask for. */
+export interface LiveCanary {
+  readonly weight: number;
+  readonly total: number;
+  /** It has no sessions. */
+  readonly legacy: boolean;
+  readonly wish: (facts: RequestFacts) => Side;
+  readonly own: PoolRef;
+  readonly divided: PoolRef;
+  readonly toPrimary: PoolRef;
+  readonly toCanary: PoolRef;
+  /** While the canary has nobody who could serve. */
+  readonly withoutCanary: PoolRef;
+  /** By the name of the Service. */
+  readonly counted: ReadonlyMap<string, RouteCells>;
+}
+
 export interface LiveRoute extends RouteCells {
   readonly route: Route;
   readonly pool: PoolRef | undefined;
@@ -51,6 +70,8 @@ export interface LiveRoute extends RouteCells {
   readonly stateless: CellRef;
   /** The first that holds takes the place of `pool` and `affinity`; undefined = there are none. */
   readonly splits: readonly LiveSplit[] | undefined;
+  /** Takes part where no split holds; undefined = there is none. */
+  readonly canary: LiveCanary | undefined;
 }
 
 export type LiveTable = HostIndex<LiveRoute>;

@@ -78,6 +78,8 @@ export interface LivePool extends Candidates {
   readonly left: ReadonlyMap<string, number>;
   /** The pools that it is joined from, by their first endpoints; undefined = it is that of one Service port. */
   readonly parts?: readonly PoolPart[] | undefined;
+  /** The part that all requests shall go to, sessions of the others too; undefined = they stay. */
+  readonly only?: PoolPart | undefined;
 }
 
 /** What selection needs from shared memory; slots are `LiveEndpoint.slot` / `LivePool.slot`. */

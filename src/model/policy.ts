@@ -177,6 +177,8 @@ export interface CompiledAffinity {
   readonly siblingCookies: readonly string[];
   /** Of the rules that divide their requests among Services the first of which is this one; undefined = there are none. */
   readonly splits?: readonly Split[];
+  /** Pools of the canaries whose sessions are this one's, too; undefined = there are none. */
+  readonly canaries?: readonly PoolKey[];
 }
 
 /** What a rule with `backends` divides its requests among. */

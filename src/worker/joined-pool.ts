@@ -14,12 +14,15 @@ export interface Joined {
 export class JoinedPool implements PoolRef {
   readonly #of: readonly Joined[];
   readonly #keys: () => KeyRing | undefined;
+  readonly #only: number | undefined;
   #made: readonly LivePool[] = [];
   #live: LivePool | undefined;
 
-  constructor(of: readonly Joined[], keys: () => KeyRing | undefined) {
+  /** `only`: index of the pool that sessions of the others move to. */
+  constructor(of: readonly Joined[], keys: () => KeyRing | undefined, only?: number) {
     this.#of = of;
     this.#keys = keys;
+    this.#only = only;
   }
 
   get live(): LivePool {
@@ -27,10 +30,12 @@ export class JoinedPool implements PoolRef {
     for (let k = 0; k < this.#of.length; k++) if (this.#of[k]?.ref.live !== this.#made[k]) live = undefined;
     if (live !== undefined) return live;
     this.#made = this.#of.map(({ ref }) => ref.live);
-    return (this.#live = join(
+    live = join(
       this.#of.map(({ ref, weight }) => ({ pool: ref.live, weight })),
       this.#keys(),
-    ));
+    );
+    this.#live = this.#only === undefined ? live : { ...live, only: live.parts?.[this.#only] };
+    return this.#live;
   }
 }
 

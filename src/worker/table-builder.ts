@@ -6,6 +6,7 @@ import { plainIdOf } from '../affinity/plain.ts';
 import type {
   AffinityRef,
   CellRef,
+  LiveCanary,
   LiveRoute,
   LiveSplit,
   LiveTable,
@@ -17,11 +18,12 @@ import type { IdentityView, LivePool } from '../model/live.ts';
 import { DRAINING, READY } from '../model/live.ts';
 import type { IdentityKind, PoolKey } from '../model/ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId, SplitBackend } from '../model/policy.ts';
-import type { Route, RouteSplit } from '../model/table.ts';
+import type { Route, RouteCanary, RouteSplit } from '../model/table.ts';
 import type { RegexCompiler } from '../rules/kind.ts';
 import type { Blocks } from '../shared/cells.ts';
 import type { CountedBlock, EndpointData, IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
 import { policySlotKey, routeSlotKey, ruleSlotKey, serviceSlotKey } from '../shared/slot-keys.ts';
+import { canaryPair } from './canary-pair.ts';
 import { JoinedPool } from './joined-pool.ts';
 import { Places } from './places.ts';
 
@@ -194,15 +196,26 @@ export class TableBuilder {
       affinity: this.#share(names.affinity),
       redirectsToHttps: names.redirectsToHttps,
       splits: names.splits,
+      canary: names.canary,
     };
+    const pool = route.pool === undefined ? undefined : this.pools.get(route.pool);
     return {
       route,
-      pool: route.pool === undefined ? undefined : this.pools.get(route.pool),
+      pool,
       affinity: route.affinity === undefined ? undefined : this.#affinities.get(route.affinity),
       stateless: this.#cell('rule', ruleSlotKey(route.namespace, '', '')),
       ...this.#routeCells(route, route.service),
       splits: route.splits?.map((split) => this.#split(route, split)),
+      canary: pool && route.canary && this.#canary(route, pool, route.canary),
     };
+  }
+
+  #canary(route: Route, primary: PoolRef, canary: RouteCanary): LiveCanary | undefined {
+    const own = this.pools.get(canary.pool);
+    if (own === undefined) return undefined;
+    const services = [route.service, canary.service];
+    const counted = new Map(services.map((service) => [service, this.#routeCells(route, service)]));
+    return canaryPair(primary, own, canary, counted, this.#options.compileRegex, () => this.keys);
   }
 
   #split(route: Route, { rule, affinity, services }: RouteSplit): LiveSplit {

@@ -134,6 +134,7 @@ function routeText(route: Route): string {
   const splits = (route.splits ?? []).map(
     (split) => `, rule ${split.rule}: ${split.services.join(' | ')} by ${split.affinity}`,
   );
+  if (route.canary !== undefined) splits.push(`, canary ${JSON.stringify(route.canary)}`);
   return `${match} -> ${route.pool ?? `503 (${route.service})`}${affinity}${splits.join('')} [${route.namespace}/${route.ingress}]`;
 }
 

@@ -24,6 +24,7 @@ export interface AnnotationSettings {
   onEndpointLost?: 'Reassign' | 'Reject';
   balance?: Algorithm;
   sslRedirect?: boolean;
+  canaryOverridesSession?: boolean;
 }
 
 export type SettingName = keyof AnnotationSettings;
@@ -232,6 +233,15 @@ export const ANNOTATIONS: { readonly [K in SettingName]-?: Annotation<K> } = {
     audience: 'ingress',
     specField: [],
   },
+  canaryOverridesSession: {
+    name: 'canary-overrides-session',
+    schema: choice({ true: true, false: false }),
+    values: '`true`, `false`',
+    meaning: 'On a canary Ingress: header and cookie of the canary choose before a session does, which then moves.',
+    default: '`false`',
+    audience: 'ingress',
+    specField: [],
+  },
 };
 
 export const SETTING_NAMES = Object.keys(ANNOTATIONS) as readonly SettingName[];
@@ -243,5 +253,4 @@ export const LATER: readonly string[] = [
   'auth-tls-secret',
   'auth-tls-verify',
   'send-proxy-protocol',
-  'canary-overrides-session',
 ];

@@ -28,6 +28,7 @@ interface Use {
   readonly pools: Set<PoolKey>;
   /** By rule. */
   readonly splits: Map<number, Split>;
+  readonly canaries: Set<PoolKey>;
 }
 
 /** Gathers what routes use, then makes the affinities. */
@@ -36,8 +37,13 @@ export class Affinities {
   readonly #uses = new Map<PolicyId, Map<string, Use>>();
 
   /** Returns the affinity's id; whether it exists in the end, `finish` says. */
-  use(applied: AppliedPolicy, service: string, host: string, pool: PoolKey): string {
-    this.#useOf(applied, service, host).pools.add(pool);
+  use(applied: AppliedPolicy, service: string, host: string, pool: PoolKey, canary: PoolKey | undefined): string {
+    const use = this.#useOf(applied, service, host);
+    use.pools.add(pool);
+    if (canary !== undefined) {
+      use.pools.add(canary);
+      use.canaries.add(canary);
+    }
     return affinityId(applied.policy.id, service);
   }
 
@@ -54,7 +60,14 @@ export class Affinities {
     const services = this.#uses.get(id) ?? new Map<string, Use>();
     this.#uses.set(id, services);
     const known = services.get(service);
-    const use = known ?? { applied, service, hosts: new Set(), pools: new Set(), splits: new Map() };
+    const use = known ?? {
+      applied,
+      service,
+      hosts: new Set(),
+      pools: new Set(),
+      splits: new Map(),
+      canaries: new Set(),
+    };
     services.set(service, use);
     use.hosts.add(host);
     return use;
@@ -152,6 +165,7 @@ function makeAffinity(use: Use, users: PlaceUsers): CompiledAffinity {
       return cookieNames(key, use, shared, scope, ownScope);
     }),
     ...(use.splits.size === 0 ? {} : { splits: [...use.splits.values()].sort((a, b) => a.rule - b.rule) }),
+    ...(use.canaries.size === 0 ? {} : { canaries: [...use.canaries].sort() }),
   };
 }
 

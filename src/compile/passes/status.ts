@@ -10,6 +10,7 @@ import type { DraftRoute } from '../draft.ts';
 import { oldestFirst } from '../order.ts';
 import type { IngressWishes } from './attachment.ts';
 import { cautionsOf } from './cautions.ts';
+import type { Canaries } from './canaries.ts';
 import type { Splits } from './splits.ts';
 import { REFUSED, type PolicyTargets, type TargetVerdict } from './targets.ts';
 
@@ -22,6 +23,7 @@ export interface StatusInput {
   readonly wishes: ReadonlyMap<Ingress, IngressWishes>;
   readonly targets: PolicyTargets;
   readonly splits: Splits;
+  readonly canaries: Canaries;
   /** Why policies are not applied anywhere: their cookies collide with an older policy's. */
   readonly collisions: ReadonlyMap<PolicyId, string>;
   /** Those that are applied. */
@@ -35,7 +37,7 @@ export function compileStatus(input: StatusInput): CompiledStatus {
   const ingresses = new Set(input.ingresses.map(({ meta }) => objectKey(meta.namespace, meta.name)));
   const services = new Set<ObjectKey>();
   for (const { namespace, service } of input.routes) if (service !== '') services.add(objectKey(namespace, service));
-  for (const { serviceKey } of input.splits.pools()) services.add(serviceKey);
+  for (const { serviceKey } of [...input.splits.pools(), ...input.canaries.pools()]) services.add(serviceKey);
   const named = namedBy(input.wishes);
   const policies = new Map<ObjectKey, PolicyStatus>();
   for (const policy of [...input.snapshot.policies.values(), ...input.snapshot.refusedPolicies.values()]) {

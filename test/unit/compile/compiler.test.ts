@@ -78,6 +78,7 @@ const backend = fc.record({ name: services, port: fc.constantFrom({ number: 80 }
 const ingressAnnotations = fc.oneof(
   { weight: 3, arbitrary: fc.constant({}) },
   names.map((i) => ({ 'holdfast.dev/sticky-policy': `p${i}` })),
+  fc.constant({ 'nginx.ingress.kubernetes.io/canary': 'true', 'nginx.ingress.kubernetes.io/canary-weight': '10' }),
   fc.constant({ 'holdfast.dev/affinity': 'cookie', 'holdfast.dev/cookie-name': 'SID' }),
   domains.map((domain) => ({
     'holdfast.dev/affinity': 'cookie',
