@@ -1,5 +1,6 @@
 /** Weighted backends end to end: how sessions are divided, what they stay at, and that the figures add up. */
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { DrainProgress } from '../../src/admin/types.ts';
 import type { Rule, StickyPolicySpec } from '../../src/model/sticky-policy.ts';
 import {
   Client,
@@ -142,6 +143,18 @@ test('a Service whose selector goes from blue to green moves each session once, 
   expect(await podsOf(sessions)).toEqual(moved);
   const metrics = await app.metrics();
   expect(metrics.sum('holdfast_session_moves_total', { policy: 'web' })).toBe(20);
+});
+
+test('the drain of a pod knows its sessions, whichever of the Services is its', async () => {
+  app = await startApp({ manifests: manifests({ rules: [weights(1, 1)] }) });
+  const sessions = await begin(40);
+  await podsOf(sessions);
+  for (const { pod } of pods.slice(0, 4)) {
+    const { sessions: left, done } = JSON.parse(
+      (await app.admin(`/api/v1/drain?pod=test/${pod}`)).text,
+    ) as DrainProgress;
+    expect({ left, done }).toEqual({ left: sessions.filter((one) => one.pod === pod).length, done: false });
+  }
 });
 
 test('a Service that does not exist is told, and the others serve; once it is there it takes its share', async () => {
