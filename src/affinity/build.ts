@@ -27,7 +27,7 @@ export interface TokenCookie {
   readonly names: CookieNames;
 }
 
-/** At most one of `token`, `wraps` and `read` is set. */
+/** At most one of `token`, `wraps`, `isNone` and `read` is set. */
 export interface LiveRule {
   readonly index: number;
   /** undefined = always. */
@@ -99,7 +99,7 @@ export function buildAffinity(
   const hidden = [
     ...tokens.filter(({ key }) => key.hideFromBackend).flatMap(namesOf),
     ...policy.rules.flatMap(({ key }) =>
-      key.kind === 'cookie' && !isTokenCookie(key) && key.hideFromBackend ? [key.name] : [],
+      key?.kind === 'cookie' && !isTokenCookie(key) && key.hideFromBackend ? [key.name] : [],
     ),
     ...affinity.siblingCookies,
   ];
@@ -140,18 +140,18 @@ function buildRule(
     token: tokenCookie(rule, affinity.cookieNames[index]),
     issues: isInsert(rule.key) || isWrap(rule.key),
     wraps: isWrap(rule.key) ? rule.key.name : undefined,
-    isNone: rule.key.kind === 'none',
+    isNone: rule.key?.kind === 'none',
     read: keyReader(rule, regex, onError),
     use: readKeyOf(rule.key),
   };
 }
 
-function isInsert(key: RuleKey): boolean {
-  return key.kind === 'cookie' && key.mode === 'Insert';
+function isInsert(key: RuleKey | undefined): boolean {
+  return key?.kind === 'cookie' && key.mode === 'Insert';
 }
 
-function isWrap(key: RuleKey): key is WrapKey {
-  return key.kind === 'header' && key.mode === 'Wrap';
+function isWrap(key: RuleKey | undefined): key is WrapKey {
+  return key?.kind === 'header' && key.mode === 'Wrap';
 }
 
 /** Its key is read from requests. */

@@ -10,13 +10,14 @@ import type { Decision } from './decision.ts';
 import { drainKeeps, setEntry, UNSEEN, whereSeen } from './entry.ts';
 import type { DecideEnv } from './env.ts';
 import { followEntry } from './follow-entry.ts';
-import { adoptSession, followToken, rejectWithoutEndpoint } from './follow.ts';
+import { adoptSession, followToken, rejectWithoutEndpoint, stay } from './follow.ts';
 import { withinBound } from './hash/bounded-load.ts';
 import { acceptedToken, sessionToken } from './read-tokens.ts';
 import { hashText } from './rendezvous.ts';
 import { chooseNew } from './choose-new.ts';
 import { pickForced, pickHashed, pickNew } from './select.ts';
 import type { NewSessions } from './select.ts';
+import { pickWithin } from './stick-to.ts';
 import { isWrapped, wrappedToken } from './wrap.ts';
 
 export type { DecideEnv } from './env.ts';
@@ -71,12 +72,12 @@ function runChain(
       }
       if (d.issue < 0 && wraps < 0) wraps = rule.index;
       if (fault !== REASON.invalid_token && fault !== REASON.unknown_key) fault = d.fault;
-    } else if (rule.read === undefined || rule.use === undefined) {
+    } else if (rule.isNone) {
       balanceFreely(d, live.policy, pool, env);
       if (d.endpoint >= 0) d.reason = carriesToken(live, facts) ? REASON.ignored : REASON['-'];
       d.issue = -1;
       return undefined;
-    } else {
+    } else if (rule.read !== undefined && rule.use !== undefined) {
       const value = rule.read(facts);
       if (value !== undefined) {
         const { use } = rule;
@@ -147,6 +148,10 @@ function followKey(
     : staysForDrain(d, policy, pool, seen, env)
       ? seen
       : pickHashed(policy, use.algorithm, pool, high, low, d.tried, env);
+  if (policy.stickTo === 'Service' && !rule.force && own >= 0) {
+    const other = pickWithin(d, policy, pool, own, env);
+    if (other >= 0) return stay(d, other, seen === UNSEEN ? OUTCOME.new : OUTCOME.kept);
+  }
   const slot = pool.endpoints[own]?.slot ?? -1;
   if (slot < 0 || d.tried.includes(slot)) return rejectWithoutEndpoint(d);
   const bounded = use.maxLoadFactor > 0 && !rule.force;

@@ -42,6 +42,8 @@ export class Decision {
   own = false;
   /** After a connect failure, wait and decide again while the endpoint is within `notReadyGrace`, before adding it to `tried`. */
   retryOwn = false;
+  /** The session stays where it is, and the endpoint is another one like its own (`stickTo`). */
+  stays = false;
   /** The session id: from the token, or drawn for a new session. */
   sessionHigh = 0;
   sessionLow = 0;
@@ -118,6 +120,7 @@ export class Decision {
     this.issue = -1;
     this.own = false;
     this.retryOwn = false;
+    this.stays = false;
     this.bound = undefined;
     this.foreign = undefined;
     this.edited = false;
@@ -141,6 +144,7 @@ export class Decision {
     this.status = status;
     this.issue = -1;
     this.retryOwn = false;
+    this.stays = false;
     this.region = -1;
   }
 

@@ -96,6 +96,9 @@ export function seenSince(
 export function indexOfRef(ref: number, policy: CompiledPolicy, pool: LivePool, env: DecideEnv): number {
   const place = env.placeOf(ref);
   if (place?.pool === pool) return place.index;
+  if (place !== undefined && pool.parts !== undefined) {
+    for (const part of pool.parts) if (part.pool === place.pool) return part.first + place.index;
+  }
   const prefix = prefixOfRef(ref, policy, env);
   return prefix === undefined ? ELSEWHERE : (pool.identity[policy.identity].byPrefix.get(prefix) ?? ELSEWHERE);
 }

@@ -9,8 +9,10 @@ import type { DecideEnv } from './env.ts';
 import { OUTCOME, REASON } from './decision.ts';
 import type { Decision } from './decision.ts';
 import { nameOf, returnsUntil } from './gone.ts';
+import { firstPart, partAt, partOf } from './parts.ts';
 import { endpointOf, sessionOf } from './plain.ts';
 import { successor, tierOf } from './select.ts';
+import { pickWithin } from './stick-to.ts';
 import type { VerifiedToken } from './token.ts';
 import { preferred } from './versions.ts';
 
@@ -50,21 +52,23 @@ export function followBinding(
   env: DecideEnv,
 ): void {
   const { policy } = live;
+  if (policy.stickTo !== 'Pod' && !rule.force) {
+    const other = pickWithin(d, policy, pool, index, env);
+    if (other >= 0) return stay(d, other);
+  }
   if (policy.lost.goneGrace > 0 && name !== undefined) {
     const until = returnsUntil(live, rule, name, pool, index, env);
     if (env.now < until) return d.wait(until, name);
   }
-  const view = pool.identity[policy.identity];
   const why = rule.force ? forcedReason(d, pool, index) : leaveReason(d, policy, pool, index, env);
   if (why === STAYS) return keep(d, index);
-  const draining = why === REASON.drain || why === REASON.drain_timeout;
-  if (rule.force || (!draining && policy.lost.action === 'Reject')) {
+  const asked = why === REASON.drain || why === REASON.drain_timeout || why === REASON.override;
+  if (rule.force || (!asked && policy.lost.action === 'Reject')) {
     return d.reject(why, rule.force && why === REASON.connect_failed ? BAD_GATEWAY : policy.lost.statusCode);
   }
   if (why === REASON.connect_failed && !policy.retry.changeOnFailure) return d.reject(why, BAD_GATEWAY);
 
-  const prefers = preferred(policy, pool, d.bound, index, env.keys);
-  const next = successor(view, pool, d.sessionHigh, d.sessionLow, d.tried, env.meters, prefers);
+  const next = replacement(d, policy, pool, index, env);
   if (staysAnyway(d, pool, index, next, why, env)) return keep(d, index);
   if (next < 0) return rejectWithoutEndpoint(d);
   d.choose(next, OUTCOME.moved, why);
@@ -88,10 +92,45 @@ function keep(d: Decision, index: number): void {
   d.retryOwn = true;
 }
 
+/** The session is where it was, and the request is balanced among what it stays at. */
+export function stay(d: Decision, index: number, outcome: number = OUTCOME.kept): void {
+  d.choose(index, outcome, REASON['-']);
+  d.stays = true;
+}
+
+/** Where a session goes that leaves its endpoint: within its backend while that has anybody, else where the weights lead it. */
+function replacement(d: Decision, policy: CompiledPolicy, pool: LivePool, index: number, env: DecideEnv): number {
+  const { parts } = pool;
+  if (parts === undefined) return replacementIn(d, policy, pool, index, env);
+  const home = pool.only ?? partAt(pool, index) ?? (d.bound === undefined ? undefined : partOf(pool, d.bound));
+  let passed = 0;
+  if (home !== undefined) {
+    const left = partAt(pool, index) === home ? index - home.first : -1;
+    const next = replacementIn(d, policy, home.pool, left, env);
+    if (next >= 0) return home.first + next;
+    passed = 1 << parts.indexOf(home);
+  }
+  for (;;) {
+    const k = firstPart(parts, d.sessionHigh, d.sessionLow, passed);
+    const part = parts[k];
+    if (part === undefined) return -1;
+    const next = replacementIn(d, policy, part.pool, -1, env);
+    if (next >= 0) return part.first + next;
+    passed |= 1 << k;
+  }
+}
+
+function replacementIn(d: Decision, policy: CompiledPolicy, pool: LivePool, index: number, env: DecideEnv): number {
+  const prefers = preferred(policy, pool, d.bound, index, env.keys);
+  const view = pool.identity[policy.identity];
+  return successor(view, pool, d.sessionHigh, d.sessionLow, d.tried, env.meters, prefers);
+}
+
 /** Why a session has to leave its endpoint, as a REASONS index. */
 function leaveReason(d: Decision, policy: CompiledPolicy, pool: LivePool, index: number, env: DecideEnv): number {
   const endpoint = pool.endpoints[index];
   if (endpoint === undefined) return REASON.endpoint_gone;
+  if (pool.only !== undefined && partAt(pool, index) !== pool.only) return REASON.override;
   const { lost, drain, retry } = policy;
   if (endpoint.state === NOT_READY && env.now - endpoint.since > lost.notReadyGrace) return REASON.not_ready;
   if (endpoint.state === DRAINING) {
@@ -113,6 +152,8 @@ function forcedReason(d: Decision, pool: LivePool, index: number): number {
 
 /** A session does not leave a draining endpoint, or one that refuses connections, for one that is no better. */
 function staysAnyway(d: Decision, pool: LivePool, index: number, next: number, why: number, env: DecideEnv): boolean {
+  // Where nobody of the other side can take it, the session need not be refused.
+  if (why === REASON.override) return next < 0;
   if (next < 0 || why === REASON.endpoint_gone || why === REASON.not_ready) return false;
   return tierOf(pool, next, d.tried, env.meters) >= tierOf(pool, index, d.tried, env.meters);
 }

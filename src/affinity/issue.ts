@@ -10,6 +10,7 @@ import type { Decision } from './decision.ts';
 import type { KeyRing } from './keyring.ts';
 import { serializeSetCookie } from './set-cookie.ts';
 import { adoptSession } from './follow.ts';
+import { servedBy } from './parts.ts';
 import { endpointOf, parsePlain, plainValue } from './plain.ts';
 import { createToken } from './token.ts';
 import type { VerifiedToken } from './token.ts';
@@ -73,7 +74,8 @@ function isDue(
   env: DecideEnv,
 ): boolean {
   const { token } = d;
-  const same = token !== undefined && endpointOf(token, pool, policy.identity) === d.endpoint;
+  const stays = d.stays && token === d.bound;
+  const same = token !== undefined && (stays || endpointOf(token, pool, policy.identity) === d.endpoint);
   // What the backend wrote itself is left as it is.
   if (same && key.format === 'Signed' && token.plainId !== '') return false;
   if (same) return key.emit === 'Always' || d.otherName || isRenewalDue(token, policy, key, pool, env);
@@ -140,6 +142,7 @@ export function signToken(
   const keyId = issuingKey(env.keys, env.now, prefixes);
   const prefix = prefixes.get(keyId)?.[d.endpoint];
   if (prefix === undefined) return undefined;
+  const { namespace, service } = servedBy(pool, d.endpoint);
   const fields = {
     prefix,
     keyId,
@@ -147,7 +150,7 @@ export function signToken(
     sessionLow: d.sessionLow,
     issuedAt,
     lastSeen,
-    service: `${pool.namespace}/${pool.service}`,
+    service: `${namespace}/${service}`,
     version: pool.endpoints[d.endpoint]?.version,
   };
   return createToken(fields, scope, env.keys);

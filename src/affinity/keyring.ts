@@ -8,7 +8,7 @@ export const MIN_KEY_BYTES = 32;
 /** Version of the token's layout, the upper half of its first byte. */
 export const TOKEN_FORMAT = 1;
 const TAG_BYTES = 8;
-const BACKEND_TAG_BYTES = 3;
+export const BACKEND_TAG_BYTES = 3;
 const MAC_BYTES = 12;
 
 /** Versions come and go with every rollout; their tags are made again when they are needed. */
@@ -29,7 +29,7 @@ interface Subkeys {
   readonly backend: KeyObject;
   readonly mac: KeyObject;
   readonly version: KeyObject;
-  readonly backendTags: Map<string, Uint8Array>;
+  readonly backendTags: Map<string, number>;
   readonly versionTags: Map<string, number>;
 }
 
@@ -89,12 +89,12 @@ export class KeyRing {
     return bytes.toString('base64url');
   }
 
-  /** 3 bytes naming a Service, `namespace/name`. Do not write to them. */
-  backendTag(keyId: number, service: string): Uint8Array {
+  /** 24 bits naming a Service, `namespace/name`. */
+  backendTag(keyId: number, service: string): number {
     const { backend, backendTags } = this.#get(keyId);
     let tag = backendTags.get(service);
     if (tag === undefined) {
-      tag = createHmac('sha256', backend).update(service).digest().subarray(0, BACKEND_TAG_BYTES);
+      tag = createHmac('sha256', backend).update(service).digest().readUIntBE(0, BACKEND_TAG_BYTES);
       backendTags.set(service, tag);
     }
     return tag;

@@ -2,6 +2,7 @@
 import type { IdentityKind } from '../model/ids.ts';
 import { READY } from '../model/live.ts';
 import type { LiveEndpoint, LivePool } from '../model/live.ts';
+import { partOf } from './parts.ts';
 import { hashText } from './rendezvous.ts';
 import { FUTURE_TOLERANCE } from './token.ts';
 import type { VerifiedToken } from './token.ts';
@@ -17,7 +18,7 @@ export function parsePlain(text: string, now: number): VerifiedToken | undefined
   const issuedAt = Number(match[3] ?? 0) * 1000;
   if (Math.max(lastSeen, issuedAt) > now + FUTURE_TOLERANCE) return undefined;
   // Which session it is follows from the client, too: see `sessionOf`.
-  const none = { prefix: '', scope: '', keyId: -1, sessionHigh: 0, sessionLow: 0, version: 0 };
+  const none = { prefix: '', scope: '', keyId: -1, sessionHigh: 0, sessionLow: 0, backend: 0, version: 0 };
   return { text, ...none, issuedAt, lastSeen, plainId: match[1] ?? '' };
 }
 
@@ -49,6 +50,10 @@ export function sessionOf(token: VerifiedToken, clientAddress: string): Readonly
 
 /** Index of the endpoint that a token names; -1 = it is not in the pool. */
 export function endpointOf(token: VerifiedToken, pool: LivePool, identity: IdentityKind): number {
+  // A pod may be behind two of the Services, and the session is at one of them.
+  const part = partOf(pool, token);
+  const own = part?.pool.identity[identity].byPrefix.get(token.prefix);
+  if (part !== undefined && own !== undefined) return part.first + own;
   const found =
     token.plainId === '' ? pool.identity[identity].byPrefix.get(token.prefix) : plainIds(pool).get(token.plainId);
   return found ?? -1;

@@ -1,11 +1,13 @@
 /** Which endpoints a request may go to, best first, and the choice among them by algorithm or by a key's hash. */
 import { NOT_READY, READY } from '../model/live.ts';
-import type { IdentityView, LivePool, Meters } from '../model/live.ts';
+import type { Candidates, IdentityView, LivePool, Meters, PoolPart } from '../model/live.ts';
 import type { CompiledPolicy } from '../model/policy.ts';
 import type { HashAlgorithm } from '../model/sticky-policy.ts';
 import { balance } from './balance/balance.ts';
 import type { BalanceEnv } from './balance/balancer.ts';
+import { scale } from './balance/compare.ts';
 import { poolOrder, takesKeys } from './hash/pool-order.ts';
+import { firstPart } from './parts.ts';
 import { firstOf } from './rendezvous.ts';
 
 export interface SelectEnv {
@@ -33,27 +35,91 @@ let scratch = new Int32Array(256);
 /** What chooses the endpoints of clients without a session: a part of a policy. */
 export type NewSessions = Pick<CompiledPolicy, 'algorithm' | 'slowStart'>;
 
-/** An endpoint for a client without a session; -1 = there is none. `cap`: only a Ready one with fewer sessions; 0 = any. */
+/**
+ * An endpoint for a client without a session; -1 = there is none. `cap`: only a Ready one with fewer sessions; 0 = any.
+ * `among`: only these, of a pool that is not joined from others.
+ */
 export function pickNew(
-  { algorithm, slowStart }: NewSessions,
+  how: NewSessions,
   pool: LivePool,
   tried: readonly number[],
   env: BalanceEnv,
   cap = 0,
+  among: Candidates = pool,
 ): number {
   if (pool.endpoints.length > scratch.length) scratch = new Int32Array(pool.endpoints.length * 2);
   for (let tier = HEALTHY_READY; tier <= LAST_TIER; tier++) {
     if (cap > 0 && tier % 2 === 1) continue;
-    const from = tier % 2 === 0 ? pool.ready : pool.draining;
-    let count = 0;
-    for (let k = 0; k < from.length; k++) {
-      const index = from[k] ?? 0;
-      if (cap > 0 && env.meters.sessions(pool.endpoints[index]?.slot ?? 0) >= cap) continue;
-      if (tierOf(pool, index, tried, env.meters) === tier) scratch[count++] = index;
-    }
-    if (count > 0) return balance(algorithm, pool, scratch, count, env, tier % 2 === 0 ? slowStart : 0);
+    const index =
+      pool.parts === undefined
+        ? pickInTier(how, pool, among, tier, tried, env, cap)
+        : pickInPart(how, pool.parts, tier, tried, env, cap);
+    if (index >= 0) return index;
   }
   return -1;
+}
+
+function pickInTier(
+  { algorithm, slowStart }: NewSessions,
+  pool: LivePool,
+  among: Candidates,
+  tier: number,
+  tried: readonly number[],
+  env: BalanceEnv,
+  cap: number,
+): number {
+  const from = tier % 2 === 0 ? among.ready : among.draining;
+  let count = 0;
+  for (let k = 0; k < from.length; k++) {
+    const index = from[k] ?? 0;
+    if (isFit(pool, index, tier, tried, env, cap)) scratch[count++] = index;
+  }
+  return count === 0 ? -1 : balance(algorithm, pool, scratch, count, env, tier % 2 === 0 ? slowStart : 0);
+}
+
+function isFit(
+  pool: LivePool,
+  index: number,
+  tier: number,
+  tried: readonly number[],
+  { meters }: BalanceEnv,
+  cap: number,
+): boolean {
+  if (cap > 0 && meters.sessions(pool.endpoints[index]?.slot ?? 0) >= cap) return false;
+  return tierOf(pool, index, tried, meters) === tier;
+}
+
+/** In a part that is drawn by weight; the others take the share of one that has nobody in the tier. */
+function pickInPart(
+  how: NewSessions,
+  parts: readonly PoolPart[],
+  tier: number,
+  tried: readonly number[],
+  env: BalanceEnv,
+  cap: number,
+): number {
+  let total = 0;
+  let fit = 0;
+  for (let k = 0; k < parts.length; k++) {
+    const part = parts[k];
+    if (part === undefined || part.weight === 0 || !hasFit(part.pool, tier, tried, env, cap)) continue;
+    total += part.weight;
+    fit |= 1 << k;
+  }
+  let drawn = total === 0 ? 0 : scale(env.random(), total);
+  for (let k = 0; k < parts.length; k++) {
+    const part = parts[k];
+    if (part === undefined || (fit & (1 << k)) === 0) continue;
+    if (drawn < part.weight) return part.first + pickInTier(how, part.pool, part.pool, tier, tried, env, cap);
+    drawn -= part.weight;
+  }
+  return -1;
+}
+
+function hasFit(pool: LivePool, tier: number, tried: readonly number[], env: BalanceEnv, cap: number): boolean {
+  const from = tier % 2 === 0 ? pool.ready : pool.draining;
+  for (let k = 0; k < from.length; k++) if (isFit(pool, from[k] ?? 0, tier, tried, env, cap)) return true;
+  return false;
 }
 
 /** Where a session that lost its endpoint goes: the first in its own order, the same for every replica; -1 = nowhere. `prefers`: those come first. */
@@ -86,6 +152,27 @@ export function successor(
  * longer than `notReadyGrace`, so that a short failure moves no key; -1 = there is none.
  */
 export function pickHashed(
+  policy: CompiledPolicy,
+  algorithm: HashAlgorithm,
+  pool: LivePool,
+  high: number,
+  low: number,
+  tried: readonly number[],
+  env: SelectEnv,
+): number {
+  const { parts } = pool;
+  if (parts === undefined) return hashedIn(policy, algorithm, pool, high, low, tried, env);
+  for (let passed = 0; ;) {
+    const k = firstPart(parts, high, low, passed);
+    const part = parts[k];
+    if (part === undefined) return -1;
+    const index = hashedIn(policy, algorithm, part.pool, high, low, tried, env);
+    if (index >= 0) return part.first + index;
+    passed |= 1 << k;
+  }
+}
+
+function hashedIn(
   policy: CompiledPolicy,
   algorithm: HashAlgorithm,
   pool: LivePool,
@@ -129,5 +216,8 @@ export function pickForced(
   low: number,
   env: SelectEnv,
 ): number {
-  return poolOrder(algorithm, pool.identity[policy.identity], pool, Infinity, env.now).first(high, low);
+  const part = pool.parts?.[firstPart(pool.parts, high, low, 0)];
+  const of = part?.pool ?? pool;
+  const index = poolOrder(algorithm, of.identity[policy.identity], of, Infinity, env.now).first(high, low);
+  return index < 0 ? index : (part?.first ?? 0) + index;
 }

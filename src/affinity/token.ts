@@ -1,6 +1,6 @@
 /** The signed token: 42 bytes as 56 base64url characters, readable only with the session keys. */
 import { timingSafeEqual } from 'node:crypto';
-import { TOKEN_FORMAT } from './keyring.ts';
+import { BACKEND_TAG_BYTES, TOKEN_FORMAT } from './keyring.ts';
 import type { KeyRing } from './keyring.ts';
 
 export const TOKEN_LENGTH = 56;
@@ -32,6 +32,8 @@ export interface VerifiedToken {
   readonly issuedAt: number;
   /** Wall clock, ms (whole seconds); 0 = the token does not say. */
   readonly lastSeen: number;
+  /** `KeyRing.backendTag` of its Service; 0 = a value that does not say. */
+  readonly backend: number;
   /** `KeyRing.versionTag` of the endpoint's version; 0 = not known. */
   readonly version: number;
   /** The endpoint's id in a value of format Plain, which nobody has verified; empty = a signed token. */
@@ -62,7 +64,7 @@ export function createToken(fields: TokenFields, scope: string, keys: KeyRing): 
   bytes.writeInt32BE(fields.sessionLow, SESSION + 4);
   bytes.writeUInt32BE(seconds(fields.issuedAt), ISSUED_AT);
   bytes.writeUInt32BE(seconds(fields.lastSeen), LAST_SEEN);
-  bytes.set(keys.backendTag(fields.keyId, fields.service), BACKEND);
+  bytes.writeUIntBE(keys.backendTag(fields.keyId, fields.service), BACKEND, BACKEND_TAG_BYTES);
   bytes.writeUInt16BE(keys.versionTag(fields.keyId, fields.version), VERSION);
   keys.mac(fields.keyId, bytes.subarray(0, MAC), scope).copy(bytes, MAC);
   return bytes.toString('base64url');
@@ -94,6 +96,7 @@ export function verifyToken(text: string, scope: string, keys: KeyRing, now: num
     sessionLow: bytes.readInt32BE(SESSION + 4),
     issuedAt,
     lastSeen,
+    backend: bytes.readUIntBE(BACKEND, BACKEND_TAG_BYTES),
     version: bytes.readUInt16BE(VERSION),
     plainId: '',
   };

@@ -30,7 +30,8 @@ export function preferred(
 /** Whether a token does not say the version of its endpoint although that matters: it was not known, or the pod was made anew. */
 export function hasOldVersion(token: VerifiedToken, policy: CompiledPolicy, pool: LivePool, keys: KeyRing): boolean {
   // A key may have left the ring since the token was verified; then the token is written anew for that.
-  if (policy.lost.preferVersion !== 'Same' || !keys.has(token.keyId)) return false;
+  const matters = policy.lost.preferVersion === 'Same' || policy.stickTo === 'Version';
+  if (!matters || !keys.has(token.keyId)) return false;
   const version = pool.endpoints[endpointOf(token, pool, policy.identity)]?.version;
   return version !== undefined && keys.versionTag(token.keyId, version) !== token.version;
 }

@@ -1,8 +1,10 @@
 /** Reads the annotations of an Ingress: settings, problems, and whether the Ingress must be closed. */
+import type { Canary } from '../model/canary.ts';
 import type { ObjectRef } from '../model/ids.ts';
 import { nearest } from '../model/nearest.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Meta } from '../model/resources.ts';
+import { isCanaryAnnotation, readCanary } from './annotations/canary.ts';
 import { isForeign, NGINX_PREFIX, reportForeign } from './annotations/foreign.ts';
 import { policyFromAnnotations } from './annotations/spec.ts';
 import {
@@ -24,6 +26,8 @@ export interface AnnotationsRead {
   readonly problems: readonly Problem[];
   /** An annotation that restricts access cannot be honoured: the routes of the Ingress must answer 503. */
   readonly closes: boolean;
+  /** undefined = it is no canary. */
+  readonly canary: Canary | undefined;
 }
 
 export interface AnnotationOptions {
@@ -45,13 +49,15 @@ export function readAnnotations(meta: Meta, ref: ObjectRef, options: AnnotationO
   for (const [name, value] of Object.entries(meta.annotations)) {
     if (!name.startsWith(PREFIX) && !name.startsWith(NGINX_PREFIX)) continue;
     const setting = BY_NAME.get(name);
+    if (name.startsWith(NGINX_PREFIX) && isCanaryAnnotation(name.slice(NGINX_PREFIX.length))) continue;
     if (setting !== undefined) readSetting(settings, setting, value, report);
     else if (isForeign(name)) closes = reportForeign(name, value, fieldOf(name), report, open) || closes;
     else reportUnknown(name, report);
   }
   dropIneffective(settings, report);
   dropInvalid(settings, report);
-  return { settings, problems: report.problems, closes };
+  const canary = readCanary(meta, NGINX_PREFIX, settings.canaryOverridesSession === true, report);
+  return { settings, problems: report.problems, closes, canary };
 }
 
 function fieldOf(name: string): string {

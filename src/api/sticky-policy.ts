@@ -5,6 +5,7 @@ import { KEY_NAMES, KEY_SCHEMAS } from '../rules/schemas.ts';
 import { type Condition, constrain } from '../rules/schema/constrain.ts';
 import { duration, label, list, MAX_ITEMS, objectName, text } from '../rules/schema/text.ts';
 import { parseDuration } from '../model/duration.ts';
+import { backends } from './backends.ts';
 import { when } from './when.ts';
 
 export const GROUP = 'holdfast.dev';
@@ -39,6 +40,13 @@ const session = constrain(
       .optional()
       .describe('Policies of this namespace with the same group share sessions.')
       .meta({ defaultText: 'unset: each Service of each policy has sessions of its own' }),
+    stickTo: z
+      .enum(['Pod', 'Version', 'Service'])
+      .optional()
+      .describe(
+        'What a session stays at. Pod: one endpoint. Version: the endpoints of one version, balanced among them. Service: one of the weighted `backends`, or one side of a canary, balanced among all its endpoints. The version is as in `onEndpointLost.preferVersion`. A rule with `force` stays at its endpoint.',
+      )
+      .meta({ defaultText: 'Pod' }),
     identity: z
       .enum(['PodUID', 'PodName', 'Address'])
       .optional()
@@ -69,10 +77,18 @@ const session = constrain(
   },
 ).describe('What a session is and how long it lasts.');
 
+const keyNames = KEY_NAMES.map((name) => `\`${name}\``).join(', ');
+
 const oneKey: Condition<Pick<Rule, (typeof KEY_NAMES)[number]>> = {
-  cel: `${KEY_NAMES.map((name) => `(has(self.${name}) ? 1 : 0)`).join(' + ')} == 1`,
-  holds: (rule) => KEY_NAMES.filter((name) => rule[name] !== undefined).length === 1,
-  message: `a rule has exactly one key; write one of ${KEY_NAMES.map((name) => `\`${name}\``).join(', ')}`,
+  cel: `${KEY_NAMES.map((name) => `(has(self.${name}) ? 1 : 0)`).join(' + ')} <= 1`,
+  holds: (rule) => KEY_NAMES.filter((name) => rule[name] !== undefined).length <= 1,
+  message: `a rule has one key at most; write one of ${keyNames}`,
+};
+
+const saysSomething: Condition<Omit<Rule, 'name'>> = {
+  cel: ['when', 'backends', ...KEY_NAMES].map((name) => `has(self.${name})`).join(' || '),
+  holds: (rule) => (['when', 'backends', ...KEY_NAMES] as const).some((name) => rule[name] !== undefined),
+  message: `this rule says nothing; write \`backends\` or a key: one of ${keyNames}`,
 };
 
 const rule = constrain(
@@ -93,9 +109,11 @@ const rule = constrain(
         "The endpoint that this rule finds is used whatever its state, never another one (HAProxy's force-persist).",
       )
       .meta({ defaultText: 'false' }),
+    backends: backends.optional().meta({ defaultText: 'unset: the Service of the path, or what a later rule says' }),
     ...KEY_SCHEMAS,
   }),
   oneKey,
+  saysSomething,
   {
     cel: "!(has(self.force) && self.force) || !has(self.onMissing) || self.onMissing != 'Reject'",
     holds: ({ force, onMissing }) => force !== true || onMissing !== 'Reject',
@@ -162,7 +180,7 @@ export const specSchema = z
     rules: rules
       .optional()
       .describe(
-        'How a request finds its session. Rules are read in order; the first that is for the request and yields an endpoint decides. The first rule with a cookie of mode Insert that is for the request puts its cookie on the answer, whichever rule decided.',
+        'How a request finds its session. Rules are read in order; the first that is for the request and yields an endpoint decides. The first rule with a cookie of mode Insert that is for the request puts its cookie on the answer, whichever rule decided. The first rule with `backends` that is for the request says which Services it is divided among. A rule without a key finds no session.',
       )
       .meta({ defaultText: 'one cookie in mode Insert with all its defaults' }),
     newSession: newSession.optional(),

@@ -59,7 +59,7 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }
 
-/** A rule whose only key was not known has none left. */
+/** A rule whose only key was not known has none left; with `backends` it still chooses among them. */
 function dropEmptyRules(spec: unknown, dropped: readonly Path[]): void {
   const rules = isObject(spec) && 'rules' in spec ? spec.rules : undefined;
   if (!Array.isArray(rules)) return;
@@ -69,7 +69,7 @@ function dropEmptyRules(spec: unknown, dropped: readonly Path[]): void {
 }
 
 function hasKey(rule: unknown): boolean {
-  return isObject(rule) && KEY_NAMES.some((name) => name in rule);
+  return isObject(rule) && ['backends', ...KEY_NAMES].some((name) => name in rule);
 }
 
 /** `spec.rules[0].cookie.path` from a finding's path. */

@@ -65,6 +65,7 @@ function stickyPolicy(resource: Extract<SourceEvent, { type: 'apply' }>['resourc
 }
 
 function fate({ lost }: CompiledPolicy, { key }: CompiledRule, from: number, to: number): string {
+  if (key === undefined) return 'chooses no endpoint';
   if (key.kind === 'none') return 'balanced, no session';
   if ('algorithm' in key) {
     const { moved, expected, before, after } = simulateHash(key.algorithm, from, to, KEYS);

@@ -1,19 +1,22 @@
 /** Compiles a snapshot into the routing table: pure, and the same whatever order the snapshot's maps have. */
-import type { PoolKey } from '../model/ids.ts';
+import { objectKey, type ObjectKey, type PoolKey } from '../model/ids.ts';
 import type { Ingress } from '../model/resources.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { CompiledStatus } from '../model/status.ts';
-import type { PoolSpec, Route, Table, VirtualHost } from '../model/table.ts';
+import type { Canary } from '../model/canary.ts';
+import type { PoolSpec, Route, RouteSplit, Table, VirtualHost } from '../model/table.ts';
 import { policyFromAnnotations, readAnnotations } from '../api/annotations.ts';
 import type { DraftRoute, Drafts } from './draft.ts';
 import type { CompileOptions } from './options.ts';
 import { Affinities } from './passes/affinities.ts';
 import { Attachment, type IngressWishes } from './passes/attachment.ts';
 import { Backends } from './passes/backends.ts';
+import { Canaries } from './passes/canaries.ts';
 import { Certificates } from './passes/certificates.ts';
 import { selectIngresses, watched } from './passes/classes.ts';
 import { Hosts } from './passes/hosts.ts';
+import { Splits } from './passes/splits.ts';
 import { compileStatus } from './passes/status.ts';
 import { PolicyTargets } from './passes/targets.ts';
 import { ProblemReport, refOf } from './report.ts';
@@ -32,11 +35,13 @@ export interface Compiled {
 export function compile(snapshot: Snapshot, options: CompileOptions, named = snapshot.policies): Compiled {
   const report = new ProblemReport();
   const ingresses = selectIngresses(snapshot, options, report);
-  const { wishes, closed, transport } = readWishes(ingresses, options, report);
+  const { wishes, closed, transport, canaries: marked } = readWishes(ingresses, options, report);
 
   const backends = new Backends(snapshot.services, options.inCluster);
   const hosts = new Hosts(backends, closed, report);
-  for (const ingress of ingresses) hosts.add(ingress);
+  for (const ingress of ingresses) if (!marked.has(ingress)) hosts.add(ingress);
+  const canaries = new Canaries(hosts, backends, closed, report);
+  for (const [ingress, canary] of marked) canaries.add(ingress, canary);
   const drafts = hosts.finish(options);
 
   const certificates = new Certificates(snapshot.secrets, options, report);
@@ -56,8 +61,13 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
       ...(wanted.hsts === undefined ? {} : { hsts: wanted.hsts }),
     };
   };
-  const { collisions, ...attached } = attach(drafts, attachment, secured, report, options);
-  const table = { ...attached, pools: poolsOf(drafts), ...certificates.finish() };
+  const splits = new Splits(backends, report);
+  const { collisions, ...attached } = attach(drafts, attachment, { splits, canaries }, secured, report, options);
+  const table = {
+    ...attached,
+    pools: poolsOf(drafts, [...splits.pools(), ...canaries.pools()]),
+    ...certificates.finish(),
+  };
   reportUnseenReadiness(table, snapshot, report);
   const routes = allDrafts(drafts);
   const { policies } = table;
@@ -68,6 +78,8 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
     routes,
     wishes,
     targets,
+    splits,
+    canaries,
     collisions,
     policies,
     podMetadata: options.podMetadata,
@@ -81,43 +93,75 @@ interface Transport {
   readonly hsts: string | undefined;
 }
 
-/** What the annotations ask for, and which Ingresses they close: one that restricts access and cannot be honoured must not let anybody in. */
+const COVERED =
+  'The policy of the primary Ingress covers its canary, so what the annotations here say about sessions has no effect; remove it.';
+
+/** What the annotations ask for, which Ingresses are canaries, and which ones they close: one that restricts access and cannot be honoured must not let anybody in. */
 function readWishes(
   ingresses: readonly Ingress[],
   options: CompileOptions,
   report: ProblemReport,
-): { wishes: Map<Ingress, IngressWishes>; closed: Set<Ingress>; transport: Map<Ingress, Transport> } {
+): {
+  wishes: Map<Ingress, IngressWishes>;
+  closed: Set<Ingress>;
+  transport: Map<Ingress, Transport>;
+  /** Oldest first. */
+  canaries: Map<Ingress, Canary>;
+} {
   const wishes = new Map<Ingress, IngressWishes>();
   const closed = new Set<Ingress>();
   const transport = new Map<Ingress, Transport>();
+  const canaries = new Map<Ingress, Canary>();
   for (const ingress of ingresses) {
-    const { settings, problems, closes } = readAnnotations(ingress.meta, refOf(ingress), options);
+    const { settings, problems, closes, canary } = readAnnotations(ingress.meta, refOf(ingress), options);
     report.addAll(problems);
-    wishes.set(ingress, { policyName: settings.stickyPolicy, spec: policyFromAnnotations(settings) });
+    const wish = { policyName: settings.stickyPolicy, spec: policyFromAnnotations(settings) };
+    const idle = canary !== undefined && (wish.policyName ?? wish.spec) !== undefined;
+    if (idle) report.warning(ingress, 'metadata.annotations', COVERED);
+    wishes.set(ingress, canary === undefined ? wish : { policyName: undefined, spec: undefined });
     if (closes) closed.add(ingress);
     transport.set(ingress, { redirect: settings.sslRedirect !== false, hsts: settings.hsts });
+    if (canary !== undefined) canaries.set(ingress, canary);
   }
-  return { wishes, closed, transport };
+  return { wishes, closed, transport, canaries };
 }
 
 /** Gives every route its affinity; those of policies that turn out to collide stay without. */
 function attach(
   drafts: Drafts,
   attachment: Attachment,
+  { splits, canaries }: { readonly splits: Splits; readonly canaries: Canaries },
   secured: (draft: DraftRoute) => Partial<Route>,
   report: ProblemReport,
   { podMetadata }: CompileOptions,
 ): Pick<Table, 'hosts' | 'fallback' | 'policies' | 'affinities'> & { collisions: ReadonlyMap<string, string> } {
   const uses = new Affinities();
   const wanted = new Map<DraftRoute, string>();
+  const wantedSplits = new Map<DraftRoute, readonly RouteSplit[]>();
   for (const draft of allDrafts(drafts)) {
-    const applied = draft.pool === undefined ? undefined : attachment.policyOf(draft);
-    if (applied !== undefined && draft.pool !== undefined) wanted.set(draft, uses.use(applied, draft, draft.pool.key));
+    const { pool, service, host = '', closed } = draft;
+    const applied = closed ? undefined : attachment.policyOf(draft);
+    if (applied === undefined) continue;
+    const divided = splits.of(applied);
+    if (divided.length > 0) {
+      wantedSplits.set(
+        draft,
+        divided.map((split) => ({
+          rule: split.rule,
+          affinity: uses.useSplit(applied, split, host),
+          services: split.pools.map((spec) => spec.service),
+        })),
+      );
+    }
+    if (pool !== undefined && !divided.some(({ always }) => always))
+      wanted.set(draft, uses.use(applied, service, host, pool.key, canaries.of(draft)?.pool.key));
   }
   const { affinities, policies, collisions } = uses.finish(report, podMetadata);
 
   const route = (draft: DraftRoute): Route => {
     const affinity = wanted.get(draft);
+    const canary = canaries.of(draft);
+    const divided = wantedSplits.get(draft)?.filter((split) => affinities.has(split.affinity)) ?? [];
     return {
       namespace: draft.namespace,
       ingress: draft.ingress?.meta.name ?? '',
@@ -127,6 +171,8 @@ function attach(
       pool: draft.pool?.key,
       affinity: affinity !== undefined && affinities.has(affinity) ? affinity : undefined,
       ...secured(draft),
+      ...(divided.length > 0 ? { splits: divided } : {}),
+      ...(canary && { canary: { ...canary.canary, service: canary.pool.service, pool: canary.pool.key } }),
     };
   };
   const hosts = new Map<string, VirtualHost>();
@@ -137,9 +183,10 @@ function attach(
 }
 
 /** Only pools that some route leads to are built and sent to the workers. */
-function poolsOf(drafts: Drafts): Map<PoolKey, PoolSpec> {
+function poolsOf(drafts: Drafts, others: readonly PoolSpec[]): Map<PoolKey, PoolSpec> {
   const pools = new Map<PoolKey, PoolSpec>();
   for (const { pool } of allDrafts(drafts)) if (pool !== undefined) pools.set(pool.key, pool);
+  for (const pool of others) pools.set(pool.key, pool);
   return pools;
 }
 
@@ -154,13 +201,20 @@ function* allDrafts({ hosts, fallback }: Drafts): Generator<DraftRoute> {
 /** With publishNotReadyAddresses every endpoint says it is ready, so a session never leaves a pod that is not. */
 function reportUnseenReadiness(table: Table, snapshot: Snapshot, report: ProblemReport): void {
   const told = new Set<string>();
-  for (const { policy, service } of table.affinities.values()) {
-    const namespace = table.policies.get(policy)?.namespace ?? '';
-    const object = snapshot.services.get(`${namespace}/${service}`);
-    if (object?.publishNotReadyAddresses !== true || told.has(service + '\0' + namespace)) continue;
-    told.add(service + '\0' + namespace);
+  for (const key of stickyServices(table)) {
+    const object = snapshot.services.get(key);
+    if (object?.publishNotReadyAddresses !== true || told.has(key)) continue;
+    told.add(key);
     const message =
       'With publishNotReadyAddresses every pod counts as ready, so sessions stay with pods that are not; remove it, or use another Service for HTTP traffic.';
     report.warning(object, 'spec.publishNotReadyAddresses', message);
+  }
+}
+
+function* stickyServices({ affinities, policies, pools }: Table): Generator<ObjectKey> {
+  for (const { policy, service, splits = [], canaries = [] } of affinities.values()) {
+    yield objectKey(policies.get(policy)?.namespace ?? '', service);
+    const divided = splits.flatMap(({ backends }) => backends.map(({ pool }) => pool));
+    for (const pool of [...divided, ...canaries]) yield pools.get(pool)?.serviceKey ?? '';
   }
 }

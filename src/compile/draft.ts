@@ -15,6 +15,8 @@ export interface DraftRoute {
   /** Empty = the Ingress names none that can be used. */
   readonly service: string;
   readonly pool: PoolSpec | undefined;
+  /** Nothing may be served here, whatever a policy says. */
+  readonly closed: boolean;
 }
 
 export interface DraftHost {

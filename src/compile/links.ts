@@ -48,7 +48,7 @@ export function namesLink(namespace: string): string {
 
 export function linksOf(member: Member, snapshot: Snapshot, options: CompileOptions): Links {
   if (member === FLAG) return linksOfFlag(options);
-  return member.kind === 'Ingress' ? linksOfIngress(member, snapshot) : linksOfPolicy(member);
+  return member.kind === 'Ingress' ? linksOfIngress(member, snapshot) : linksOfPolicy(member, snapshot);
 }
 
 function linksOfFlag({ defaultBackend, defaultTlsSecret }: CompileOptions): Links {
@@ -71,10 +71,7 @@ function linksOfIngress(ingress: Ingress, snapshot: Snapshot): Links {
     if (secretName !== '') reads.push(secretLink(objectKey(namespace, secretName)));
   }
   if (ingress.hasDefaultBackend && !ingress.hasRules) joins.push(HOSTLESS);
-  for (const service of servicesOf(ingress)) {
-    const key = objectKey(namespace, service);
-    (matters(snapshot.services.get(key)) ? joins : reads).push(serviceLink(key));
-  }
+  for (const service of servicesOf(ingress)) addService(joins, reads, objectKey(namespace, service), snapshot);
   const policy = annotations[STICKY_POLICY]?.trim();
   if (policy !== undefined) {
     const key = objectKey(namespace, policy);
@@ -86,8 +83,12 @@ function linksOfIngress(ingress: Ingress, snapshot: Snapshot): Links {
   return { joins, reads };
 }
 
+function addService(joins: string[], reads: string[], key: ObjectKey, { services }: Snapshot): void {
+  (matters(services.get(key)) ? joins : reads).push(serviceLink(key));
+}
+
 /** Policies meet in their targets, in the Domains of their cookies and in groups. */
-function linksOfPolicy(policy: StickyPolicy | RefusedPolicy): Links {
+function linksOfPolicy(policy: StickyPolicy | RefusedPolicy, snapshot: Snapshot): Links {
   const { namespace, name } = policy.meta;
   const joins = [policyLink(objectKey(namespace, name))];
   const targets = 'refused' in policy ? policy.targetRefs : (policy.spec.targetRefs ?? []);
@@ -95,8 +96,12 @@ function linksOfPolicy(policy: StickyPolicy | RefusedPolicy): Links {
   if ('refused' in policy) return { joins, reads: [] };
   const { session, rules } = policy.spec;
   if (session?.group !== undefined) joins.push(`group ${namespace}/${session.group}`);
-  for (const { cookie } of rules ?? []) for (const domain of cookie?.domains ?? []) joins.push(domainLink(domain));
-  return { joins, reads: [] };
+  const reads: string[] = [];
+  for (const { cookie, backends } of rules ?? []) {
+    for (const domain of cookie?.domains ?? []) joins.push(domainLink(domain));
+    for (const { service } of backends ?? []) addService(joins, reads, objectKey(namespace, service.name), snapshot);
+  }
+  return { joins, reads };
 }
 
 function targetLink(namespace: string, { kind, name }: TargetRef): string {

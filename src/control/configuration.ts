@@ -9,15 +9,15 @@ import type { PoolKey } from '../model/ids.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { CompiledStatus } from '../model/status.ts';
-import type { CompiledPolicy } from '../model/policy.ts';
-import type { Route, Table } from '../model/table.ts';
+import type { Table } from '../model/table.ts';
 import type { Counted } from '../shared/counted.ts';
 import type { EndpointData, PoolData, TableDelta } from '../shared/messages.ts';
 import type { Store, StoreChange } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { leadsOf } from './leads.ts';
 import { Pools } from './pools.ts';
 import { ProblemList } from './problem-list.ts';
-import { Publisher, routesOf } from './publisher.ts';
+import { Publisher } from './publisher.ts';
 
 export interface DrainRules {
   /** Sessions stay with the pod for now: it has work while it has sessions. */
@@ -96,12 +96,12 @@ export class Configuration {
   /** `policy` labels of the routes that lead to each pool. */
   policiesByPool(): Map<PoolKey, Set<string>> {
     const policies = new Map<PoolKey, Set<string>>();
-    for (const [{ pool }, of] of this.#routes()) {
-      const policy = of?.name ?? '';
-      if (pool === undefined) continue;
+    const { table } = this;
+    for (const { pool, policy } of table === undefined ? [] : leadsOf(table)) {
+      const name = policy?.name ?? '';
       const known = policies.get(pool);
-      if (known === undefined) policies.set(pool, new Set([policy]));
-      else known.add(policy);
+      if (known === undefined) policies.set(pool, new Set([name]));
+      else known.add(name);
     }
     return policies;
   }
@@ -111,9 +111,10 @@ export class Configuration {
     let wait = 0;
     let keeps = false;
     const pools = this.pools.all;
-    for (const [route, policy] of this.#routes()) {
-      if (policy === undefined || route.namespace !== namespace) continue;
-      const endpoint = pools.get(route.pool ?? '')?.endpoints.find((one) => one.pod === pod);
+    for (const lead of this.table === undefined ? [] : leadsOf(this.table)) {
+      const { policy } = lead;
+      if (policy === undefined || lead.namespace !== namespace) continue;
+      const endpoint = pools.get(lead.pool)?.endpoints.find((one) => one.pod === pod);
       if (endpoint === undefined) continue;
       const { action, maxDuration } = policy.drain;
       const limits = [policy.idleTimeout, maxDuration].filter((limit) => limit > 0);
@@ -123,15 +124,6 @@ export class Configuration {
       wait = Math.max(wait, Math.min(...limits, SESSIONS_KNOWN_MS));
     }
     return { keeps, wait };
-  }
-
-  /** Every route with its policy. */
-  *#routes(): Generator<[Route, CompiledPolicy | undefined]> {
-    const { table } = this;
-    if (table === undefined) return;
-    for (const route of routesOf(table)) {
-      yield [route, table.policies.get(table.affinities.get(route.affinity ?? '')?.policy ?? '')];
-    }
   }
 
   /** Problems in force by kind of object. */

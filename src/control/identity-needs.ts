@@ -70,8 +70,12 @@ export class IdentityNeeds {
 function needOf(affinity: CompiledAffinity | undefined, policies: Table['policies']): Need | undefined {
   const policy = policies.get(affinity?.policy ?? '');
   if (affinity === undefined || policy === undefined) return undefined;
-  // A session of the group may be at an endpoint of another Service, which its token must lead to.
-  const services = [objectKey(policy.namespace, affinity.service), ...affinity.groupPools.map(serviceOf)];
+  // A session may be at an endpoint of another Service of the group, or that requests are divided among.
+  const divided = (affinity.splits ?? []).flatMap(({ backends }) => backends.map(({ pool }) => pool));
+  const services = [
+    objectKey(policy.namespace, affinity.service),
+    ...[...affinity.groupPools, ...divided, ...(affinity.canaries ?? [])].map(serviceOf),
+  ];
   return { kind: policy.identity, services: [...new Set(services)] };
 }
 

@@ -75,9 +75,12 @@ export class SlotNeeds {
 }
 
 export function* needsOfRoutes(routes: Iterable<Route>): Generator<SlotNeed> {
-  for (const { namespace, ingress, service } of routes) {
-    yield ['route', routeSlotKey(namespace, ingress, service)];
-    yield ['service', serviceSlotKey(namespace, service)];
+  for (const { namespace, ingress, service, splits, canary } of routes) {
+    const divided = (splits ?? []).flatMap(({ services }) => services);
+    for (const one of [service, ...divided, ...(canary === undefined ? [] : [canary.service])]) {
+      yield ['route', routeSlotKey(namespace, ingress, one)];
+      yield ['service', serviceSlotKey(namespace, one)];
+    }
     yield ['rule', ruleSlotKey(namespace, '', '')];
   }
 }

@@ -177,9 +177,9 @@ export class Attempts implements Waiter {
     const plan = this.#plan;
     for (let full = 0; plan.decide() && plan.endpoint !== undefined; full++) {
       if (!this.#isFull(plan.endpoint.slot)) return this.#connect(plan.endpoint, fresh);
-      // A session does not leave its endpoint for that; a request without one looks for room elsewhere.
+      // A session does not leave its endpoint for that; a request that need not stay there looks for room elsewhere.
       const { decision } = plan;
-      const free = decision.outcome === OUTCOME.new || decision.outcome === OUTCOME.stateless;
+      const free = decision.outcome === OUTCOME.new || decision.outcome === OUTCOME.stateless || decision.stays;
       // Nor does a key leave the endpoint that it hashes to.
       if (full === MAX_FULL || !free || decision.retryOwn) {
         return this.#reject(REASON.capacity, 503);

@@ -7,7 +7,7 @@ import type { Plan } from './plan.ts';
 
 /** undefined = the route's policy has no such header. */
 export function requestHeaderEdits(plan: Plan, ctx: LaneContext): NamedEdits | undefined {
-  const live = plan.route?.affinity?.live;
+  const live = plan.policy;
   if (live === undefined || live.wrapped.length === 0) return undefined;
   return { names: live.wrapped, edit: (_, value) => unwrapHeader(value, live, ctx.env) };
 }

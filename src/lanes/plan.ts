@@ -1,5 +1,8 @@
 /** One request's way, computed once for every lane: route, pool, affinity, decision, and what is counted about them. */
+import { scale } from '../affinity/balance/compare.ts';
+import { CANARY, EITHER, PRIMARY } from '../affinity/canary.ts';
 import { decide } from '../affinity/decide.ts';
+import { servedBy } from '../affinity/parts.ts';
 import { Decision, REASON } from '../affinity/decision.ts';
 import type { LiveAffinity } from '../affinity/build.ts';
 import { normalizeHost } from '../match/host.ts';
@@ -8,7 +11,7 @@ import type { RequestFacts } from '../model/facts.ts';
 import type { LiveEndpoint, LivePool } from '../model/live.ts';
 import { decisionField, DURATION_BUCKETS, DURATION_SUM, INVALID_TOKEN, movesField } from '../shared/layout.ts';
 import type { LaneContext } from './context.ts';
-import type { LiveRoute } from './live-table.ts';
+import type { AffinityRef, LiveCanary, LiveRoute, LiveSplit, PoolRef, RouteCells } from './live-table.ts';
 
 /** Facts that a lane's head lets `match` fill in. */
 export interface MutableFacts extends RequestFacts {
@@ -26,11 +29,35 @@ export class Plan {
   endpoint: LiveEndpoint | undefined;
   readonly #ctx: LaneContext;
   #facts: RequestFacts | undefined;
+  /** Where the request is counted, by Service; undefined = the route has only one. */
+  #counted: ReadonlyMap<string, RouteCells> | undefined;
+  /** The request has nothing to do with sessions, although the route has a policy: a canary without. */
+  #free = false;
+  #pool: PoolRef | undefined;
+  #affinity: AffinityRef | undefined;
   #authority = '';
   #host = '';
 
   constructor(ctx: LaneContext) {
     this.#ctx = ctx;
+  }
+
+  /** The policy at the request's Services, as it is now; undefined = there is none. */
+  get policy(): LiveAffinity | undefined {
+    return this.#affinity?.live;
+  }
+
+  /** The endpoints that the request may go to, as they are now; undefined = the backend is broken. */
+  get endpoints(): LivePool | undefined {
+    return this.#pool?.live;
+  }
+
+  /** Name of the Service that serves the request, or would. */
+  get service(): string {
+    const { route, pool, decision } = this;
+    if (this.#counted === undefined || pool === undefined) return route?.route.service ?? '';
+    // Of a rule with `backends` none of which exists nobody is.
+    return servedBy(pool, decision.endpoint).service || (route?.route.service ?? '');
   }
 
   /**
@@ -41,6 +68,7 @@ export class Plan {
     this.route = undefined;
     this.endpoint = undefined;
     this.#facts = facts;
+    this.#pool = this.#affinity = undefined;
     // Connections rarely change their host: the last answer is kept.
     if (authority !== this.#authority) {
       const host = normalizeHost(authority);
@@ -54,16 +82,40 @@ export class Plan {
     facts.path = normalizePath(question < 0 ? target : target.slice(0, question)) ?? '/';
     this.route = this.#ctx.table.find(facts.host, facts.path);
     if (this.route === undefined) return 404;
+    this.#enter(this.route, facts);
     this.decision.begin();
     return this.route.route.redirectsToHttps === true && facts.scheme === 'http' ? 308 : 0;
   }
 
+  /** Which of the Services behind the route the request may go to, and by whose sessions. */
+  #enter(route: LiveRoute, facts: RequestFacts): void {
+    const split = route.splits && splitOf(route.splits, facts);
+    this.#affinity = split === undefined ? route.affinity : split.affinity;
+    this.#pool = split === undefined ? route.pool : split.affinity.joined.get(split.rule);
+    this.#counted = split?.counted;
+    this.#free = false;
+    if (split === undefined && route.canary !== undefined) this.#enterPair(route.canary, facts);
+  }
+
+  #enterPair(canary: LiveCanary, facts: RequestFacts): void {
+    let side = canary.wish(facts);
+    if (side === EITHER && canary.legacy)
+      side = scale(this.#ctx.env.random(), canary.total) < canary.weight ? CANARY : PRIMARY;
+    const { ready, draining } = canary.own.live;
+    this.#counted = canary.counted;
+    if (side === PRIMARY) this.#pool = canary.toPrimary;
+    else if (ready.length + draining.length === 0) this.#pool = canary.withoutCanary;
+    else {
+      this.#pool = side === EITHER ? canary.divided : canary.toCanary;
+      this.#free = canary.legacy;
+    }
+  }
+
   /** Decides on the current pool; false = refused with `decision.status`. Called again after a failed connect. */
   decide(): boolean {
-    const { route } = this;
-    if (route?.pool === undefined || this.#facts === undefined) throw new Error('decide() needs a route with a pool');
-    this.affinity = route.affinity?.live;
-    this.pool = route.pool.live;
+    if (this.#pool === undefined || this.#facts === undefined) throw new Error('decide() needs a route with a pool');
+    this.affinity = this.#free ? undefined : this.#affinity?.live;
+    this.pool = this.#pool.live;
     this.#ctx.env.now = this.#ctx.deadlines.exact();
     decide(this.decision, this.affinity, this.pool, this.#facts, this.#ctx.env);
     this.endpoint = this.pool.endpoints[this.decision.endpoint];
@@ -79,17 +131,18 @@ export class Plan {
   countDecision(): void {
     const { route, decision } = this;
     if (route === undefined) return;
-    const at = route.affinity?.rules[decision.rule + 1] ?? route.stateless;
+    const affinity = this.#free ? undefined : this.#affinity;
+    const at = affinity?.rules[decision.rule + 1] ?? route.stateless;
     at.cells[at.at + decisionField(decision.outcome, decision.reason)]!++;
-    if (route.affinity === undefined) return;
-    const { cells, at: policy } = route.affinity.policy;
+    if (affinity === undefined) return;
+    const { cells, at: policy } = affinity.policy;
     if (decision.tokenFault === REASON.invalid_token) cells[policy + INVALID_TOKEN.invalid_token]!++;
     else if (decision.tokenFault === REASON.unknown_key) cells[policy + INVALID_TOKEN.unknown_key]!++;
   }
 
   /** Counts that the session has moved, for the decision's reason. */
   countMove(): void {
-    const policy = this.route?.affinity?.policy;
+    const policy = this.#affinity?.policy;
     if (policy !== undefined) policy.cells[policy.at + movesField(this.decision.reason)]!++;
   }
 
@@ -97,7 +150,7 @@ export class Plan {
   countRequest(status: number, seconds: number): void {
     const { route } = this;
     if (route === undefined) return;
-    const { requests, durations } = route;
+    const { requests, durations } = this.#counted?.get(this.service) ?? route;
     const digit = Math.floor(status / 100);
     requests.cells[requests.at + (digit >= 1 && digit <= 5 ? digit : 5) - 1]!++;
     let bucket = 0;
@@ -105,4 +158,14 @@ export class Plan {
     durations.cells[durations.at + bucket]!++;
     durations.cells[durations.at + DURATION_SUM]! += seconds;
   }
+}
+
+/** The first rule with `backends` that is for the request. */
+function splitOf(splits: readonly LiveSplit[], facts: RequestFacts): LiveSplit | undefined {
+  for (let k = 0; k < splits.length; k++) {
+    const split = splits[k];
+    const holds = split?.affinity.live.rules[split.rule]?.holds;
+    if (holds === undefined || holds(facts)) return split;
+  }
+  return undefined;
 }

@@ -118,7 +118,7 @@ export class Record {
       head: this.#headSeconds,
       namespace: route?.route.namespace ?? '-',
       ingress: route?.route.ingress ?? '-',
-      service: route?.route.service ?? '-',
+      service: route === undefined ? '-' : this.#plan.service,
       policy: affinity?.policy.name ?? '-',
       rule: affinity?.rules[decision.rule] === undefined ? '-' : (affinity.policy.rules[decision.rule]?.name ?? '-'),
       outcome: this.#settled ? decision.outcomeName : '-',

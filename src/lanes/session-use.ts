@@ -88,10 +88,12 @@ export class SessionUse {
     if (region === -1 || endpoint === undefined) return -1;
     const { sessions, env } = this.#ctx;
     const back = decision.outcome !== OUTCOME.new;
+    // Balanced among several, the key stays at the one it has.
+    const ref = decision.stays ? expected : endpoint.ref;
     const done =
       region === OBSERVED
         ? sessions.touch(region, entryHigh, entryLow, entryScope, endpoint.ref, env.now, entryLife, back)
-        : sessions.bind(entryHigh, entryLow, entryScope, expected, endpoint.ref, env.now, entryLife, back, born);
+        : sessions.bind(entryHigh, entryLow, entryScope, expected, ref, env.now, entryLife, back, born);
     this.#next = env.now + this.#step();
     if (decision.outcome === OUTCOME.moved) this.#moved(done);
     else if (decision.outcome === OUTCOME.new && (decision.onIssue || done === INSERTED)) {

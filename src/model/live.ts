@@ -36,7 +36,26 @@ export interface IdentityView {
   readonly prefixes: ReadonlyMap<number, readonly string[]>;
 }
 
-export interface LivePool {
+/** Endpoints that may be chosen, by state; indices into a pool's endpoints. */
+export interface Candidates {
+  readonly ready: Int32Array;
+  readonly draining: Int32Array;
+}
+
+/** One of the Services that requests are divided among. */
+export interface PoolPart {
+  readonly pool: LivePool;
+  /** Index of its first endpoint in the joined pool. */
+  readonly first: number;
+  /** Of new sessions, in proportion to the others'; 0 = none. */
+  readonly weight: number;
+  /** Two 32-bit seeds of its place in a key's order of the parts. */
+  readonly seeds: readonly [number, number];
+  /** How tokens under each key name it: `KeyRing.backendTag`. */
+  readonly tags: ReadonlyMap<number, number>;
+}
+
+export interface LivePool extends Candidates {
   readonly key: PoolKey;
   /** Row of the pool's round-robin cursor. */
   readonly slot: number;
@@ -57,6 +76,10 @@ export interface LivePool {
   readonly firstSeen: number;
   /** Endpoints that have left it lately, by the first 12 characters of their tokens and by their plain ids: when, wall clock ms. */
   readonly left: ReadonlyMap<string, number>;
+  /** The pools that it is joined from, by their first endpoints; undefined = it is that of one Service port. */
+  readonly parts?: readonly PoolPart[] | undefined;
+  /** The part that all requests shall go to, sessions of the others too; undefined = they stay. */
+  readonly only?: PoolPart | undefined;
 }
 
 /** What selection needs from shared memory; slots are `LiveEndpoint.slot` / `LivePool.slot`. */

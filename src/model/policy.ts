@@ -1,6 +1,14 @@
 /** A compiled policy: a StickyPolicy (or its equivalent from annotations) with all defaults applied; plain data that can be sent to a worker. */
 import type { IdentityKind, PoolKey } from './ids.ts';
-import type { Algorithm, Extract, ForeignProduct, HashAlgorithm, SameSite, WhenBlock } from './sticky-policy.ts';
+import type {
+  Algorithm,
+  Extract,
+  ForeignProduct,
+  HashAlgorithm,
+  SameSite,
+  StickTo,
+  WhenBlock,
+} from './sticky-policy.ts';
 
 /** `namespace/name` of a StickyPolicy, `namespace/ingress:NAME` for one made from annotations, `namespace/service:NAME` from `sessionAffinity`. */
 export type PolicyId = string;
@@ -96,8 +104,8 @@ export type KeyUse = HashUse | TableUse;
 export type ReadKey = KeySource & KeyUse;
 
 /** Whether the key is a cookie that names the session's endpoint. */
-export function isTokenCookie(key: RuleKey): key is TokenCookieKey {
-  return key.kind === 'cookie' && 'format' in key;
+export function isTokenCookie(key: RuleKey | undefined): key is TokenCookieKey {
+  return key?.kind === 'cookie' && 'format' in key;
 }
 
 export type RuleKey = TokenCookieKey | WrapKey | ReadKey | { readonly kind: 'none' };
@@ -108,7 +116,17 @@ export interface CompiledRule {
   readonly when: (WhenBlock & { readonly not?: WhenBlock | undefined }) | undefined;
   readonly onMissing: 'Next' | 'Balance' | 'Reject';
   readonly force: boolean;
-  readonly key: RuleKey;
+  /** The Services that its requests are divided among; undefined = it leaves that to others. */
+  readonly backends?: readonly RuleBackend[];
+  /** undefined = it finds no session, and only chooses the backend or says what becomes of its requests. */
+  readonly key: RuleKey | undefined;
+}
+
+/** A Service port in the policy's namespace. */
+export interface RuleBackend {
+  readonly service: string;
+  readonly port: number | string;
+  readonly weight: number;
 }
 
 export interface CompiledPolicy {
@@ -117,6 +135,7 @@ export interface CompiledPolicy {
   /** The `policy` label of metrics: the StickyPolicy's name, `ingress:NAME` or `service:NAME`. */
   readonly name: string;
   readonly group: string | undefined;
+  readonly stickTo: StickTo;
   readonly identity: IdentityKind;
   /** Milliseconds; 0 = off. */
   readonly idleTimeout: number;
@@ -158,6 +177,24 @@ export interface CompiledAffinity {
   readonly cookieNames: readonly (CookieNames | undefined)[];
   /** Token cookies of the policy's (or group's) other Services that backends shall not see either: a token is as good as the session. */
   readonly siblingCookies: readonly string[];
+  /** Of the rules that divide their requests among Services the first of which is this one; undefined = there are none. */
+  readonly splits?: readonly Split[];
+  /** Pools of the canaries whose sessions are this one's, too; undefined = there are none. */
+  readonly canaries?: readonly PoolKey[];
+}
+
+/** What a rule with `backends` divides its requests among. */
+export interface Split {
+  /** Index in the policy. */
+  readonly rule: number;
+  /** Those that exist, in the order written. */
+  readonly backends: readonly SplitBackend[];
+}
+
+export interface SplitBackend {
+  readonly pool: PoolKey;
+  /** Of new sessions, in proportion to the others'; 0 = none. */
+  readonly weight: number;
 }
 
 export interface CookieNames {

@@ -3,7 +3,7 @@ import type { ObjectKey } from './ids.ts';
 import type { TargetRef } from './sticky-policy.ts';
 
 export type ConditionType = 'Accepted' | 'ResolvedRefs' | 'Programmed';
-export type ConditionReason = ConditionType | 'Invalid' | 'Conflicted' | 'TargetNotFound';
+export type ConditionReason = ConditionType | 'Invalid' | 'Conflicted' | 'TargetNotFound' | 'BackendNotFound';
 
 /** metav1.Condition without its times and generation. */
 export interface Condition {

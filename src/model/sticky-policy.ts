@@ -150,11 +150,21 @@ export interface ExpressionRule extends KeyUse {
   readonly cel: string;
 }
 
+/** A Service port, written as an Ingress writes it. */
+export interface WeightedBackend {
+  readonly service: {
+    readonly name: string;
+    readonly port: { readonly number?: number | undefined; readonly name?: string | undefined };
+  };
+  readonly weight?: number | undefined;
+}
+
 export interface Rule {
   readonly name: string;
   readonly when?: When | undefined;
   readonly onMissing?: 'Next' | 'Balance' | 'Reject' | undefined;
   readonly force?: boolean | undefined;
+  readonly backends?: readonly WeightedBackend[] | undefined;
   readonly cookie?: CookieRule | undefined;
   readonly header?: HeaderRule | undefined;
   readonly sourceIP?: SourceIPRule | undefined;
@@ -166,6 +176,8 @@ export interface Rule {
   readonly none?: Record<string, never> | undefined;
 }
 
+export type StickTo = 'Pod' | 'Version' | 'Service';
+
 export type Algorithm = 'LeastRequests' | 'LeastSessions' | 'RoundRobin' | 'Random' | 'PowerOfTwo' | 'PeakEwma';
 
 export interface StickyPolicySpec {
@@ -173,6 +185,7 @@ export interface StickyPolicySpec {
   readonly session?:
     | {
         readonly group?: string | undefined;
+        readonly stickTo?: StickTo | undefined;
         readonly identity?: IdentityKind | undefined;
         readonly idleTimeout?: Duration | undefined;
         readonly absoluteTimeout?: Duration | undefined;

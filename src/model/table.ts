@@ -1,5 +1,6 @@
 /** The immutable compiled routing table; plain data, sent to workers piece by piece. Pools travel beside it (the fast path). */
 import type { TableCertificate, TlsHost } from './certificate.ts';
+import type { Canary } from './canary.ts';
 import type { ObjectKey, PoolKey } from './ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from './policy.ts';
 import type { PathType } from './resources.ts';
@@ -20,6 +21,25 @@ export interface Route {
   readonly redirectsToHttps?: true | undefined;
   /** Value of Strict-Transport-Security for answers over HTTPS. */
   readonly hsts?: string | undefined;
+  /** Of the policy's rules with `backends`, in order: the first that holds takes the place of `service`. undefined = there are none. */
+  readonly splits?: readonly RouteSplit[] | undefined;
+  /** Where some of the requests go that no split is for; undefined = there is no canary. */
+  readonly canary?: RouteCanary | undefined;
+}
+
+export interface RouteCanary extends Canary {
+  readonly service: string;
+  readonly pool: PoolKey;
+}
+
+/** A rule with `backends` at one route. */
+export interface RouteSplit {
+  /** Index in the policy. */
+  readonly rule: number;
+  /** Id of the CompiledAffinity of its first Service, which has the backends. */
+  readonly affinity: string;
+  /** Names of its Services, those that exist; the first answers for what none of them served. */
+  readonly services: readonly string[];
 }
 
 export interface VirtualHost {

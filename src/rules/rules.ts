@@ -31,18 +31,18 @@ const kinds: { readonly [K in KeyKind]: RuleKind<SpecOf<K>, KeyOf<K>> } = {
 
 const KEY_KINDS: readonly KeyKind[] = Object.keys(kinds).filter((kind): kind is KeyKind => kind in kinds);
 
-/** The rule's key with all defaults applied. The schema has made sure that there is exactly one. `idleTimeout`: the policy's, ms, 0 = none. */
-export function compileRuleKey(rule: Rule, idleTimeout = 0): RuleKey {
+/** The rule's key with all defaults applied; undefined = it has none. `idleTimeout`: the policy's, ms, 0 = none. */
+export function compileRuleKey(rule: Rule, idleTimeout = 0): RuleKey | undefined {
   for (const kind of KEY_KINDS) {
     const key = compileKind(kind, rule, idleTimeout);
     if (key !== undefined) return key;
   }
-  throw new TypeError(`Rule ${rule.name} has no key: the schema must refuse it.`);
+  return undefined;
 }
 
 /** Compiles a rule's key to a reader of its value; undefined = the key has none. `onError`: an expression failed. */
 export function keyReader(rule: CompiledRule, regex: RegexCompiler, onError: () => void): KeyReader | undefined {
-  return readerOf(rule.key.kind, rule.key, regex, onError);
+  return rule.key === undefined ? undefined : readerOf(rule.key.kind, rule.key, regex, onError);
 }
 
 function compileKind<K extends KeyKind>(kind: K, rule: Rule, idleTimeout: number): RuleKey | undefined {

@@ -11,9 +11,9 @@ import { querySchema } from './query/schema.ts';
 import { sourceIPSchema } from './source-ip/schema.ts';
 import { tlsSessionSchema } from './tls-session/schema.ts';
 
-type KeyName = Exclude<keyof Rule, 'name' | 'when' | 'onMissing' | 'force'>;
+type KeyName = Exclude<keyof Rule, 'name' | 'when' | 'onMissing' | 'force' | 'backends'>;
 
-/** Fields of a rule by which it has a key; each is optional, and the rule's own schema sees to it that there is exactly one. */
+/** Fields of a rule by which it has a key; each is optional, and the rule's own schema sees to it that there is at most one. */
 export const KEY_SCHEMAS = {
   cookie: cookieSchema.optional(),
   header: headerSchema.optional(),

@@ -3,18 +3,29 @@ import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import { buildAffinity } from '../affinity/build.ts';
 import { prefixAt } from '../affinity/entry.ts';
 import { plainIdOf } from '../affinity/plain.ts';
-import type { AffinityRef, CellRef, LiveRoute, LiveTable, PoolRef } from '../lanes/live-table.ts';
+import type {
+  AffinityRef,
+  CellRef,
+  LiveCanary,
+  LiveRoute,
+  LiveSplit,
+  LiveTable,
+  PoolRef,
+  RouteCells,
+} from '../lanes/live-table.ts';
 import { HostIndex } from '../match/router.ts';
 import type { IdentityView, LivePool } from '../model/live.ts';
 import { DRAINING, READY } from '../model/live.ts';
 import type { IdentityKind, PoolKey } from '../model/ids.ts';
-import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
-import type { Route } from '../model/table.ts';
+import type { CompiledAffinity, CompiledPolicy, PolicyId, SplitBackend } from '../model/policy.ts';
+import type { Route, RouteCanary, RouteSplit } from '../model/table.ts';
 import type { RegexCompiler } from '../rules/kind.ts';
 import type { Blocks } from '../shared/cells.ts';
 import type { CountedBlock, EndpointData, IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
 import { CEL_ERRORS } from '../shared/layout.ts';
 import { policySlotKey, routeSlotKey, ruleSlotKey, serviceSlotKey } from '../shared/slot-keys.ts';
+import { canaryPair } from './canary-pair.ts';
+import { JoinedPool } from './joined-pool.ts';
 import { Places } from './places.ts';
 
 export interface TableBuilderOptions {
@@ -37,7 +48,7 @@ const MAX_FORMER = 10_000;
 export class TableBuilder {
   table: LiveTable = HostIndex.build<LiveRoute>([], undefined, (route) => this.#route(route));
   keys: KeyRing | undefined;
-  readonly pools = new Map<PoolKey, PoolRef>();
+  readonly pools = new Map<PoolKey, { live: LivePool }>();
   readonly places = new Places();
   /** Token prefixes of endpoints that have gone, by ref, the latest last: keys of the session table are still theirs. */
   readonly formerPrefixes = new Map<number, FormerPrefixes>();
@@ -158,10 +169,19 @@ export class TableBuilder {
       live: buildAffinity(policy, compiled, this.#options.compileRegex, onCelError),
       policy: this.#cell('policy', policySlotKey(namespace, name)),
       rules,
+      joined: new Map(compiled.splits?.map(({ rule, backends }) => [rule, this.#join(backends)])),
     };
     const known = this.#affinities.get(compiled.id);
     if (known === undefined) this.#affinities.set(compiled.id, made);
     else Object.assign(known, made);
+  }
+
+  #join(backends: readonly SplitBackend[]): PoolRef {
+    const of = backends.flatMap(({ pool, weight }) => {
+      const ref = this.pools.get(pool);
+      return ref === undefined ? [] : [{ ref, weight }];
+    });
+    return new JoinedPool(of, () => this.keys);
   }
 
   #share<T extends string | undefined>(text: T): T {
@@ -182,14 +202,40 @@ export class TableBuilder {
       affinity: this.#share(names.affinity),
       redirectsToHttps: names.redirectsToHttps,
       hsts: this.#share(names.hsts),
+      splits: names.splits,
+      canary: names.canary,
     };
+    const pool = route.pool === undefined ? undefined : this.pools.get(route.pool);
     return {
       route,
-      pool: route.pool === undefined ? undefined : this.pools.get(route.pool),
+      pool,
       affinity: route.affinity === undefined ? undefined : this.#affinities.get(route.affinity),
       stateless: this.#cell('rule', ruleSlotKey(route.namespace, '', '')),
-      requests: this.#cell('route', routeSlotKey(route.namespace, route.ingress, route.service)),
-      durations: this.#cell('service', serviceSlotKey(route.namespace, route.service)),
+      ...this.#routeCells(route, route.service),
+      splits: route.splits?.map((split) => this.#split(route, split)),
+      canary: pool && route.canary && this.#canary(route, pool, route.canary),
+    };
+  }
+
+  #canary(route: Route, primary: PoolRef, canary: RouteCanary): LiveCanary | undefined {
+    const own = this.pools.get(canary.pool);
+    if (own === undefined) return undefined;
+    const services = [route.service, canary.service];
+    const counted = new Map(services.map((service) => [service, this.#routeCells(route, service)]));
+    return canaryPair(primary, own, canary, counted, this.#options.compileRegex, () => this.keys);
+  }
+
+  #split(route: Route, { rule, affinity, services }: RouteSplit): LiveSplit {
+    const ref = this.#affinities.get(affinity);
+    if (ref === undefined) throw new Error(`split without its affinity ${affinity}`);
+    const counted = new Map(services.map((service) => [service, this.#routeCells(route, service)]));
+    return { rule, affinity: ref, counted };
+  }
+
+  #routeCells({ namespace, ingress }: Route, service: string): RouteCells {
+    return {
+      requests: this.#cell('route', routeSlotKey(namespace, ingress, service)),
+      durations: this.#cell('service', serviceSlotKey(namespace, service)),
     };
   }
 

@@ -34,7 +34,7 @@ export class TlsSessions {
 
   apply({ policies, removedPolicies }: TableDelta): void {
     for (const { id, rules } of policies) {
-      if (rules.some(({ key }) => key.kind === 'tlsSession')) this.#askers.add(id);
+      if (rules.some(({ key }) => key?.kind === 'tlsSession')) this.#askers.add(id);
       else this.#askers.delete(id);
     }
     for (const id of removedPolicies) this.#askers.delete(id);

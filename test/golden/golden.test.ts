@@ -131,7 +131,11 @@ function print({ table, problems, status }: Compiled, projected: readonly Proble
 function routeText(route: Route): string {
   const match = route.path === '' ? 'default' : `${route.pathType} ${route.path}`;
   const affinity = route.affinity === undefined ? '' : ` by ${route.affinity}`;
-  return `${match} -> ${route.pool ?? `503 (${route.service})`}${affinity} [${route.namespace}/${route.ingress}]`;
+  const splits = (route.splits ?? []).map(
+    (split) => `, rule ${split.rule}: ${split.services.join(' | ')} by ${split.affinity}`,
+  );
+  if (route.canary !== undefined) splits.push(`, canary ${JSON.stringify(route.canary)}`);
+  return `${match} -> ${route.pool ?? `503 (${route.service})`}${affinity}${splits.join('')} [${route.namespace}/${route.ingress}]`;
 }
 
 /** `Ingress web (a.example): Accepted=True Accepted, …`, with the message of what is False. */

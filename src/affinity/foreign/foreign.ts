@@ -18,7 +18,10 @@ import {
 import { readForeign } from './read-value.ts';
 import type { ForeignValue } from './read-value.ts';
 
-/** The first accepted cookie of a request that means an endpoint of `pool`, as if it were a token of ours; undefined = there is none. */
+/**
+ * The first accepted cookie of a request that means an endpoint of `pool`, as if it were a token of ours; undefined =
+ * there is none. Of several backends only the primary one is meant: anybody can forge such a cookie, and would choose.
+ */
 export function foreignToken(
   accept: readonly ForeignCookie[],
   live: LiveAffinity,
@@ -26,12 +29,13 @@ export function foreignToken(
   facts: RequestFacts,
   env: DecideEnv,
 ): VerifiedToken | undefined {
+  const primary = pool.parts?.[0]?.pool ?? pool;
   for (const cookie of accept) {
     if (env.now >= cookie.until) continue;
     for (const value of cookieValues(facts.cookie, [cookie.name])) {
       for (const read of readForeign(cookie.product, value, env.now)) {
-        const index = endpointIn(cookie, read, pool);
-        if (index >= 0) return asToken(index, read, live, pool, facts);
+        const index = endpointIn(cookie, read, primary);
+        if (index >= 0) return asToken(index, read, live, primary, facts);
       }
     }
   }
@@ -54,7 +58,18 @@ function asToken(
     const prefix = prefixes[index];
     if (prefix === undefined) continue;
     const { scope } = live.affinity;
-    return { text: '', prefix, scope, keyId, ...session, issuedAt: firstSeen, lastSeen, version: 0, plainId: '' };
+    return {
+      text: '',
+      prefix,
+      scope,
+      keyId,
+      ...session,
+      issuedAt: firstSeen,
+      lastSeen,
+      backend: 0,
+      version: 0,
+      plainId: '',
+    };
   }
   return undefined;
 }

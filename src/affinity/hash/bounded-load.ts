@@ -4,6 +4,7 @@
  */
 import type { LivePool } from '../../model/live.ts';
 import type { CompiledPolicy, HashUse } from '../../model/policy.ts';
+import { partAt } from '../parts.ts';
 import { HEALTHY_READY, tierOf } from '../select.ts';
 import type { SelectEnv } from '../select.ts';
 import { poolOrder } from './pool-order.ts';
@@ -25,6 +26,9 @@ export function withinBound(
   tried: readonly number[],
   env: SelectEnv,
 ): number {
+  const part = partAt(pool, own);
+  if (part !== undefined)
+    return part.first + withinBound(own - part.first, policy, use, part.pool, high, low, tried, env);
   const { meters, now } = env;
   const load = (index: number) => meters.inFlight(pool.endpoints[index]?.slot ?? 0);
   const ownLoad = load(own);

@@ -26,6 +26,7 @@ export interface AnnotationSettings {
   sslRedirect?: boolean;
   /** Value of Strict-Transport-Security. */
   hsts?: string;
+  canaryOverridesSession?: boolean;
 }
 
 export type SettingName = keyof AnnotationSettings;
@@ -256,6 +257,15 @@ export const ANNOTATIONS: { readonly [K in SettingName]-?: Annotation<K> } = {
     audience: 'ingress',
     specField: [],
   },
+  canaryOverridesSession: {
+    name: 'canary-overrides-session',
+    schema: choice({ true: true, false: false }),
+    values: '`true`, `false`',
+    meaning: 'On a canary Ingress: header and cookie of the canary choose before a session does, which then moves.',
+    default: '`false`',
+    audience: 'ingress',
+    specField: [],
+  },
 };
 
 export const SETTING_NAMES = Object.keys(ANNOTATIONS) as readonly SettingName[];
@@ -266,5 +276,4 @@ export const LATER: readonly string[] = [
   'auth-tls-secret',
   'auth-tls-verify',
   'send-proxy-protocol',
-  'canary-overrides-session',
 ];

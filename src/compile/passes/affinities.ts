@@ -1,4 +1,4 @@
-/** Pass 7: each policy at each Service it is used with: scopes, groups and cookie names, and policies whose cookies would collide. */
+/** Pass 8: each policy at each Service it is used with: scopes, groups and cookie names, and policies whose cookies would collide. */
 import type { PoolKey } from '../../model/ids.ts';
 import { objectKey } from '../../model/ids.ts';
 import { isTokenCookie } from '../../model/policy.ts';
@@ -9,8 +9,8 @@ import type {
   CookieNames,
   PolicyId,
   RuleKey,
+  Split,
 } from '../../model/policy.ts';
-import type { DraftRoute } from '../draft.ts';
 import { compareAge, compareText } from '../order.ts';
 import { defaultCookieName, scopeText, shortHash } from '../scopes.ts';
 import type { ProblemReport } from '../report.ts';
@@ -18,6 +18,7 @@ import { cautionsOf } from './cautions.ts';
 import { writtenBy, type AppliedPolicy } from './attachment.ts';
 import { cookiePlaces } from './cookie-places.ts';
 import { reportSplitGroups, withSiblings, type Accepted } from './families.ts';
+import type { DraftSplit } from './splits.ts';
 
 /** A policy at one Service, with every host and pool it is used for. */
 interface Use {
@@ -25,6 +26,9 @@ interface Use {
   readonly service: string;
   readonly hosts: Set<string>;
   readonly pools: Set<PoolKey>;
+  /** By rule. */
+  readonly splits: Map<number, Split>;
+  readonly canaries: Set<PoolKey>;
 }
 
 /** Gathers what routes use, then makes the affinities. */
@@ -33,15 +37,40 @@ export class Affinities {
   readonly #uses = new Map<PolicyId, Map<string, Use>>();
 
   /** Returns the affinity's id; whether it exists in the end, `finish` says. */
-  use(applied: AppliedPolicy, route: DraftRoute, pool: PoolKey): string {
+  use(applied: AppliedPolicy, service: string, host: string, pool: PoolKey, canary: PoolKey | undefined): string {
+    const use = this.#useOf(applied, service, host);
+    use.pools.add(pool);
+    if (canary !== undefined) {
+      use.pools.add(canary);
+      use.canaries.add(canary);
+    }
+    return affinityId(applied.policy.id, service);
+  }
+
+  /** As `use`, for what is divided: its sessions are those of its primary Service. */
+  useSplit(applied: AppliedPolicy, { primary, rule, backends }: DraftSplit, host: string): string {
+    const use = this.#useOf(applied, primary, host);
+    for (const { pool } of backends) use.pools.add(pool);
+    use.splits.set(rule, { rule, backends });
+    return affinityId(applied.policy.id, primary);
+  }
+
+  #useOf(applied: AppliedPolicy, service: string, host: string): Use {
     const { id } = applied.policy;
     const services = this.#uses.get(id) ?? new Map<string, Use>();
     this.#uses.set(id, services);
-    const use = services.get(route.service) ?? { applied, service: route.service, hosts: new Set(), pools: new Set() };
-    services.set(route.service, use);
-    use.hosts.add(route.host ?? '');
-    use.pools.add(pool);
-    return affinityId(id, route.service);
+    const known = services.get(service);
+    const use = known ?? {
+      applied,
+      service,
+      hosts: new Set(),
+      pools: new Set(),
+      splits: new Map(),
+      canaries: new Set(),
+    };
+    services.set(service, use);
+    use.hosts.add(host);
+    return use;
   }
 
   /** Policies that collide with an older one are left out, with a Problem. */
@@ -135,11 +164,13 @@ function makeAffinity(use: Use, users: PlaceUsers): CompiledAffinity {
       const shared = cookiePlaces(key, use.hosts).some((place) => (users[rule]?.get(place) ?? 0) > 1);
       return cookieNames(key, use, shared, scope, ownScope);
     }),
+    ...(use.splits.size === 0 ? {} : { splits: [...use.splits.values()].sort((a, b) => a.rule - b.rule) }),
+    ...(use.canaries.size === 0 ? {} : { canaries: [...use.canaries].sort() }),
   };
 }
 
 /** Cookies that we file with browsers ourselves. */
-function isInsert(key: RuleKey): key is TokenCookieKey {
+function isInsert(key: RuleKey | undefined): key is TokenCookieKey {
   return isTokenCookie(key) && key.mode === 'Insert';
 }
 
@@ -197,7 +228,9 @@ function withGroups(accepted: readonly { use: Use; affinity: CompiledAffinity }[
   }
   return accepted.map(({ use, affinity }) => {
     const pools = use.applied.policy.group === undefined ? undefined : groups.get(affinity.scope);
-    const others = [...(pools ?? [])].filter(([, service]) => service !== use.service).map(([pool]) => pool);
+    const others = [...(pools ?? [])]
+      .filter(([pool, service]) => service !== use.service && !use.pools.has(pool))
+      .map(([pool]) => pool);
     return { applied: use.applied, affinity: { ...affinity, groupPools: others.sort(compareText) } };
   });
 }

@@ -23,11 +23,16 @@ export class Backends {
     this.#refuseLocal = inCluster;
   }
 
-  resolve(namespace: string, backend: ServiceBackend): PoolSpec | BackendFault {
+  /** `meanwhile`: what becomes of requests as long as there is no such Service. */
+  resolve(
+    namespace: string,
+    backend: ServiceBackend,
+    meanwhile = 'requests are answered 503 until it exists',
+  ): PoolSpec | BackendFault {
     const serviceKey = objectKey(namespace, backend.service);
     const service = this.#services.get(serviceKey);
     if (service === undefined) {
-      return { part: 'name', message: `There is no Service ${serviceKey}; requests are answered 503 until it exists.` };
+      return { part: 'name', message: `There is no Service ${serviceKey}; ${meanwhile}.` };
     }
     if (service.type === 'ExternalName') {
       const message = `Service ${serviceKey} is of type ExternalName, which is not served; name a Service with endpoints in the cluster.`;

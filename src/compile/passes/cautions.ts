@@ -18,17 +18,23 @@ export function cautionsOf(policy: CompiledPolicy, podMetadata: boolean): Cautio
 
 function ruleCautions({ rules, idleTimeout }: CompiledPolicy): Caution[] {
   return rules.flatMap(({ key }, rule) => {
-    if (key.kind === 'tlsSession') return [{ field: `spec.rules[${rule}].tlsSession`, message: LIMITED_TO_TLS12 }];
+    if (key?.kind === 'tlsSession') return [{ field: `spec.rules[${rule}].tlsSession`, message: LIMITED_TO_TLS12 }];
     if (!isTokenCookie(key)) return [];
     const field = `spec.rules[${rule}].cookie`;
     return [...plainCautions(key, field), ...idleCautions(key, idleTimeout, field), ...foreignCautions(key, field)];
   });
 }
 
-function versionCautions({ lost: { preferVersion } }: CompiledPolicy, podMetadata: boolean): Caution[] {
-  if (preferVersion === 'Any' || podMetadata) return [];
-  const message = `\`${preferVersion}\` has no effect here: versions are labels of pods, and pods are read in a cluster only, without \`--no-pod-watch\`; leave it out.`;
-  return [{ field: 'spec.onEndpointLost.preferVersion', message }];
+function versionCautions({ lost: { preferVersion }, stickTo }: CompiledPolicy, podMetadata: boolean): Caution[] {
+  if (podMetadata) return [];
+  const caution = (field: string, value: string): Caution => {
+    const message = `\`${value}\` has no effect here: versions are labels of pods, and pods are read in a cluster only, without \`--no-pod-watch\`; leave it out.`;
+    return { field, message };
+  };
+  return [
+    ...(stickTo === 'Version' ? [caution('spec.session.stickTo', stickTo)] : []),
+    ...(preferVersion === 'Any' ? [] : [caution('spec.onEndpointLost.preferVersion', preferVersion)]),
+  ];
 }
 
 function plainCautions(key: TokenCookieKey, field: string): Caution[] {

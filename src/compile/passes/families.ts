@@ -35,7 +35,7 @@ function familyOf(policy: CompiledPolicy, affinity: CompiledAffinity): string {
 
 function secretNames({ rules }: CompiledPolicy, { cookieNames }: CompiledAffinity): string[] {
   return rules.flatMap(({ key }, rule) =>
-    key.kind === 'cookie' && key.hideFromBackend ? namesOf(cookieNames[rule]) : [],
+    key?.kind === 'cookie' && key.hideFromBackend ? namesOf(cookieNames[rule]) : [],
   );
 }
 

@@ -1,5 +1,5 @@
 /** Pass 3: the rules of all Ingresses, merged into one list of routes per host; of two with the same host and path the older wins. */
-import type { BackendRef, Ingress, IngressRule } from '../../model/resources.ts';
+import type { BackendRef, Ingress, IngressPath, IngressRule, PathType } from '../../model/resources.ts';
 import { parseIp } from '../../model/ip.ts';
 import { pathKey } from '../../match/path-index.ts';
 import { HOSTLESS_SECTION, type DraftHost, type DraftRoute, type Drafts } from '../draft.ts';
@@ -19,8 +19,8 @@ export function normalizeRuleHost(host: string): string {
 
 export class Hosts {
   readonly #hosts = new Map<string, DraftHost>();
-  /** Owner of each host + path type + path. */
-  readonly #owners = new Map<string, Ingress>();
+  /** The route of each host + path type + path. */
+  readonly #routes = new Map<string, DraftRoute>();
   readonly #backends: Backends;
   readonly #closed: ReadonlySet<Ingress>;
   readonly #report: ProblemReport;
@@ -43,6 +43,11 @@ export class Hosts {
       this.#addPaths(ingress, rule, host);
     }
     if (ingress.hasDefaultBackend) this.#addDefault(ingress, hosts);
+  }
+
+  /** `host`: as a rule has it. */
+  routeOf(host: string, { path, pathType }: IngressPath): DraftRoute | undefined {
+    return this.#routes.get(claimOf(normalizeRuleHost(host), path, pathType));
   }
 
   finish(options: CompileOptions): Drafts {
@@ -70,15 +75,16 @@ export class Hosts {
   #addPaths(ingress: Ingress, rule: IngressRule, { host, routes }: DraftHost): void {
     for (const { path, pathType, backend, index } of rule.paths) {
       const field = `spec.rules[${rule.index}].http.paths[${index}]`;
-      const claim = `${host}\0${pathType}\0${pathKey(path, pathType)}`;
-      const owner = this.#owners.get(claim);
-      if (owner !== undefined) {
-        this.#reportTaken(ingress, owner, `${field}.path`, `path ${path} (${pathType}) of ${hostText(host)}`);
+      const claim = claimOf(host, path, pathType);
+      const first = this.#routes.get(claim);
+      if (first !== undefined) {
+        this.#reportTaken(ingress, first.ingress, `${field}.path`, `path ${path} (${pathType}) of ${hostText(host)}`);
         continue;
       }
-      this.#owners.set(claim, ingress);
       const section = host === '' ? HOSTLESS_SECTION : host;
-      routes.push({ ...this.#target(ingress, backend, `${field}.backend`), host, section, path, pathType });
+      const route = { ...this.#target(ingress, backend, `${field}.backend`), host, section, path, pathType };
+      this.#routes.set(claim, route);
+      routes.push(route);
     }
   }
 
@@ -103,11 +109,12 @@ export class Hosts {
     ingress: Ingress,
     backend: BackendRef,
     field: string,
-  ): Pick<DraftRoute, 'namespace' | 'ingress' | 'service' | 'pool'> {
+  ): Pick<DraftRoute, 'namespace' | 'ingress' | 'service' | 'pool' | 'closed'> {
     const { namespace } = ingress.meta;
     const service = backend?.service ?? '';
+    const closed = this.#closed.has(ingress);
     // Without a backend the projection has said why.
-    if (backend === undefined) return { namespace, ingress, service, pool: undefined };
+    if (backend === undefined) return { namespace, ingress, service, pool: undefined, closed };
     const found = this.#backends.resolve(namespace, backend);
     if (isFault(found)) {
       this.#report.error(
@@ -115,9 +122,9 @@ export class Hosts {
         found.part === 'name' ? `${field}.service.name` : `${field}.service.port`,
         found.message,
       );
-      return { namespace, ingress, service, pool: undefined };
+      return { namespace, ingress, service, pool: undefined, closed };
     }
-    return { namespace, ingress, service, pool: this.#closed.has(ingress) ? undefined : found };
+    return { namespace, ingress, service, pool: closed ? undefined : found, closed };
   }
 
   #reportTaken(ingress: Ingress, owner: Ingress | undefined, field: string, what: string): void {
@@ -138,8 +145,13 @@ export class Hosts {
       this.#report.addAll([{ severity: 'error', object, field: '', message: `--default-backend: ${fault.message}` }]);
     }
     const pool = isFault(found) ? undefined : found;
-    return { namespace, ingress: undefined, host: undefined, section: '', path: '', pathType: 'Prefix', service, pool };
+    const match = { host: undefined, section: '', path: '', pathType: 'Prefix' } as const;
+    return { namespace, ingress: undefined, ...match, service, pool, closed: false };
   }
+}
+
+function claimOf(host: string, path: string, pathType: PathType): string {
+  return `${host}\0${pathType}\0${pathKey(path, pathType)}`;
 }
 
 function hostText(host: string): string {

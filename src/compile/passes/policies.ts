@@ -1,6 +1,6 @@
 /** Pass 4: a StickyPolicy's spec with all defaults applied. */
-import type { CompiledPolicy, CompiledRule, PolicyId } from '../../model/policy.ts';
-import type { Rule, StickyPolicySpec } from '../../model/sticky-policy.ts';
+import type { CompiledPolicy, CompiledRule, PolicyId, RuleBackend } from '../../model/policy.ts';
+import type { Rule, StickyPolicySpec, WeightedBackend } from '../../model/sticky-policy.ts';
 import { parseDuration } from '../../model/duration.ts';
 import { compileRuleKey } from '../../rules/rules.ts';
 
@@ -14,6 +14,8 @@ const DEFAULTS = {
   identity: 'PodUID',
   algorithm: 'LeastRequests',
   onFull: 'Overflow',
+  stickTo: 'Pod',
+  weight: 1,
   lostAction: 'Reassign',
   lostStatus: 503,
   notReadyGrace: '3s',
@@ -37,6 +39,7 @@ export function compilePolicy({ id, namespace, name }: PolicyName, spec: StickyP
     namespace,
     name,
     group: session?.group,
+    stickTo: session?.stickTo ?? DEFAULTS.stickTo,
     identity,
     idleTimeout: milliseconds(session?.idleTimeout),
     absoluteTimeout: milliseconds(session?.absoluteTimeout),
@@ -66,8 +69,13 @@ function compileRule(rule: Rule, idleTimeout: number): CompiledRule {
     when: rule.when,
     onMissing: rule.onMissing ?? 'Next',
     force: rule.force ?? false,
+    ...(rule.backends === undefined ? {} : { backends: rule.backends.map(compileBackend) }),
     key: compileRuleKey(rule, idleTimeout),
   };
+}
+
+function compileBackend({ service: { name, port }, weight }: WeightedBackend): RuleBackend {
+  return { service: name, port: port.number ?? port.name ?? '', weight: weight ?? DEFAULTS.weight };
 }
 
 /** Unset = 0 = off. The schema lets nothing through that does not parse. */

@@ -1,4 +1,4 @@
-/** Pass 8: what the status of each StickyPolicy says, target by target (GEP-713). */
+/** Pass 9: what the status of each StickyPolicy says, target by target (GEP-713). */
 import { objectKey } from '../../model/ids.ts';
 import type { ObjectKey } from '../../model/ids.ts';
 import type { CompiledPolicy, PolicyId } from '../../model/policy.ts';
@@ -10,6 +10,8 @@ import type { DraftRoute } from '../draft.ts';
 import { oldestFirst } from '../order.ts';
 import type { IngressWishes } from './attachment.ts';
 import { cautionsOf } from './cautions.ts';
+import type { Canaries } from './canaries.ts';
+import type { Splits } from './splits.ts';
 import { REFUSED, type PolicyTargets, type TargetVerdict } from './targets.ts';
 
 export interface StatusInput {
@@ -20,6 +22,8 @@ export interface StatusInput {
   readonly routes: Iterable<DraftRoute>;
   readonly wishes: ReadonlyMap<Ingress, IngressWishes>;
   readonly targets: PolicyTargets;
+  readonly splits: Splits;
+  readonly canaries: Canaries;
   /** Why policies are not applied anywhere: their cookies collide with an older policy's. */
   readonly collisions: ReadonlyMap<PolicyId, string>;
   /** Those that are applied. */
@@ -27,11 +31,13 @@ export interface StatusInput {
 }
 
 const GOOD = 'The policy is accepted.';
+const RESOLVED = 'The target exists.';
 
 export function compileStatus(input: StatusInput): CompiledStatus {
   const ingresses = new Set(input.ingresses.map(({ meta }) => objectKey(meta.namespace, meta.name)));
   const services = new Set<ObjectKey>();
   for (const { namespace, service } of input.routes) if (service !== '') services.add(objectKey(namespace, service));
+  for (const { serviceKey } of [...input.splits.pools(), ...input.canaries.pools()]) services.add(serviceKey);
   const named = namedBy(input.wishes);
   const policies = new Map<ObjectKey, PolicyStatus>();
   for (const policy of [...input.snapshot.policies.values(), ...input.snapshot.refusedPolicies.values()]) {
@@ -56,7 +62,9 @@ export function compileStatus(input: StatusInput): CompiledStatus {
     const told = mine.length > 0 || missing.length === verdicts.length ? unique([...mine, ...missing]) : [];
     policies.set(objectKey(namespace, name), {
       generation,
-      targets: told.map((verdict) => targetStatus(verdict, collision, said)),
+      targets: told.map((verdict) =>
+        targetStatus(verdict, collision, said, input.splits.unresolved.get(`${namespace}/${name}`)),
+      ),
     });
   }
   return { ingresses, services, policies };
@@ -87,17 +95,27 @@ function unique(verdicts: readonly TargetVerdict[]): TargetVerdict[] {
   return [...seen.values()];
 }
 
-function targetStatus({ target, fault }: TargetVerdict, collision: string | undefined, said: string): TargetStatus {
+function targetStatus(
+  { target, fault }: TargetVerdict,
+  collision: string | undefined,
+  said: string,
+  unresolved: string | undefined,
+): TargetStatus {
   const why = fault ?? (collision === undefined ? undefined : { reason: 'Conflicted' as const, message: collision });
-  return { target, conditions: conditionsOf(why, said) };
+  return { target, conditions: conditionsOf(why, said, unresolved) };
 }
 
-/** The three conditions; `why` = what stands against the policy, `said` = what is said when nothing does. */
+/**
+ * The three conditions; `why` = what stands against the policy, `said` = what is said when nothing does, `unresolved` =
+ * what it names besides its targets that is not there, while the rest of it works.
+ */
 export function conditionsOf(
   why: { readonly reason: ConditionReason; readonly message: string } | undefined,
   said = GOOD,
+  unresolved?: string,
 ): readonly Condition[] {
-  const missing = why?.reason === 'TargetNotFound' ? why : undefined;
+  const lost = unresolved === undefined ? undefined : ({ reason: 'BackendNotFound', message: unresolved } as const);
+  const missing = why?.reason === 'TargetNotFound' ? why : lost;
   const refused = (type: Condition['type'], { reason, message }: NonNullable<typeof why>): Condition => ({
     type,
     status: 'False',
@@ -109,7 +127,7 @@ export function conditionsOf(
       ? { type: 'Accepted', status: 'True', reason: 'Accepted', message: said }
       : refused('Accepted', why),
     missing === undefined
-      ? { type: 'ResolvedRefs', status: 'True', reason: 'ResolvedRefs', message: 'The target exists.' }
+      ? { type: 'ResolvedRefs', status: 'True', reason: 'ResolvedRefs', message: RESOLVED }
       : refused('ResolvedRefs', missing),
     why === undefined
       ? { type: 'Programmed', status: 'True', reason: 'Programmed', message: 'The policy is live.' }

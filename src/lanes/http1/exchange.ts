@@ -98,7 +98,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
     this.#writer = new ResponseWriter(ctx, this.#plan, client.out);
     this.#response = new ResponseParser(this, limits);
     this.#editCookieLine = (value) => {
-      const live = this.#plan.route?.affinity?.live;
+      const live = this.#plan.policy;
       return live === undefined ? value : editCookies(value, live);
     };
   }
@@ -145,9 +145,9 @@ export class Exchange implements AttemptOwner, ResponseSink {
     }
     if (status === 404) return this.refuse(REFUSALS.noRoute, 'client');
     if (status === 308) return this.refuse(toHttps(head.host, this.#ctx.publicPorts.https, head.target));
-    const route = this.#plan.route;
-    if (route?.pool === undefined) return this.refuse(REFUSALS.noBackend, 'internal');
-    const edits = route.affinity?.live.editsCookies === true;
+    const { endpoints, policy } = this.#plan;
+    if (endpoints === undefined) return this.refuse(REFUSALS.noBackend, 'internal');
+    const edits = policy?.editsCookies === true;
     const named = requestHeaderEdits(this.#plan, this.#ctx);
     this.#text = requestText(head, { extra, editCookieLine: edits ? this.#editCookieLine : undefined, named });
     this.#attempts.start();

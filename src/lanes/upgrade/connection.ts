@@ -121,9 +121,8 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     const status = this.#plan.match(head, head.authority, head.target);
     if (status === 308) return this.#refuse(toHttps(head.host, this.#ctx.publicPorts.https, head.target));
     if (status !== 0) return this.#refuse(status === 400 ? REFUSALS.badAuthority : REFUSALS.noRoute, 'client');
-    const route = this.#plan.route;
-    if (route?.pool === undefined) return this.#refuse(REFUSALS.noBackend, 'internal');
-    const live = route.affinity?.live;
+    const { endpoints, policy: live } = this.#plan;
+    if (endpoints === undefined) return this.#refuse(REFUSALS.noBackend, 'internal');
     const editCookieLine = live === undefined ? undefined : (value: string) => editCookies(value, live);
     this.#text = requestText(head, { extra, editCookieLine, named: requestHeaderEdits(this.#plan, this.#ctx) });
     this.#attempts.start(true);
@@ -233,7 +232,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   #drainOver(now: number): boolean {
     const limit = this.#plan.affinity?.policy.drain.maxDuration ?? 0;
     if (limit === 0) return false;
-    const endpoint = this.#plan.route?.pool?.live.endpoints.find(({ slot }) => slot === this.#upgradedSlot);
+    const endpoint = this.#plan.endpoints?.endpoints.find(({ slot }) => slot === this.#upgradedSlot);
     return endpoint?.state === DRAINING && now - endpoint.since >= limit;
   }
 

@@ -75,7 +75,7 @@ test('setCookieName', () => {
 describe('serializeSetCookie', () => {
   const key = (cookie: CookieRule): TokenCookieKey => {
     const compiled = compileRuleKey({ name: 'r', cookie });
-    if (compiled.kind !== 'cookie' || compiled.mode !== 'Insert') throw new Error('not an Insert cookie');
+    if (compiled?.kind !== 'cookie' || compiled.mode !== 'Insert') throw new Error('not an Insert cookie');
     return compiled;
   };
   const write = (cookie: CookieRule, request: Parameters<typeof facts>[0] = {}, now = NOW) =>

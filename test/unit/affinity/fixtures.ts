@@ -98,6 +98,7 @@ function policy(rules: readonly TestRule[], changes: Partial<CompiledPolicy> = {
     namespace: 'shop',
     name: 'policy',
     group: undefined,
+    stickTo: 'Pod',
     identity: 'PodUID',
     idleTimeout: 0,
     absoluteTimeout: 0,

@@ -9,6 +9,11 @@ const when = (fields: object): object => rule({ when: fields, none: {} });
 const numbered = (count: number, make: (index: number) => unknown): unknown[] =>
   Array.from({ length: count }, (_, index) => make(index));
 
+const backend = (name: string, weight?: number): object => ({
+  service: { name, port: { number: 80 } },
+  ...(weight === undefined ? {} : { weight }),
+});
+
 export const ACCEPTED: readonly (readonly [title: string, spec: unknown])[] = [
   ['nothing at all', {}],
   ['targets alone', { targetRefs: TARGETS }],
@@ -101,6 +106,12 @@ export const ACCEPTED: readonly (readonly [title: string, spec: unknown])[] = [
   ['a header that the backend mints', rule({ header: { name: 'Mcp-Session-Id', mode: 'Learn', table: {} } })],
   ['a cookie that the backend mints', cookie({ name: 'S', mode: 'Learn', extract: { length: 32 }, table: {} })],
   ['force, by the table', rule({ force: true, sourceIP: { mode: 'Table' } })],
+  ['backends without a key', rule({ backends: [backend('image')] })],
+  ['backends and a key', rule({ backends: [backend('blue', 0), backend('green', 1000)], cookie: {} })],
+  ['eight backends', rule({ when: { methods: ['GET'] }, backends: numbered(8, (i) => backend(`s${i}`)) })],
+  ['a backend by the name of its port', rule({ backends: [{ service: { name: 'a', port: { name: 'http' } } }] })],
+  ['a condition alone', rule({ when: { methods: ['TRACE'] }, onMissing: 'Reject' })],
+  ...['Pod', 'Version', 'Service'].map((stickTo) => [`sticks to ${stickTo}`, { session: { stickTo } }] as const),
   ['force', rule({ force: true, onMissing: 'Balance', header: { name: 'x', mode: 'Hash' } })],
   ['no force and Reject', rule({ force: false, onMissing: 'Reject', header: { name: 'x', mode: 'Hash' } })],
   [
@@ -284,9 +295,33 @@ export const REFUSED: readonly (readonly [title: string, spec: unknown, field: s
     'rules',
     /same name/,
   ],
-  ['two keys', rule({ none: {}, host: { mode: 'Hash' } }), 'rules[0]', /exactly one key/],
-  ['no key', rule({}), 'rules[0]', /exactly one key/],
-  ['a condition without a key', rule({ when: { methods: ['GET'] } }), 'rules[0]', /exactly one key/],
+  ['two keys', rule({ none: {}, host: { mode: 'Hash' } }), 'rules[0]', /one key at most/],
+  ['no key', rule({}), 'rules[0]', /says nothing/],
+  ['no key and what to do without', rule({ onMissing: 'Reject' }), 'rules[0]', /says nothing/],
+  ['no backend', rule({ backends: [] }), 'rules[0].backends', /list is empty/],
+  ['nine backends', rule({ backends: numbered(9, (i) => backend(`s${i}`)) }), 'rules[0].backends', /at most 8/],
+  ['a Service twice', rule({ backends: [backend('a'), backend('a', 1)] }), 'rules[0].backends', /named twice/],
+  ['a negative weight', rule({ backends: [backend('a', -1)] }), 'rules[0].backends[0].weight', /at least 0/],
+  ['a weight above 1000', rule({ backends: [backend('a', 1001)] }), 'rules[0].backends[0].weight', /at most 1000/],
+  [
+    'a backend without a port',
+    rule({ backends: [{ service: { name: 'a' } }] }),
+    'rules[0].backends[0].service.port',
+    /missing/,
+  ],
+  [
+    'a port by number and name',
+    rule({ backends: [{ service: { name: 'a', port: { number: 80, name: 'http' } } }] }),
+    'rules[0].backends[0].service.port',
+    /exactly one/,
+  ],
+  [
+    'a Service of another namespace',
+    rule({ backends: [{ service: { name: 'other/a', port: { number: 80 } } }] }),
+    'rules[0].backends[0].service.name',
+    /not the name of a Service/,
+  ],
+  ['what to stick to', { session: { stickTo: 'Node' } }, 'session.stickTo', /`Pod` or `Version` or `Service`/],
   ['an unknown key', rule({ sip: {} }), 'rules[0].sip', /not known/],
   ['force with Reject', rule({ force: true, onMissing: 'Reject', none: {} }), 'rules[0].force', /onMissing: Next/],
   ['an unknown onMissing', rule({ onMissing: 'Refuse', none: {} }), 'rules[0].onMissing', /`Reject`/],

@@ -78,6 +78,7 @@ const backend = fc.record({ name: services, port: fc.constantFrom({ number: 80 }
 const ingressAnnotations = fc.oneof(
   { weight: 3, arbitrary: fc.constant({}) },
   names.map((i) => ({ 'holdfast.dev/sticky-policy': `p${i}` })),
+  fc.constant({ 'nginx.ingress.kubernetes.io/canary': 'true', 'nginx.ingress.kubernetes.io/canary-weight': '10' }),
   fc.constant({ 'holdfast.dev/affinity': 'cookie', 'holdfast.dev/cookie-name': 'SID' }),
   domains.map((domain) => ({
     'holdfast.dev/affinity': 'cookie',
@@ -157,9 +158,15 @@ const policies = fc
       name: fc.constantFrom('SID', 'OTHER'),
       domains: fc.constantFrom([], ['shop.example'], ['x.shop.example']),
     }),
+    backends: fc.option(
+      fc
+        .uniqueArray(services, { minLength: 1, maxLength: 2 })
+        .map((all) => all.map((name) => ({ service: { name, port: { number: 80 } } }))),
+      { nil: undefined, freq: 2 },
+    ),
     refused: fc.constantFrom(false, false, false, true),
   })
-  .map(({ metadata: meta, targetRefs, group, cookie, refused }): Resource => {
+  .map(({ metadata: meta, targetRefs, group, cookie, backends, refused }): Resource => {
     const { domains: own, name } = cookie;
     const accepted = resource({
       apiVersion: 'holdfast.dev/v1alpha1',
@@ -168,7 +175,7 @@ const policies = fc
       spec: {
         ...(targetRefs.length === 0 ? {} : { targetRefs }),
         ...(group === undefined ? {} : { session: { group } }),
-        rules: [{ name: 'r', cookie: { name, ...(own.length === 0 ? {} : { domains: own }) } }],
+        rules: [{ name: 'r', backends, cookie: { name, ...(own.length === 0 ? {} : { domains: own }) } }],
       },
     });
     return refused ? { kind: 'StickyPolicy', meta: accepted.meta, refused: true, targetRefs } : accepted;

@@ -78,6 +78,7 @@ function policy(name: string, attempts: number, identity: IdentityKind): Compile
     namespace: 'ns',
     name,
     group: undefined,
+    stickTo: 'Pod',
     identity,
     idleTimeout: 0,
     absoluteTimeout: 0,
