@@ -18,6 +18,7 @@ export async function startProcess({ manifests, keysFile, flags = {} }: ProcessO
     manifests,
     'session-keys-file': keysFile,
     'http-port': '0',
+    'https-port': 'off',
     'bind-address': '127.0.0.1',
     'admin-address': '127.0.0.1:0',
     workers: '2',
