@@ -10,6 +10,7 @@ import { OUTCOME, REASON } from './decision.ts';
 import type { Decision } from './decision.ts';
 import { nameOf, returnsUntil } from './gone.ts';
 import { endpointOf, sessionOf } from './plain.ts';
+import { rebalanceToken } from './rebalance.ts';
 import { successor, tierOf } from './select.ts';
 import type { VerifiedToken } from './token.ts';
 import { preferred } from './versions.ts';
@@ -33,7 +34,9 @@ export function followToken(
   const scope = token.plainId !== '' || token.scope === live.affinity.scope ? live.entries : live.ownEntries;
   setEntry(d, OBSERVED, scope, d.sessionHigh, d.sessionLow, live.entryLife);
   const index = endpointOf(token, pool, policy.identity);
-  followBinding(d, live, rule, nameOf(token), pool, index, env);
+  const lighter = rebalanceToken(d, policy, rule, token, pool, index, facts, env);
+  if (lighter >= 0) d.choose(lighter, OUTCOME.moved, REASON.rebalance);
+  else followBinding(d, live, rule, nameOf(token), pool, index, env);
 }
 
 /**

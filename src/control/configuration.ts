@@ -82,6 +82,10 @@ export class Configuration {
     this.#options.send(this.#publisher.publishKeys(keys, keyRing, this.pools.all.values()));
   }
 
+  setReplicas(replicas: number): void {
+    this.#options.send(this.#publisher.publishReplicas(replicas));
+  }
+
   /** The pools as the workers have them. */
   livePools(): Iterable<PoolData> {
     return this.#publisher.pools.values();

@@ -5,11 +5,13 @@ import { startAdmin } from '../admin/server.ts';
 import type { ActiveProblem, AdminServer, Readiness, VersionInfo } from '../admin/types.ts';
 import { KeyRing, type SessionKey } from '../affinity/keyring.ts';
 import type { Config, HostPort } from '../config/config.ts';
+import { objectKey } from '../model/ids.ts';
 import { RESOURCE_KINDS } from '../model/resources.ts';
 import { Counted } from '../shared/counted.ts';
 import { collectGarbage, limitGrowth } from '../shared/memory.ts';
 import { GAUGE } from '../shared/layout.ts';
 import { HealthMarks } from '../shared/meters.ts';
+import type { EndpointSlice } from '../model/resources.ts';
 import type { AccessRecord } from '../shared/messages.ts';
 import type { KubeClient } from '../source/kubernetes/client.ts';
 import { createSessionMemory, MAIN_THREAD, SessionTable } from '../shared/session-table.ts';
@@ -24,6 +26,7 @@ import { maxIdleUpstreams } from './descriptors.ts';
 import { drainProgress } from './drain.ts';
 import { Prober } from './prober.ts';
 import { ownIdentity, ownNamespace } from './place.ts';
+import { ReplicaCount } from './replica-count.ts';
 import { Replicas, slicesOf } from './replicas.ts';
 import { selfSigned } from './self-signed.ts';
 import { loadSessionKeys, reloadSessionKeys } from './session-keys.ts';
@@ -88,6 +91,7 @@ class RunningController implements Controller {
     clearTimeout: (handle: unknown) => clearTimeout(handle as NodeJS.Timeout),
   };
   readonly #replicas: Replicas;
+  readonly #replicaCount: ReplicaCount;
   /** Empty = there are none yet. */
   #keys: readonly SessionKey[] = [];
   readonly #firstKeys = Promise.withResolvers<undefined>();
@@ -138,6 +142,9 @@ class RunningController implements Controller {
     const clock = { ...this.#timers, now: () => performance.now() };
     this.#store = new Store({ onChange: (change) => this.#onChange(change), clock });
     const { replicasService } = config;
+    const slices = async (): Promise<EndpointSlice[]> =>
+      replicasService === undefined ? [] : await slicesOf(this.#store.snapshot(), this.#api, replicasService);
+    this.#replicaCount = new ReplicaCount(slices, (count) => this.#configuration.setReplicas(count));
     this.#replicas = new Replicas({
       service: replicasService,
       instance: this.#identity,
@@ -146,8 +153,7 @@ class RunningController implements Controller {
         const rules = this.#configuration.drainRules(namespace, pod, now);
         return drainProgress(this.#counted, namespace, pod, rules, now - this.#startedAt);
       },
-      slices: async () =>
-        replicasService === undefined ? [] : await slicesOf(this.#store.snapshot(), this.#api, replicasService),
+      slices,
       keys: () => this.#keys,
       clock: this.#clock,
     });
@@ -222,11 +228,19 @@ class RunningController implements Controller {
     } finally {
       this.#first.resolve(undefined);
     }
+    const { replicasService: service } = this.#config;
+    if (service !== undefined && change.services.has(objectKey(service.namespace, service.name))) this.#countReplicas();
     const { version } = this.#configuration;
     const changed = version !== before && this.#workers.up > 0;
     this.#workers.onApplied(version, () => {
       if (changed) this.#metrics.propagated((performance.now() - change.since) / 1000);
       this.#tellClusterSoon();
+    });
+  }
+
+  #countReplicas(): void {
+    this.#replicaCount.look().catch((error: unknown) => {
+      this.#logger.error({ err: error }, 'the replicas could not be counted');
     });
   }
 
@@ -344,6 +358,7 @@ class RunningController implements Controller {
     const { gauge } = this.#counted.blocks;
     const { acknowledged } = this.#workers;
     this.#sessions.sweep(this.#clock(), this.#counted.endpoints.leaving(this.#clock(), acknowledged));
+    this.#countReplicas();
     this.#counted.sweep(this.#clock(), acknowledged, (slot) => gauge.sum(slot, GAUGE.inFlight) > 0);
   }
 

@@ -73,6 +73,7 @@ export class Publisher {
   /** Of the last whole table. */
   #lastPools: ReadonlyMap<PoolKey, Pool> = new Map();
   #fallback: Route | undefined;
+  #replicas = 1;
   version = 0;
 
   constructor(counted: Counted, clock: () => number) {
@@ -152,12 +153,19 @@ export class Publisher {
     );
   }
 
+  /** Of the controller, Ready. */
+  publishReplicas(replicas: number): TableDelta {
+    this.#replicas = replicas;
+    return { ...this.#delta([], []), replicas };
+  }
+
   /** Everything, for a worker that has nothing yet. */
   everything(): TableDelta {
     return {
       version: this.version,
       chunks: this.#counted.allChunks(),
       keys: this.#keys,
+      replicas: this.#replicas,
       pools: [...this.#pools.values()],
       removedPools: [],
       policies: this.#policies.values(),

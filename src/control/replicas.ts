@@ -106,15 +106,31 @@ export class Replicas {
   }
 }
 
+/** Replicas that are Ready. A headless Service may publish the others, and says then of all of them that they are `ready`. */
+export function readyIn(slices: Iterable<EndpointSlice>): number {
+  const found = new Set<string>();
+  for (const slice of slices) {
+    for (const { address, targetRef, serving, ready, terminating } of slice.endpoints) {
+      const name = targetRef?.uid || `${address} ${portIn(slice) ?? ''}`;
+      if ((serving ?? ready ?? true) && terminating !== true) found.add(name);
+    }
+  }
+  return found.size;
+}
+
 /** Of every endpoint, ready or not: one that is shutting down still has work. */
 function addressesIn(slices: Iterable<EndpointSlice>): ReplicaAddress[] {
   const found = new Map<string, ReplicaAddress>();
-  for (const { ports, endpoints, addressType } of slices) {
-    const port = (ports.find(({ name }) => name === PORT_NAME) ?? (ports.length === 1 ? ports[0] : undefined))?.port;
-    if (port === undefined || addressType === 'FQDN') continue;
-    for (const { address: host } of endpoints) found.set(`${host} ${port}`, { host, port });
+  for (const slice of slices) {
+    const port = portIn(slice);
+    if (port === undefined || slice.addressType === 'FQDN') continue;
+    for (const { address: host } of slice.endpoints) found.set(`${host} ${port}`, { host, port });
   }
   return [...found.values()];
+}
+
+function portIn({ ports }: EndpointSlice): number | undefined {
+  return (ports.find(({ name }) => name === PORT_NAME) ?? (ports.length === 1 ? ports[0] : undefined))?.port;
 }
 
 function progressOf(text: string | undefined): DrainProgress | undefined {

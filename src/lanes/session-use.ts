@@ -26,6 +26,7 @@ const minted: KeyEntry = {
   entryScope: 0,
   entryLife: 0,
   expected: ABSENT,
+  lastSeen: 0,
   born: 0,
   extend: 0,
 };
@@ -105,6 +106,7 @@ export class SessionUse {
   #moved(done: number): void {
     const { affinity, pool, decision } = this.#plan;
     const { sessions, env } = this.#ctx;
+    if (decision.claimed) return this.#plan.countMove();
     if ((done !== INSERTED && done !== CHANGED) || affinity === undefined || pool === undefined) return;
     if (done === CHANGED && indexOfRef(sessions.previous, affinity.policy, pool, env) === decision.endpoint) return;
     this.#plan.countMove();

@@ -18,6 +18,8 @@ export const REASONS = [
   'drain',
   'drain_timeout',
   'rehash',
+  'rebalance',
+  'override',
   'capacity',
   'no_endpoints',
   'ignored',

@@ -20,13 +20,13 @@ export class Counted {
 
   constructor(workers: number) {
     this.blocks = createBlocks(workers);
-    const { endpoint, gauge, latency, mark, session, pool, route, service, rule, policy } = this.blocks;
+    const { endpoint, gauge, latency, mark, session, pool, route, service, rule, policy, turn } = this.blocks;
     this.endpoints = new SlotTable([endpoint, gauge, latency, mark, session], workers, KEEP_MS);
     this.pools = new SlotTable([pool], workers, KEEP_MS);
     this.route = new SlotTable([route], workers, KEEP_MS);
     this.service = new SlotTable([service], workers, KEEP_MS);
     this.rule = new SlotTable([rule], workers, KEEP_MS);
-    this.policy = new SlotTable([policy], workers, KEEP_MS);
+    this.policy = new SlotTable([policy, turn], workers, KEEP_MS);
     this.fixedChunks = (['global', 'order'] as const).map((name) => {
       const chunk = createChunk(name, 0, workers);
       this.blocks[name].attach(chunk);

@@ -52,6 +52,8 @@ export interface TableDelta {
   readonly chunks: readonly ChunkData[];
   /** Present when the keys changed. */
   readonly keys?: readonly SessionKey[];
+  /** Present when it changed: how many replicas of the controller are Ready, this one included. */
+  readonly replicas?: number;
   readonly pools: readonly PoolData[];
   readonly removedPools: readonly PoolKey[];
   readonly policies: readonly CompiledPolicy[];

@@ -36,6 +36,8 @@ const MAX_FORMER = 10_000;
 export class TableBuilder {
   table: LiveTable = HostIndex.build<LiveRoute>([], undefined, (route) => this.#route(route));
   keys: KeyRing | undefined;
+  /** Replicas of the controller that are Ready. */
+  replicas = 1;
   readonly pools = new Map<PoolKey, PoolRef>();
   readonly places = new Places();
   /** Token prefixes of endpoints that have gone, by ref, the latest last: keys of the session table are still theirs. */
@@ -53,6 +55,8 @@ export class TableBuilder {
     rule: new Map(),
     policy: new Map(),
   };
+  /** By key. */
+  readonly #policySlots = new Map<string, number>();
   /** Names in the routes of one delta, each of which has its own copies of them in the message. */
   readonly #texts = new Map<string, string>();
 
@@ -63,8 +67,12 @@ export class TableBuilder {
   /** Makes the delta live. It is one turn of the event loop, so no request sees half of it. */
   apply(delta: TableDelta): void {
     for (const chunk of delta.chunks) this.#options.blocks[chunk.block].attach(chunk);
-    for (const [block, key, slot] of delta.slots) this.#cells[block].set(key, this.#cellsOf(block, slot));
+    for (const [block, key, slot] of delta.slots) {
+      this.#cells[block].set(key, this.#cellsOf(block, slot));
+      if (block === 'policy') this.#policySlots.set(key, slot);
+    }
     if (delta.keys !== undefined) this.keys = this.#options.keyRing(delta.keys);
+    if (delta.replicas !== undefined) this.replicas = delta.replicas;
     for (const pool of delta.pools) this.#setPool(pool);
     this.#setAffinities(delta);
     if (delta.policies.length > 0)
@@ -79,8 +87,16 @@ export class TableBuilder {
       this.#compiled.delete(id);
     }
     for (const id of delta.removedPolicies) this.#policies.delete(id);
-    for (const [block, key] of delta.removedSlots) this.#cells[block].delete(key);
+    for (const [block, key] of delta.removedSlots) {
+      this.#cells[block].delete(key);
+      if (block === 'policy') this.#policySlots.delete(key);
+    }
     this.#texts.clear();
+  }
+
+  /** The slot that the policy is counted in; undefined = it is not in force any more. */
+  policySlot({ namespace, name }: CompiledPolicy): number | undefined {
+    return this.#policySlots.get(policySlotKey(namespace, name));
   }
 
   #setPool(data: PoolData): void {

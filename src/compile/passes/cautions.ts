@@ -10,7 +10,7 @@ export interface Caution {
 
 /** @param podMetadata whether the metadata of pods is read */
 export function cautionsOf(policy: CompiledPolicy, podMetadata: boolean): Caution[] {
-  return [...ruleCautions(policy), ...versionCautions(policy, podMetadata)];
+  return [...ruleCautions(policy), ...versionCautions(policy, podMetadata), ...rebalanceCautions(policy)];
 }
 
 function ruleCautions({ rules, idleTimeout }: CompiledPolicy): Caution[] {
@@ -25,6 +25,24 @@ function versionCautions({ lost: { preferVersion } }: CompiledPolicy, podMetadat
   if (preferVersion === 'Any' || podMetadata) return [];
   const message = `\`${preferVersion}\` has no effect here: versions are labels of pods, and pods are read in a cluster only, without \`--no-pod-watch\`; leave it out.`;
   return [{ field: 'spec.onEndpointLost.preferVersion', message }];
+}
+
+function rebalanceCautions({ rebalance, rules, idleTimeout }: CompiledPolicy): Caution[] {
+  if (rebalance === undefined) return [];
+  const moves = rules.some(
+    ({ key, force }) =>
+      !force &&
+      'mode' in key &&
+      (key.mode === 'Table' || key.mode === 'Learn' || (isTokenCookie(key) && key.mode === 'Insert')),
+  );
+  if (!moves) {
+    const message =
+      'No session of this policy can be moved so: only those of a cookie in mode Insert and keys of modes Table and Learn, without `force`; leave it out.';
+    return [{ field: 'spec.rebalance', message }];
+  }
+  if (idleTimeout === 0 || rebalance.idleFor < idleTimeout) return [];
+  const message = 'Sessions end by `idleTimeout` before they could move; write a shorter `idleFor`.';
+  return [{ field: 'spec.rebalance.idleFor', message }];
 }
 
 function plainCautions(key: TokenCookieKey, field: string): Caution[] {

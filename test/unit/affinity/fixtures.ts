@@ -216,6 +216,8 @@ export function env(changes: Partial<TestEnv> = {}): TestEnv {
     meters: new TestMeters(),
     sessions: NO_SESSIONS,
     keys: KEYS,
+    replicas: 1,
+    takeMove: () => true,
     memo: new TokenMemo(64),
     poolOf: () => undefined,
     placeOf: () => undefined,

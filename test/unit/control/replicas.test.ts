@@ -4,7 +4,8 @@ import { startAdmin } from '../../../src/admin/server.ts';
 import type { AdminServer } from '../../../src/admin/types.ts';
 import type { SessionKey } from '../../../src/affinity/keyring.ts';
 import { isProof, proofFor } from '../../../src/control/replica-proof.ts';
-import { Replicas } from '../../../src/control/replicas.ts';
+import { ReplicaCount } from '../../../src/control/replica-count.ts';
+import { readyIn, Replicas } from '../../../src/control/replicas.ts';
 import type { EndpointSlice } from '../../../src/model/resources.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
@@ -201,5 +202,56 @@ describe('the proof', () => {
 
   test('without keys there is none', () => {
     expect(proofFor([], target, NOW)).toBeUndefined();
+  });
+});
+
+describe('how many replicas are Ready', () => {
+  const of = (port: number, changes: object): EndpointSlice => {
+    const one = slice(port);
+    return { ...one, endpoints: one.endpoints.map((endpoint) => ({ ...endpoint, ready: true, ...changes })) };
+  };
+
+  test('those that serve and do not end, each once, whatever a Service publishes as ready', () => {
+    const targetRef = { kind: 'Pod', namespace: 'ns', name: 'p', uid: 'u' };
+    expect(readyIn([])).toBe(0);
+    expect(readyIn([of(1, {}), of(2, {}), of(2, {})])).toBe(2);
+    expect(readyIn([of(1, { serving: false }), of(2, { ready: false })])).toBe(0);
+    expect(readyIn([of(1, { serving: true, terminating: true })])).toBe(0);
+    // The same pod by its other family.
+    expect(readyIn([of(1, { targetRef }), of(1, { targetRef, address: '::1' })])).toBe(1);
+  });
+
+  test('the figure follows them; it stays while nobody can tell, and is never below one', async () => {
+    let slices: () => Promise<EndpointSlice[]> = async () => [of(1, {}), of(2, {})];
+    const told: number[] = [];
+    const count = new ReplicaCount(
+      () => slices(),
+      (replicas) => told.push(replicas),
+    );
+    await count.look();
+    await count.look();
+    slices = () => Promise.reject(new Error('away'));
+    await count.look();
+    slices = async () => [];
+    await count.look();
+    expect(told).toEqual([2]);
+    slices = async () => [of(1, { serving: false })];
+    await count.look();
+    expect(told).toEqual([2, 1]);
+  });
+
+  test('an answer that comes late does not undo a later one', async () => {
+    const slow = Promise.withResolvers<EndpointSlice[]>();
+    const answers = [slow.promise, Promise.resolve([of(1, {}), of(2, {}), of(3, {})])];
+    const told: number[] = [];
+    const count = new ReplicaCount(
+      async () => (await answers.shift()) ?? [],
+      (replicas) => told.push(replicas),
+    );
+    const first = count.look();
+    await count.look();
+    slow.resolve([of(1, {}), of(2, {})]);
+    await first;
+    expect(told).toEqual([3]);
   });
 });
