@@ -62,6 +62,8 @@ export class Decision {
   extend = 0;
   /** The table has the session at the chosen endpoint already, although its token does not say so: a move by rebalancing. */
   claimed = false;
+  /** Tokens of this request say when they were made, whatever the policy: there is an override that they are to be told from. */
+  dated = false;
   /** The session begins only when the answer carries its token. */
   onIssue = false;
   /** The token that chose the endpoint, whichever rule's it is; undefined = none did. */
@@ -132,6 +134,7 @@ export class Decision {
     this.region = -1;
     this.onIssue = false;
     this.claimed = false;
+    this.dated = false;
     this.waitUntil = 0;
   }
 

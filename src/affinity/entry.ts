@@ -56,8 +56,17 @@ export function setEntry(
   d.region = region;
   d.entryScope = scope.id;
   d.entryLife = life;
-  d.entryHigh = mix(high ^ scope.high, low);
-  d.entryLow = mix(low ^ scope.low, d.entryHigh);
+  fingerprint(scope, high, low, words);
+  d.entryHigh = words[0];
+  d.entryLow = words[1];
+}
+
+const words = { 0: 0, 1: 0 };
+
+/** Of a session id or a key's hash in its scope, into `out`: the same in all replicas. */
+export function fingerprint(scope: EntryScope, high: number, low: number, out: { 0: number; 1: number }): void {
+  out[0] = mix(high ^ scope.high, low);
+  out[1] = mix(low ^ scope.low, out[0]);
 }
 
 const view: SessionView = { ref: 0, lastSeen: 0, firstSeen: 0 };
@@ -83,8 +92,8 @@ export function seenSince(
   time: number,
   env: DecideEnv,
 ): boolean {
-  const first = mix(high ^ scope.high, low);
-  return env.sessions.find(region, first, mix(low ^ scope.low, first), env.now, view) && view.lastSeen >= time;
+  fingerprint(scope, high, low, words);
+  return env.sessions.find(region, words[0], words[1], env.now, view) && view.lastSeen >= time;
 }
 
 /**

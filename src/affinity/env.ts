@@ -3,6 +3,7 @@ import type { IdentityKind, PoolKey } from '../model/ids.ts';
 import type { EndpointPlace, LivePool, Meters, Sessions } from '../model/live.ts';
 import type { CompiledPolicy } from '../model/policy.ts';
 import type { KeyRing } from './keyring.ts';
+import type { Overrides } from './overrides.ts';
 import type { TokenMemo } from './token-memo.ts';
 
 export interface DecideEnv {
@@ -14,6 +15,7 @@ export interface DecideEnv {
   readonly sessions: Sessions;
   /** Replicas of the controller that are Ready: each takes its part of what a policy allows them together. */
   readonly replicas: number;
+  readonly overrides: Pick<Overrides, 'size' | 'find'>;
   readonly keys: KeyRing;
   readonly memo: TokenMemo;
   /** Takes a turn to move a session of the policy, of which there is one in `every` ms over all workers; false = it is too early. */

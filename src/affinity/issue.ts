@@ -115,7 +115,7 @@ export function makeToken(
   const { policy, affinity } = live;
   // A plain value need not say since when.
   const issuedAt = before?.issuedAt || env.now;
-  const ages = policy.idleTimeout > 0 || key.maxAge > 0 || policy.rebalance !== undefined;
+  const ages = policy.idleTimeout > 0 || key.maxAge > 0 || policy.rebalance !== undefined || d.dated;
   if (key.format === 'Plain') {
     const endpoint = pool.endpoints[d.endpoint];
     if (endpoint === undefined) return undefined;

@@ -89,6 +89,28 @@ export interface SessionTableFigures {
   readonly evictions: number;
 }
 
+/** A session as a listing shows it. */
+export interface ListedSession extends SessionView {
+  region: SessionRegion;
+  high: number;
+  low: number;
+  /** `EntryScope.id` of whose it is. */
+  scope: number;
+  /** Its token or key has come back. */
+  active: boolean;
+}
+
+const NO_SESSION: ListedSession = {
+  region: AUTHORITATIVE,
+  high: 0,
+  low: 0,
+  scope: 0,
+  active: false,
+  ref: 0,
+  lastSeen: 0,
+  firstSeen: 0,
+};
+
 /** One thread's access to the table. */
 export class SessionTable {
   /** Ref of the endpoint before the last `touch` that answered `CHANGED`. */
@@ -239,6 +261,37 @@ export class SessionTable {
       Atomics.store(this.#words, at + EXPIRY, Math.max(this.#words[at + EXPIRY] ?? 0, later(tick, ttl)));
     }
     this.#unlock(bucket);
+  }
+
+  /** Gives a key that the table alone knows to another endpoint; false = it has no such key, or has it there already. */
+  move(high: number, low: number, ref: number, now: number): boolean {
+    const words = this.#words;
+    const tick = this.#tick(now);
+    const at = this.#locate(AUTHORITATIVE, high, low);
+    if (at < 0) return false;
+    const bucket = this.#bucketOf(AUTHORITATIVE, at);
+    if (!this.#lock(bucket)) return false;
+    const live = this.#isLive(at, high, low, tick, 0);
+    const done = live ? this.#update(at, ANY, ref, words[at + LAST_SEEN] ?? 0, words[at + EXPIRY] ?? 0, false) : SAME;
+    this.#unlock(bucket);
+    return done === CHANGED;
+  }
+
+  /** Shows every live session, one after the other in the same object. Times are wall clock ms. */
+  each(now: number, visit: (session: Readonly<ListedSession>) => void): void {
+    const tick = this.#tick(now);
+    const words = this.#words;
+    const listed: ListedSession = { ...NO_SESSION };
+    for (let at = HEADER_WORDS; at + WORDS <= this.#end(); at += WORDS) {
+      if ((words[at + EXPIRY] ?? 0) <= tick) continue;
+      listed.region = this.#regionOf(at);
+      listed.high = words[at + HIGH] ?? 0;
+      listed.low = words[at + LOW] ?? 0;
+      const flags = words[at + SCOPE] ?? 0;
+      listed.scope = flags >>> 8;
+      listed.active = (flags & RETURNED) !== 0;
+      if (this.#read(at, listed.high, listed.low, tick, listed)) visit(listed);
+    }
   }
 
   figures(): SessionTableFigures {

@@ -141,6 +141,7 @@ export class WorkerContext implements LaneContext {
       get replicas() {
         return builder.replicas;
       },
+      overrides: builder.overrides,
       sessions: this.sessions,
       poolOf: (key: PoolKey): LivePool | undefined => builder.pools.get(key)?.live,
       placeOf: (ref: number): EndpointPlace | undefined => builder.places.get(ref),

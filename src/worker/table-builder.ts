@@ -2,6 +2,7 @@
 import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import { buildAffinity } from '../affinity/build.ts';
 import { prefixAt } from '../affinity/entry.ts';
+import { Overrides } from '../affinity/overrides.ts';
 import { plainIdOf } from '../affinity/plain.ts';
 import type { AffinityRef, CellRef, LiveRoute, LiveTable, PoolRef } from '../lanes/live-table.ts';
 import { HostIndex } from '../match/router.ts';
@@ -38,6 +39,7 @@ export class TableBuilder {
   keys: KeyRing | undefined;
   /** Replicas of the controller that are Ready. */
   replicas = 1;
+  readonly overrides = new Overrides();
   readonly pools = new Map<PoolKey, PoolRef>();
   readonly places = new Places();
   /** Token prefixes of endpoints that have gone, by ref, the latest last: keys of the session table are still theirs. */
@@ -72,6 +74,8 @@ export class TableBuilder {
       if (block === 'policy') this.#policySlots.set(key, slot);
     }
     if (delta.keys !== undefined) this.keys = this.#options.keyRing(delta.keys);
+    for (const override of delta.removedOverrides ?? []) this.overrides.delete(override);
+    for (const override of delta.overrides ?? []) this.overrides.set(override);
     if (delta.replicas !== undefined) this.replicas = delta.replicas;
     for (const pool of delta.pools) this.#setPool(pool);
     this.#setAffinities(delta);

@@ -4,6 +4,7 @@ import { startAdmin } from '../../../src/admin/server.ts';
 import type { AdminServer } from '../../../src/admin/types.ts';
 import type { SessionKey } from '../../../src/affinity/keyring.ts';
 import { isProof, proofFor } from '../../../src/control/replica-proof.ts';
+import { ReplicaCalls } from '../../../src/control/replica-calls.ts';
 import { ReplicaCount } from '../../../src/control/replica-count.ts';
 import { readyIn, Replicas } from '../../../src/control/replicas.ts';
 import type { EndpointSlice } from '../../../src/model/resources.ts';
@@ -32,14 +33,17 @@ async function start(inFlight: readonly number[], instances = inFlight.map((_, i
   const slices: EndpointSlice[] = [];
   for (const [i, count] of inFlight.entries()) {
     const replicas = new Replicas({
-      service: { namespace: 'ns', name: 'replicas' },
+      calls: new ReplicaCalls({
+        service: { namespace: 'ns', name: 'replicas' },
+        slices: async () => {
+          listed++;
+          return slices;
+        },
+        keys: () => KEYS,
+        clock: () => now,
+      }),
       instance: instances[i] ?? '',
       local: () => ({ sessions: 2 * count, inFlight: count, upgraded: 0, done: count === 0 }),
-      slices: async () => {
-        listed++;
-        return slices;
-      },
-      keys: () => KEYS,
       clock: () => now,
     });
     const never = (): never => {
@@ -51,6 +55,9 @@ async function start(inFlight: readonly number[], instances = inFlight.map((_, i
       readiness: never,
       problems: never,
       version: never,
+      sessions: { list: never, here: never, show: never, change: never, orders: never, obey: never },
+      authorize: never,
+      isReplica: never,
       drain: (namespace, pod) => replicas.all(namespace, pod),
       // From another machine, as it would be.
       drainHere: (namespace, pod, caller) => {
@@ -164,13 +171,14 @@ test('done when none has work and all have answered', async () => {
 
 test('not done while no replica is known', async () => {
   const local = () => ({ sessions: 0, inFlight: 0, upgraded: 0, done: true });
+  const of = (slices: () => Promise<EndpointSlice[]>, service?: { namespace: string; name: string }): Replicas => {
+    const calls = new ReplicaCalls({ service, slices, keys: () => KEYS, clock: () => NOW });
+    return new Replicas({ calls, instance: 'a', local, clock: () => NOW });
+  };
   const service = { namespace: 'ns', name: 'replicas' };
-  const common = { service, instance: 'a', local, keys: () => KEYS, clock: () => NOW };
-  expect((await new Replicas({ ...common, slices: async () => [] }).all('shop', 'web-0')).done).toBe(false);
-  const failing = new Replicas({ ...common, slices: () => Promise.reject(new Error('away')) });
-  expect((await failing.all('shop', 'web-0')).done).toBe(false);
-  const alone = new Replicas({ ...common, service: undefined, slices: async () => [] });
-  expect((await alone.all('shop', 'web-0')).done).toBe(true);
+  expect((await of(async () => [], service).all('shop', 'web-0')).done).toBe(false);
+  expect((await of(() => Promise.reject(new Error('away')), service).all('shop', 'web-0')).done).toBe(false);
+  expect((await of(async () => []).all('shop', 'web-0')).done).toBe(true);
 });
 
 test('one replica alone answers only those who have the keys', async () => {
@@ -180,13 +188,13 @@ test('one replica alone answers only those who have the keys', async () => {
 
 describe('the proof', () => {
   const target = '/api/v1/drain?pod=shop%2Fweb-0&local=1';
-  const proof = proofFor(KEYS, target, NOW) ?? '';
+  const proof = proofFor(KEYS, { target }, NOW) ?? '';
 
   test('is made with the key that signs, and good for two minutes', () => {
     expect(proof).toMatch(/^Holdfast-Replica 3\./);
-    expect(isProof(proof, KEYS, target, NOW + 119_000)).toBe(true);
-    expect(isProof(proof, KEYS, target, NOW - 119_000)).toBe(true);
-    expect(isProof(proof, KEYS, target, NOW + 121_000)).toBe(false);
+    expect(isProof(proof, KEYS, { target }, NOW + 119_000)).toBe(true);
+    expect(isProof(proof, KEYS, { target }, NOW - 119_000)).toBe(true);
+    expect(isProof(proof, KEYS, { target }, NOW + 121_000)).toBe(false);
   });
 
   test.each([
@@ -197,11 +205,19 @@ describe('the proof', () => {
     ['nothing', '', KEYS, target],
     ['noise', 'Holdfast-Replica 3.1.x', KEYS, target],
   ])('%s is refused', (_name, text, keys, asked) => {
-    expect(isProof(text, keys, asked, NOW)).toBe(false);
+    expect(isProof(text, keys, { target: asked }, NOW)).toBe(false);
+  });
+
+  test('of a POST holds for its body alone', () => {
+    const question = { target: '/api/v1/sessions/orders', body: '[1]' };
+    const posted = proofFor(KEYS, question, NOW) ?? '';
+    expect(isProof(posted, KEYS, question, NOW)).toBe(true);
+    for (const other of [{ ...question, body: '[2]' }, { ...question, body: '' }, { target: question.target }])
+      expect(isProof(posted, KEYS, other, NOW)).toBe(false);
   });
 
   test('without keys there is none', () => {
-    expect(proofFor([], target, NOW)).toBeUndefined();
+    expect(proofFor([], { target }, NOW)).toBeUndefined();
   });
 });
 
