@@ -8,10 +8,12 @@ import { readSettings } from './settings.ts';
 import { takeValue } from './take.ts';
 
 const USAGE = `write holdfast sessions list [--policy NS/NAME] [--pod NS/POD] [--limit N],
-holdfast sessions show SESSION, holdfast sessions move SESSION --to POD, or holdfast sessions end SESSION;
-SESSION is an id of the list, or the value of a session's cookie`;
+holdfast sessions show SESSION, holdfast sessions move SESSION --to POD, holdfast sessions end SESSION,
+or holdfast sessions end [--policy NS/NAME] [--pod NS/POD] for all of them; SESSION is an id of the list, or the value of a session's cookie`;
 const ANSWER_MS = 15_000;
-const FILTERS = ['--policy', '--pod', '--limit'] as const;
+const FLAGS = ['policy', 'pod', 'limit', 'to'] as const;
+/** In one list. */
+const MOST = '1000';
 
 /** As `/api/v1/sessions` writes it. */
 interface Session {
@@ -31,37 +33,47 @@ interface Told {
   readonly answered: number;
 }
 
-interface Wanted {
-  readonly path: string;
-  /** undefined = it is a GET. */
-  readonly body?: object;
-  /** What the answer says, for people. */
-  readonly text: (answer: unknown) => string;
+interface Listing {
+  readonly sessions: readonly Session[];
+  readonly more: boolean;
+  readonly replicas?: Told;
 }
+
+interface Change {
+  readonly id: string;
+  readonly to?: string;
+  readonly told: Told;
+}
+
+/** Asks the controller; with a body it is a POST. */
+type Ask = <T>(path: string, body?: object) => Promise<T>;
+
+/** Gives what is printed. */
+type Action = (ask: Ask) => Promise<string>;
 
 export const sessions: Command = {
   name: 'sessions',
   usage: 'list|show|move|end [SESSION] [FLAGS]',
   summary:
-    'sessions: list them (--policy NS/NAME, --pod NS/POD, --limit N), show one, move it --to a pod, or end it; of all replicas',
+    'sessions: list them (--policy NS/NAME, --pod NS/POD, --limit N), show one, move it --to a pod, end it or those listed',
   takesSettings: true,
   run: async (args, io) => {
     let rest = args;
-    const filters = new Map<string, string>();
-    for (const flag of [...FILTERS, '--to']) {
-      const taken = takeValue(rest, flag);
+    const flags = new Map<string, string>();
+    for (const flag of FLAGS) {
+      const taken = takeValue(rest, `--${flag}`);
       rest = taken.rest;
-      if (taken.value !== undefined) filters.set(flag.slice(2), taken.value);
+      if (taken.value !== undefined) flags.set(flag, taken.value);
     }
     const settings = readSettings(rest, io, { takesFiles: true });
     if (settings === undefined) return 2;
-    const wanted = wantedBy(settings.positionals, filters);
-    if (wanted === undefined) {
+    const action = actionOf(settings.positionals, flags);
+    if (action === undefined) {
       io.err(`holdfast: ${USAGE}\n`);
       return 2;
     }
     try {
-      io.out(wanted.text(await ask(settings.config, wanted)));
+      io.out(await action(await askerOf(settings.config)));
       return 0;
     } catch (error) {
       io.err(`holdfast: ${error instanceof Error ? error.message : String(error)}\n`);
@@ -71,43 +83,62 @@ export const sessions: Command = {
 };
 
 /** undefined = the command line says something else. */
-function wantedBy(positionals: readonly string[], flags: ReadonlyMap<string, string>): Wanted | undefined {
-  const [action, session, stray] = positionals;
-  if (stray !== undefined) return undefined;
-  if (action === 'list') {
-    if (session !== undefined || flags.has('to')) return undefined;
-    const query = new URLSearchParams([...flags]).toString();
-    return { path: query === '' ? '' : `?${query}`, text: listText };
-  }
+function actionOf(positionals: readonly string[], flags: ReadonlyMap<string, string>): Action | undefined {
+  const [name, session, stray] = positionals;
   const to = flags.get('to');
-  const known = action === 'show' || action === 'move' || action === 'end';
-  if (!known || session === undefined || (action === 'move') !== (to !== undefined)) return undefined;
+  if (stray !== undefined || (name === 'move') !== (to !== undefined)) return undefined;
+  if (session === undefined) {
+    if (name === 'list') return async (ask) => listText(await ask(`?${queryOf(flags)}`));
+    const narrow = (flags.has('policy') || flags.has('pod')) && !flags.has('limit');
+    return name === 'end' && narrow ? (ask) => endAll(ask, flags) : undefined;
+  }
   if (flags.size > (to === undefined ? 0 : 1)) return undefined;
-  const body = to === undefined ? { session } : { session, to };
-  const text = (answer: unknown): string =>
-    action === 'show' ? table([answer as Session]) : changeText(answer as { id: string; to?: string; told: Told });
-  return { path: `/${action}`, body, text };
+  if (name === 'show') return async (ask) => table([await ask('/show', { session })]);
+  if (name === 'move') return async (ask) => changeText(await ask('/move', { session, to }));
+  return name === 'end' ? async (ask) => changeText(await ask('/end', { session })) : undefined;
 }
 
-async function ask(config: Config, { path, body }: Wanted): Promise<unknown> {
+function queryOf(flags: Iterable<[string, string]>): string {
+  return new URLSearchParams([...flags]).toString();
+}
+
+/** All that the list would show, however many; those that begin meanwhile, or go on being listed, are left. */
+async function endAll(ask: Ask, flags: ReadonlyMap<string, string>): Promise<string> {
+  const ended = new Set<string>();
+  let told: Told | undefined;
+  for (;;) {
+    const { sessions: found } = await ask<Listing>(`?${queryOf([...flags, ['limit', MOST]])}`);
+    const news = found.filter(({ id }) => !ended.has(id));
+    if (news.length === 0) return `${ended.size} sessions have ended\n${silent(told)}`;
+    for (const { id } of news) {
+      ({ told } = await ask<Change>('/end', { session: id }));
+      ended.add(id);
+    }
+  }
+}
+
+async function askerOf(config: Config): Promise<Ask> {
   const host = adminHost(config.adminAddress);
   const token = await tokenOf(config);
-  const response = await fetch(`http://${host}/api/v1/sessions${path}`, {
-    ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }),
-    headers: {
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-    },
-    signal: AbortSignal.timeout(ANSWER_MS),
-  }).catch((error: unknown) => {
-    throw new Error(`no controller answers at ${host}; name one by --admin-address, such as a port that is forwarded`, {
-      cause: error,
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  return async <T>(path: string, body?: object): Promise<T> => {
+    const post = {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { ...headers, 'content-type': 'application/json' },
+    };
+    const response = await fetch(`http://${host}/api/v1/sessions${path}`, {
+      ...(body === undefined ? { headers } : post),
+      signal: AbortSignal.timeout(ANSWER_MS),
+    }).catch((error: unknown) => {
+      const instead = 'name one by --admin-address, such as a port that is forwarded';
+      throw new Error(`no controller answers at ${host}; ${instead}`, { cause: error });
     });
-  });
-  const answer: unknown = await response.json().catch(() => undefined);
-  if (response.ok && answer !== undefined) return answer;
-  const { error } = (answer ?? {}) as { error?: unknown };
-  throw new Error(typeof error === 'string' ? error : `the controller at ${host} answered ${response.status}`);
+    const answer: unknown = await response.json().catch(() => undefined);
+    if (response.ok && answer !== undefined) return answer as T;
+    const { error } = (answer ?? {}) as { error?: unknown };
+    throw new Error(typeof error === 'string' ? error : `the controller at ${host} answered ${response.status}`);
+  };
 }
 
 /** The file that was named, else in a pod that of its account; undefined = none. */
@@ -124,13 +155,12 @@ async function tokenOf({ adminTokenFile }: Config): Promise<string | undefined> 
   }
 }
 
-function listText(answer: unknown): string {
-  const { sessions: found, more, replicas } = answer as { sessions: Session[]; more: boolean; replicas?: Told };
-  const rest = more ? 'there are more; --limit N shows up to 1000, --policy and --pod narrow it down\n' : '';
+function listText({ sessions: found, more, replicas }: Listing): string {
+  const rest = more ? `there are more; --limit N shows up to ${MOST}, --policy and --pod narrow it down\n` : '';
   return `${table(found)}${rest}${silent(replicas)}`;
 }
 
-function changeText({ id, to, told }: { readonly id: string; readonly to?: string; readonly told: Told }): string {
+function changeText({ id, to, told }: Change): string {
   const done = to === undefined ? 'has ended' : `moves to ${to}`;
   return `session ${id} ${done}\n${silent(told)}`;
 }

@@ -1,7 +1,7 @@
 /** What was said of sessions by hand, here or at another replica: kept for a time, and given to the workers and the table. */
 import { Overrides } from '../affinity/overrides.ts';
 import type { PoolKey } from '../model/ids.ts';
-import { AUTHORITATIVE } from '../model/live.ts';
+import { AUTHORITATIVE, OBSERVED } from '../model/live.ts';
 import type { SessionRegion } from '../model/live.ts';
 import type { Override } from '../model/override.ts';
 import type { SessionTable } from '../shared/session-table.ts';
@@ -61,6 +61,8 @@ export class SessionOrders {
         else {
           this.#overrides.set(order);
           added.push(order);
+          // Whoever still uses it does not keep it from being over.
+          if (order.to === undefined) this.#options.table.end(OBSERVED, order.high, order.low);
         }
       }
     }
@@ -79,7 +81,7 @@ export class SessionOrders {
   #change(order: SessionOrder): void {
     const { table, clock, refOf, onMoved } = this.#options;
     const { high, low, to, pool } = order;
-    if (to === undefined) return table.end(high, low);
+    if (to === undefined) return table.end(AUTHORITATIVE, high, low);
     const ref = pool === undefined ? undefined : refOf(pool, to);
     if (ref !== undefined && table.move(high, low, ref, clock())) onMoved(order);
   }

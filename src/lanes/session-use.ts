@@ -119,7 +119,7 @@ export class SessionUse {
     hashText(key, words);
     findKey(minted, affinity, use, words[0], words[1], pool, env);
     const { entryHigh, entryLow, entryScope, entryLife, born } = minted;
-    if (ends) return sessions.end(entryHigh, entryLow);
+    if (ends) return sessions.end(AUTHORITATIVE, entryHigh, entryLow);
     const done = sessions.learn(entryHigh, entryLow, entryScope, endpoint.ref, env.now, entryLife, born);
     if (done === INSERTED) counters.endpoint(endpoint.slot, 'newSessions', 1);
     if (decision.region !== -1) return;

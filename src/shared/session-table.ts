@@ -196,11 +196,11 @@ export class SessionTable {
     return this.#put(AUTHORITATIVE, high, low, scope, ANY, ref, now, ttl, false, born);
   }
 
-  /** Ends a key's entry. */
-  end(high: number, low: number): void {
-    const at = this.#locate(AUTHORITATIVE, high, low);
+  /** Ends a session's entry. */
+  end(region: SessionRegion, high: number, low: number): void {
+    const at = this.#locate(region, high, low);
     if (at < 0) return;
-    const bucket = this.#bucketOf(AUTHORITATIVE, at);
+    const bucket = this.#bucketOf(region, at);
     if (!this.#lock(bucket)) return;
     if (this.#isLive(at, high, low, 0, 0) && this.#mayErase(at)) this.#erase(at);
     this.#unlock(bucket);

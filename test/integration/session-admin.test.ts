@@ -187,12 +187,26 @@ test('the command does all that', async () => {
   const to = other(pod);
   expect(await run('move', id, '--to', to)).toEqual({ code: 0, out: `session ${id} moves to test/${to}\n`, err: '' });
   await eventually(async () => (await one.get('/')).pod === to);
-  expect(await run('end', id)).toEqual({ code: 0, out: `session ${id} has ended\n`, err: '' });
   expect(await run('move', id, '--to', 'web-9')).toMatchObject({
     code: 1,
     err: expect.stringContaining('no Ready pod') as string,
   });
-  const wrong = [[], ['list', 'x'], ['move', id], ['end', id, '--to', 'a'], ['show'], ['list', '--to', 'a']];
+  expect(await run('end', id)).toEqual({ code: 0, out: `session ${id} has ended\n`, err: '' });
+  const others = [await begun(), await begun()];
+  const at = others[0]?.pod ?? '';
+  const all = await run('end', '--pod', `test/${at}`, '--policy', 'test/web');
+  expect(all).toMatchObject({ code: 0, out: expect.stringMatching(/^[1-9]\d* sessions have ended\n$/) as string });
+  expect((await listed(first.adminPort, `?pod=test/${at}&policy=test/web`)).length).toBe(0);
+  const wrong = [
+    [],
+    ['end'],
+    ['end', '--limit', '5', '--pod', 'a/b'],
+    ['list', 'x'],
+    ['move', id],
+    ['end', id, '--to', 'a'],
+    ['show'],
+    ['list', '--to', 'a'],
+  ];
   for (const answer of await Promise.all(wrong.map((args) => run(...args))))
     expect(answer).toMatchObject({ code: 2, out: '' });
   const unheard = await holdfast(['sessions', 'list', '--admin-address', '127.0.0.1:1']);

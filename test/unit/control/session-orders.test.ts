@@ -17,7 +17,7 @@ beforeEach(() => {
   told = [];
   orders = new SessionOrders({
     table: {
-      end: (high, low) => void told.push(['end', high, low]),
+      end: (region, high, low) => void told.push(['end', region, high, low]),
       move: (high, low, ref) => told.push(['move', high, low, ref]) > 0 && high === 1,
     },
     clock: () => now,
@@ -33,6 +33,7 @@ test('workers are told once; of two for one session the later counts', () => {
   orders.obey([later]);
   orders.obey([ORDER]);
   expect(told).toEqual([
+    ['end', OBSERVED, 1, -2],
     [[ORDER], []],
     [[later], []],
   ]);
@@ -47,7 +48,7 @@ test('they are forgotten when their time is up, and not taken over then', () => 
   orders.obey([ORDER]);
   orders.sweep();
   expect(orders.kept.map(({ low }) => low)).toEqual([5]);
-  expect(told).toHaveLength(2);
+  expect(told).toHaveLength(4);
 });
 
 test('there is room for so many: those in force stay, and one of them can still be changed', () => {
@@ -64,7 +65,7 @@ test('keys of the table are changed there, and not kept', () => {
   orders.obey([{ ...key, to: 'there', pool: 'shop/web:80' }]);
   orders.obey([{ ...key, high: 9, to: 'there', pool: 'shop/web:80' }]);
   orders.obey([{ ...key, to: 'nowhere', pool: 'shop/web:80' }]);
-  expect(told).toEqual([['end', 1, -2], ['move', 1, -2, 7], 'shop|shop', ['move', 9, -2, 7]]);
+  expect(told).toEqual([['end', AUTHORITATIVE, 1, -2], ['move', 1, -2, 7], 'shop|shop', ['move', 9, -2, 7]]);
   expect(orders.kept).toEqual([]);
 });
 

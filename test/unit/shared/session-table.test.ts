@@ -153,8 +153,8 @@ describe('a key that the table alone knows', () => {
     const learn = (ref: number) => table.learn(...words(1), 1, ref, START, MINUTE, 0);
     expect([learn(7), learn(7), learn(8)]).toEqual([INSERTED, SAME, CHANGED]);
     expect(at(1)).toBe(8);
-    table.end(...words(1));
-    table.end(...words(2));
+    table.end(AUTHORITATIVE, ...words(1));
+    table.end(AUTHORITATIVE, ...words(2));
     expect([at(1), live(7), live(8), table.figures().entries]).toEqual([ABSENT, 0, 0, 0]);
     expect(bind(1, ABSENT, 9)).toBe(INSERTED);
   });
