@@ -1,11 +1,11 @@
 /** Sessions listed, moved and ended, and caps shared out, over the workers of two replicas that are processes of their own. */
 import { beforeAll, describe, expect, test } from 'vitest';
+import { cli } from '../../src/cli/cli.ts';
 import type { SessionInfo, SessionListing } from '../../src/admin/types.ts';
 import { Client, eventually, setCookieValue, site, slices, startApp, startBackends } from '../support/app.ts';
 import type { App, Backend } from '../support/app.ts';
 import { startProcess } from '../support/process.ts';
 import type { HoldfastProcess } from '../support/process.ts';
-import { holdfast } from '../unit/cli/run-cli.ts';
 
 const BY_USER = { name: 'users', header: { name: 'X-User', mode: 'Table' } } as const;
 
@@ -177,6 +177,16 @@ test('a key of the table is moved and ended by its id', async () => {
 });
 
 test('the command does all that', async () => {
+  const holdfast = async (args: readonly string[]): Promise<{ code: number; out: string; err: string }> => {
+    const said = { out: '', err: '' };
+    const io = {
+      env: {},
+      out: (text: string) => void (said.out += text),
+      err: (text: string) => void (said.err += text),
+      onStop: () => () => undefined,
+    };
+    return { code: await cli(args, io), ...said };
+  };
   const run = async (...args: readonly string[]) =>
     await holdfast(['sessions', ...args, '--admin-address', `127.0.0.1:${second.adminPort}`]);
   const { token, pod, client: one } = await begun();
@@ -214,7 +224,7 @@ test('the command does all that', async () => {
     code: 1,
     err: expect.stringContaining('no controller answers at 127.0.0.1:1') as string,
   });
-}, 30_000);
+});
 
 test('caps are shared out among the Ready replicas, as they come and go', async () => {
   const newcomers = async (port: number): Promise<number> => {
