@@ -1,17 +1,14 @@
-/** What the admin server answers, path by path: plain data, no sockets. */
+/** What the admin server answers, path by path. */
 import type { Problem } from '../model/problem.ts';
+import { errorAnswer, json, plain } from './answer.ts';
+import type { Answer } from './answer.ts';
 import { OPENAPI } from './openapi.ts';
+import { listAnswer, obeyAnswer, ordersAnswer, sessionAnswer } from './session-answers.ts';
 import type { ActiveProblem, AdminOptions, Caller, Readiness } from './types.ts';
-
-export interface Answer {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
-}
 
 type Endpoint = (options: AdminOptions, query: URLSearchParams, caller: Caller) => Answer | Promise<Answer>;
 
-/** Those under `/api` are answered to local Hosts only, except the drain. */
+/** What is read. Those under `/api` are answered to local Hosts only, except the drain. */
 export const ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
   ['/healthz', () => plain(200, 'ok\n')],
   ['/readyz', ({ readiness }) => readyz(readiness())],
@@ -19,20 +16,18 @@ export const ENDPOINTS: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint
   ['/api/v1/version', ({ version }) => json(200, versionJson(version()))],
   ['/api/v1/problems', ({ problems }) => json(200, problems().map(problemJson))],
   ['/api/v1/drain', drainAnswer],
+  ['/api/v1/sessions', listAnswer],
+  ['/api/v1/sessions/orders', ordersAnswer],
   ['/api/v1/openapi.json', () => json(200, OPENAPI)],
 ]);
 
-function plain(status: number, body: string): Answer {
-  return { status, contentType: 'text/plain; charset=utf-8', body };
-}
-
-function json(status: number, value: unknown): Answer {
-  return { status, contentType: 'application/json', body: JSON.stringify(value) + '\n' };
-}
-
-export function errorAnswer(status: number, message: string): Answer {
-  return json(status, { error: message });
-}
+/** What takes a POST. */
+export const WRITES: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
+  ['/api/v1/sessions/show', sessionAnswer('show')],
+  ['/api/v1/sessions/move', sessionAnswer('move')],
+  ['/api/v1/sessions/end', sessionAnswer('end')],
+  ['/api/v1/sessions/orders', obeyAnswer],
+]);
 
 /** What stands between the controller and being ready; empty = ready. */
 function notReadyBecause({ unsynced, keys, workers, shuttingDown }: Readiness): string[] {
@@ -86,7 +81,7 @@ async function drainAnswer(options: AdminOptions, query: URLSearchParams, caller
   if (local !== null && local !== '1')
     return errorAnswer(400, `write local=1, or leave it out to ask all replicas; ${usage}`);
   if (local === null) return json(200, await options.drain(namespace, name));
-  const progress = await options.drainHere(namespace, name, caller);
+  const progress = options.drainHere(namespace, name, caller);
   return progress === undefined
     ? errorAnswer(401, 'local=1 is for the other replicas and for this machine; leave it out to ask all replicas')
     : json(200, progress);

@@ -2,13 +2,15 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Logger } from '../telemetry/logger.ts';
-import { ENDPOINTS, errorAnswer } from './answers.ts';
-import type { Answer } from './answers.ts';
+import { errorAnswer } from './answer.ts';
+import type { Answer } from './answer.ts';
+import { ENDPOINTS, WRITES } from './answers.ts';
 import { isLocalHost, isLoopback } from './host-check.ts';
 import { limitPerPeer } from './peers.ts';
 import type { AdminOptions, AdminServer } from './types.ts';
 
-const METHODS = 'GET, HEAD';
+/** Of a body, bytes. */
+const MAX_BODY = 65_536;
 const MAX_CONNECTIONS = 256;
 const MAX_PER_PEER = 32;
 
@@ -46,14 +48,14 @@ export async function startAdmin(options: AdminOptions, logger?: Logger): Promis
 }
 
 async function handle(options: AdminOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  // Whatever body comes is of no use here.
+  const written = await answer(options, request);
+  // Whatever else comes is of no use here.
   request.resume();
-  write(request, response, await answer(options, request), request.method === 'HEAD');
+  write(request, response, written, request.method === 'HEAD');
 }
 
 async function answer(options: AdminOptions, request: IncomingMessage): Promise<Answer> {
   const path = pathOf(request);
-  const endpoint = ENDPOINTS.get(path);
   // A pod's preStop hook asks for its drain by whatever name the Service has.
   if (path.startsWith('/api/') && path !== '/api/v1/drain') {
     const ours = [options.address.host, request.socket.localAddress ?? ''];
@@ -61,13 +63,47 @@ async function answer(options: AdminOptions, request: IncomingMessage): Promise<
       return errorAnswer(403, 'the Host header is not a local one: use localhost or the address itself');
     }
   }
-  if (endpoint === undefined) return errorAnswer(404, `no such path; there are ${[...ENDPOINTS.keys()].join(', ')}`);
-  if (request.method !== 'GET' && request.method !== 'HEAD') return errorAnswer(405, `use ${METHODS}`);
+  const post = request.method === 'POST';
+  const reads = ENDPOINTS.get(path);
+  const writes = WRITES.get(path);
+  if (reads === undefined && writes === undefined)
+    return errorAnswer(
+      404,
+      `no such path; there are ${[...new Set([...ENDPOINTS.keys(), ...WRITES.keys()])].join(', ')}`,
+    );
+  const endpoint = post ? writes : request.method === 'GET' || request.method === 'HEAD' ? reads : undefined;
+  if (endpoint === undefined) return errorAnswer(405, `use ${methodsOf(path)}`);
+  // A form of a foreign page cannot send this type without asking first.
+  if (post && !/^application\/json(;|$)/i.test(request.headers['content-type'] ?? ''))
+    return errorAnswer(415, 'send JSON, with Content-Type: application/json');
+  const body = post ? await readBody(request) : undefined;
+  if (post && body === undefined) return errorAnswer(413, `the body is longer than ${MAX_BODY} bytes`);
   return endpoint(options, new URLSearchParams(queryOf(request)), {
     target: request.url ?? '/',
+    body,
     authorization: request.headers.authorization,
     loopback: isLoopback(request.socket.remoteAddress ?? ''),
   });
+}
+
+function methodsOf(path: string): string {
+  return [...(ENDPOINTS.has(path) ? ['GET', 'HEAD'] : []), ...(WRITES.has(path) ? ['POST'] : [])].join(', ');
+}
+
+/** undefined = it is too long, or the client has gone. */
+async function readBody(request: IncomingMessage): Promise<string | undefined> {
+  const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes <= MAX_BODY) chunks.push(chunk);
+    else resolve(undefined);
+  });
+  request.on('end', () => resolve(Buffer.concat(chunks).toString()));
+  request.on('error', () => resolve(undefined));
+  request.on('close', () => resolve(undefined));
+  return await promise;
 }
 
 function write(
@@ -82,7 +118,7 @@ function write(
     'content-length': bytes.length,
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
-    ...(status === 405 ? { allow: METHODS } : {}),
+    ...(status === 405 ? { allow: methodsOf(pathOf(request)) } : {}),
     // A request with a body is not read to its end: the connection is of no further use.
     ...(request.complete ? {} : { connection: 'close' }),
   });

@@ -55,9 +55,76 @@ export interface DrainProgress {
 export interface Caller {
   /** Path and query as they came. */
   readonly target: string;
+  /** Of a POST. */
+  readonly body?: string | undefined;
   readonly authorization: string | undefined;
   /** Whether the connection comes from this machine. */
   readonly loopback: boolean;
+}
+
+/** Which sessions are listed; undefined = any. */
+export interface SessionQuery {
+  /** `namespace/name`, as metrics name it. */
+  readonly policy?: string | undefined;
+  /** `namespace/name`. */
+  readonly pod?: string | undefined;
+  readonly id?: string | undefined;
+  readonly limit: number;
+}
+
+export interface SessionInfo {
+  /** 16 hexadecimal digits; no token can be made of them. */
+  readonly id: string;
+  /** `key`: of mode Table or Learn, which the table alone knows; `seen`: of a token or a hashed key. */
+  readonly kind: 'key' | 'seen';
+  readonly namespace: string;
+  readonly policy: string;
+  readonly service: string;
+  /** Empty = it has gone. */
+  readonly pod: string;
+  /** Its token or key has come back. */
+  readonly active: boolean;
+  /** Wall clock, ms. */
+  readonly firstSeen: number;
+  readonly lastSeen: number;
+}
+
+export interface SessionListing {
+  /** The latest used first. */
+  readonly sessions: readonly SessionInfo[];
+  /** There are more than were asked for. */
+  readonly more: boolean;
+  readonly replicas?: { readonly asked: number; readonly answered: number };
+}
+
+/** What `move` and `end` have done. */
+export interface SessionChange {
+  readonly id: string;
+  /** `namespace/name` of the pod; undefined = the session has ended. */
+  readonly to?: string | undefined;
+  /** Wall clock ms until which tokens made before do not count. */
+  readonly until: number;
+  /** Others that were to hear of it, and those that did. */
+  readonly told: { readonly asked: number; readonly answered: number };
+}
+
+/** Why something is not done: the status of the answer, and what to do instead. */
+export interface Refusal {
+  readonly status: 400 | 401 | 403 | 404 | 409 | 503;
+  readonly error: string;
+}
+
+export interface SessionAdmin {
+  /** Over all replicas. */
+  list(query: SessionQuery): Promise<SessionListing>;
+  /** Of this process alone. */
+  here(query: SessionQuery): SessionListing;
+  /** `session`: its id, or the value of its cookie. `to`: a pod; undefined = it ends. */
+  change(session: string, to: string | undefined): Promise<SessionChange | Refusal>;
+  show(session: string): Promise<SessionInfo | Refusal>;
+  /** What replicas tell one another; undefined = the text is not that. */
+  orders(): unknown;
+  obey(orders: unknown): Refusal | undefined;
 }
 
 export interface AdminOptions {
@@ -69,7 +136,12 @@ export interface AdminOptions {
   /** Over all replicas. */
   readonly drain: (namespace: string, pod: string) => Promise<DrainProgress>;
   /** Of this process alone; undefined = the caller may not ask. */
-  readonly drainHere: (namespace: string, pod: string, caller: Caller) => Promise<DrainProgress | undefined>;
+  readonly sessions: SessionAdmin;
+  /** Whether a caller may list sessions (`get`) or change them (`post`); undefined = it may. */
+  readonly authorize: (caller: Caller, verb: 'get' | 'post') => Promise<Refusal | undefined>;
+  /** Whether a question comes from another replica. */
+  readonly isReplica: (caller: Caller) => boolean;
+  readonly drainHere: (namespace: string, pod: string, caller: Caller) => DrainProgress | undefined;
 }
 
 export interface AdminServer {

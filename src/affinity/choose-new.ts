@@ -20,7 +20,7 @@ export function chooseNew(
   reason: number,
   env: DecideEnv,
 ): boolean {
-  const cap = begins ? policy.maxSessionsPerEndpoint : 0;
+  const cap = begins ? Math.ceil(policy.maxSessionsPerEndpoint / env.replicas) : 0;
   const roomy = cap === 0 ? -1 : pickNew(policy, pool, d.tried, env, cap);
   const index = roomy >= 0 ? roomy : pickNew(policy, pool, d.tried, env);
   const state = pool.endpoints[index]?.state;

@@ -5,6 +5,7 @@ import type { LivePool } from '../model/live.ts';
 import type { CompiledPolicy, HashUse } from '../model/policy.ts';
 import { cookieValues } from '../rules/cookie/read.ts';
 import type { LiveAffinity, LiveRule } from './build.ts';
+import { movedTo } from './by-hand.ts';
 import { OUTCOME, REASON } from './decision.ts';
 import type { Decision } from './decision.ts';
 import { drainKeeps, setEntry, UNSEEN, whereSeen } from './entry.ts';
@@ -143,18 +144,21 @@ function followKey(
   // In the Service's own scope: Services of a group may have other pods, and each hashes over its own.
   setEntry(d, OBSERVED, live.ownEntries, high, low, live.entryLife);
   const seen = whereSeen(d, OBSERVED, policy, pool, env);
+  const moved = movedTo(d, policy, undefined, pool, env);
   const own = rule.force
     ? pickForced(policy, use.algorithm, pool, high, low, env)
-    : staysForDrain(d, policy, pool, seen, env)
-      ? seen
-      : pickHashed(policy, use.algorithm, pool, high, low, d.tried, env);
-  if (policy.stickTo === 'Service' && !rule.force && own >= 0) {
+    : moved >= 0
+      ? moved
+      : staysForDrain(d, policy, pool, seen, env)
+        ? seen
+        : pickHashed(policy, use.algorithm, pool, high, low, d.tried, env);
+  if (policy.stickTo === 'Service' && !rule.force && moved < 0 && own >= 0) {
     const other = pickWithin(d, policy, pool, own, env);
     if (other >= 0) return stay(d, other, seen === UNSEEN ? OUTCOME.new : OUTCOME.kept);
   }
   const slot = pool.endpoints[own]?.slot ?? -1;
   if (slot < 0 || d.tried.includes(slot)) return rejectWithoutEndpoint(d);
-  const bounded = use.maxLoadFactor > 0 && !rule.force;
+  const bounded = use.maxLoadFactor > 0 && !rule.force && moved < 0;
   const index = bounded ? withinBound(own, policy, use, pool, high, low, d.tried, env) : own;
   d.retryOwn = index === own;
   if (index !== own) {
@@ -163,7 +167,7 @@ function followKey(
     d.choose(index, OUTCOME.kept, REASON.capacity);
   } else if (seen === UNSEEN) d.choose(own, OUTCOME.new, REASON['-']);
   else if (seen === own) d.choose(own, OUTCOME.kept, REASON['-']);
-  else d.choose(own, OUTCOME.moved, REASON.rehash);
+  else d.choose(own, OUTCOME.moved, own === moved ? REASON.override : REASON.rehash);
 }
 
 /** A key that was seen on an endpoint which drains now stays there, although nothing hashes to it any more. */

@@ -58,8 +58,14 @@ export class Decision {
   expected: number = ABSENT;
   /** Wall clock ms: an entry of such a key that began before is over. */
   born = 0;
+  /** Wall clock ms of the last use of such a key. */
+  lastSeen = 0;
   /** ms by which such an entry is extended while the request is open. */
   extend = 0;
+  /** The table has the session at the chosen endpoint already, although its token does not say so: a move by rebalancing. */
+  claimed = false;
+  /** Tokens of this request say when they were made, whatever the policy: there is an override that they are to be told from. */
+  dated = false;
   /** The session begins only when the answer carries its token. */
   onIssue = false;
   /** The token that chose the endpoint, whichever rule's it is; undefined = none did. */
@@ -130,6 +136,8 @@ export class Decision {
     this.tokenFault = -1;
     this.region = -1;
     this.onIssue = false;
+    this.claimed = false;
+    this.dated = false;
     this.waitUntil = 0;
   }
 

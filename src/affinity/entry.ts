@@ -56,12 +56,19 @@ export function setEntry(
   d.region = region;
   d.entryScope = scope.id;
   d.entryLife = life;
-  d.entryHigh = mix(high ^ scope.high, low);
-  d.entryLow = mix(low ^ scope.low, d.entryHigh);
+  fingerprint(scope, high, low, words);
+  d.entryHigh = words[0];
+  d.entryLow = words[1];
 }
 
-/** Made once: every request may ask. */
-const asked: Entry = { region: -1, entryHigh: 0, entryLow: 0, entryScope: 0, entryLife: 0 };
+const words = { 0: 0, 1: 0 };
+
+/** Of a session id or a key's hash in its scope, into `out`: the same in all replicas. */
+export function fingerprint(scope: EntryScope, high: number, low: number, out: { 0: number; 1: number }): void {
+  out[0] = mix(high ^ scope.high, low);
+  out[1] = mix(low ^ scope.low, out[0]);
+}
+
 const view: SessionView = { ref: 0, lastSeen: 0, firstSeen: 0 };
 
 /** Index in `pool` of the endpoint that the table has for the decision's entry; `UNSEEN`, or another negative number: it is not of this pool. */
@@ -85,8 +92,8 @@ export function seenSince(
   time: number,
   env: DecideEnv,
 ): boolean {
-  setEntry(asked, region, scope, high, low, 0);
-  return env.sessions.find(region, asked.entryHigh, asked.entryLow, env.now, view) && view.lastSeen >= time;
+  fingerprint(scope, high, low, words);
+  return env.sessions.find(region, words[0], words[1], env.now, view) && view.lastSeen >= time;
 }
 
 /**

@@ -4,6 +4,7 @@ import type { RequestFacts } from '../model/facts.ts';
 import type { LivePool } from '../model/live.ts';
 import type { CompiledPolicy } from '../model/policy.ts';
 import type { LiveAffinity, LiveRule } from './build.ts';
+import { movedTo } from './by-hand.ts';
 import { setEntry } from './entry.ts';
 import type { DecideEnv } from './env.ts';
 import { OUTCOME, REASON } from './decision.ts';
@@ -11,6 +12,7 @@ import type { Decision } from './decision.ts';
 import { nameOf, returnsUntil } from './gone.ts';
 import { firstPart, partAt, partOf } from './parts.ts';
 import { endpointOf, sessionOf } from './plain.ts';
+import { rebalanceToken } from './rebalance.ts';
 import { successor, tierOf } from './select.ts';
 import { pickWithin } from './stick-to.ts';
 import type { VerifiedToken } from './token.ts';
@@ -35,7 +37,11 @@ export function followToken(
   const scope = token.plainId !== '' || token.scope === live.affinity.scope ? live.entries : live.ownEntries;
   setEntry(d, OBSERVED, scope, d.sessionHigh, d.sessionLow, live.entryLife);
   const index = endpointOf(token, pool, policy.identity);
-  followBinding(d, live, rule, nameOf(token), pool, index, env);
+  const moved = movedTo(d, policy, token, pool, env);
+  if (moved >= 0 && moved !== index) return d.choose(moved, OUTCOME.moved, REASON.override);
+  const lighter = rebalanceToken(d, policy, rule, token, pool, index, facts, env);
+  if (lighter >= 0) d.choose(lighter, OUTCOME.moved, REASON.rebalance);
+  else followBinding(d, live, rule, nameOf(token), pool, index, env);
 }
 
 /**

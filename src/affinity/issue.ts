@@ -94,6 +94,7 @@ function isRenewalDue(
   if (policy.absoluteTimeout > 0 && token.issuedAt === 0) return true;
   const age = now - token.lastSeen;
   if (policy.idleTimeout > 0 && age > policy.idleTimeout / 8) return true;
+  if (policy.rebalance !== undefined && age > policy.rebalance.idleFor / 8) return true;
   if (key.maxAge > 0 && age > (key.maxAge * 1000) / 2) return true;
   if (token.plainId !== '') return false;
   if (hasOldVersion(token, policy, pool, keys)) return true;
@@ -116,7 +117,7 @@ export function makeToken(
   const { policy, affinity } = live;
   // A plain value need not say since when.
   const issuedAt = before?.issuedAt || env.now;
-  const ages = policy.idleTimeout > 0 || key.maxAge > 0;
+  const ages = policy.idleTimeout > 0 || key.maxAge > 0 || policy.rebalance !== undefined || d.dated;
   if (key.format === 'Plain') {
     const endpoint = pool.endpoints[d.endpoint];
     if (endpoint === undefined) return undefined;

@@ -12,6 +12,8 @@ export interface KeyEntry extends Entry {
   expected: number;
   /** Wall clock ms: an entry that began before is over. */
   born: number;
+  /** Wall clock ms of its last use. */
+  lastSeen: number;
   /** ms by which the entry is extended while something that uses it is open. */
   extend: number;
 }
@@ -58,6 +60,7 @@ function look(
     return -1;
   }
   entry.expected = view.ref;
+  entry.lastSeen = view.lastSeen;
   return indexOfRef(view.ref, live.policy, pool, env);
 }
 

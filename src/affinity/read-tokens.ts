@@ -5,6 +5,7 @@ import type { LivePool } from '../model/live.ts';
 import type { CompiledPolicy, TokenCookieKey } from '../model/policy.ts';
 import { cookieValues } from '../rules/cookie/read.ts';
 import type { LiveAffinity, LiveRule, TokenCookie } from './build.ts';
+import { isEnded } from './by-hand.ts';
 import { seenSince } from './entry.ts';
 import type { EntryScope } from './entry.ts';
 import type { DecideEnv } from './env.ts';
@@ -197,7 +198,9 @@ function firstLive(
   env: DecideEnv,
 ): VerifiedToken | undefined {
   for (const token of tokens) {
-    const expired = expiry(token, live.policy, scope, key, facts, env);
+    const expired = isEnded(d, token, scope, facts.clientAddress, env)
+      ? REASON.override
+      : expiry(token, live.policy, scope, key, facts, env);
     if (expired === LIVE) return token;
     d.fault = expired;
   }

@@ -4,6 +4,7 @@ import { OBSERVED } from '../model/live.ts';
 import type { LivePool } from '../model/live.ts';
 import { beginSession } from './backend-cookies.ts';
 import type { LiveAffinity } from './build.ts';
+import { isEnded } from './by-hand.ts';
 import { REASON } from './decision.ts';
 import type { Decision } from './decision.ts';
 import { seenSince } from './entry.ts';
@@ -33,7 +34,8 @@ export function wrappedToken(
   const token = value === undefined ? undefined : verify(value, live, env);
   d.fault = REASON.no_token;
   if (token === undefined) return undefined;
-  d.fault = faultOf(token, live, env);
+  const ended = typeof token !== 'string' && isEnded(d, token, live.entries, facts.clientAddress, env);
+  d.fault = ended ? REASON.override : faultOf(token, live, env);
   if (typeof token === 'string' || d.fault === REASON.unknown_key) {
     d.tokenFault = d.fault;
     return undefined;

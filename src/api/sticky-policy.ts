@@ -148,7 +148,7 @@ const newSession = constrain(
       .max(1_000_000)
       .optional()
       .describe(
-        'An endpoint with so many sessions gets no new ones; sessions that it has are never refused. Each replica of the controller counts its own.',
+        'An endpoint with so many sessions gets no new ones; sessions that it has are never refused. Each Ready replica of the controller fills its equal part, rounded up.',
       )
       .meta({ defaultText: 'unset: any number' }),
     onFull: z
@@ -167,6 +167,25 @@ const newSession = constrain(
     field: 'onFull',
   },
 ).describe('How a client without a session gets its first endpoint.');
+
+const rebalance = constrain(
+  z.strictObject({
+    maxMovesPerMinute: z
+      .int()
+      .min(1)
+      .max(6000)
+      .describe(
+        'At most so many sessions move in a minute; each Ready replica of the controller moves its equal part.',
+      ),
+    idleFor: duration.describe('Only sessions that have not been used for so long move; at least `1s`.'),
+  }),
+  {
+    cel: "duration(self.idleFor) >= duration('1s')",
+    holds: ({ idleFor }) => (parseDuration(idleFor) ?? 0) >= 1000,
+    message: 'sessions in use would move; write at least `1s`, better minutes',
+    field: 'idleFor',
+  },
+);
 
 export const specSchema = z
   .strictObject({
@@ -251,5 +270,11 @@ export const specSchema = z
       })
       .optional()
       .describe('What happens when an endpoint cannot be connected to.'),
+    rebalance: rebalance
+      .optional()
+      .describe(
+        'Idle sessions leave endpoints that have clearly more than their share (above 1.2 times the mean of the Ready ones, and at least one above it) for one below the mean. For sessions of a cookie in mode Insert, and for keys of modes Table and Learn; not with `force`.',
+      )
+      .meta({ defaultText: 'unset: sessions stay' }),
   })
   .describe('How requests of the targets keep their endpoint.');

@@ -7,6 +7,7 @@ import { drain } from './drain.ts';
 import type { CliIo, Command } from './io.ts';
 import { keys } from './keys.ts';
 import { run } from './run.ts';
+import { sessions } from './sessions.ts';
 import { simulate } from './simulate.ts';
 import { version } from './version.ts';
 
@@ -23,7 +24,7 @@ const help: Command = {
   },
 };
 
-const COMMANDS: readonly Command[] = [run, demo, check, drain, keys, simulate, version, help];
+const COMMANDS: readonly Command[] = [run, demo, check, drain, keys, sessions, simulate, version, help];
 
 /** Exit codes: 0 done, 1 it failed, 2 the command line is wrong. */
 export async function cli(args: readonly string[], io: CliIo): Promise<number> {

@@ -3,9 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import { packageVersion } from '../package.ts';
 import { KubeClient } from '../source/kubernetes/client.ts';
+import { adminHost } from './admin-host.ts';
 import { followDrain, type Progress } from './drain-wait.ts';
 import { CUT_SHORT, type CliIo, type Command, type StopSignal } from './io.ts';
-import { hostPortText } from './ports.ts';
 import { readSettings } from './settings.ts';
 import { takeSwitch } from './take.ts';
 
@@ -109,8 +109,7 @@ async function ask(
       throw new Error(`Service ${namespace}/${name} did not say how far it is: ${answer.status}`);
     return answer.json() as Progress;
   }
-  const wildcard = adminAddress.host === '::' || adminAddress.host === '0.0.0.0';
-  const host = hostPortText(wildcard ? { ...adminAddress, host: '127.0.0.1' } : adminAddress);
+  const host = adminHost(adminAddress);
   let response: Response;
   try {
     response = await fetch(`http://${host}/api/v1/drain?${new URLSearchParams({ pod }).toString()}`, { signal });

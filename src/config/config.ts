@@ -43,6 +43,8 @@ export interface Config {
   /** The port clients see; undefined = the one really listened on. */
   readonly publicHttpsPort: number | undefined;
   readonly adminAddress: HostPort;
+  /** File with the token of who may list and change sessions; undefined = there is no such token. */
+  readonly adminTokenFile: string | undefined;
   readonly workers: number;
   /** `Server` for answers without one; empty = none is added. */
   readonly serverHeader: string;

@@ -91,6 +91,12 @@ export const settingsSchema = z.strictObject({
     default: '127.0.0.1:9090',
     meaning: 'health, metrics and admin API; port 0 = any free port',
   }),
+  adminTokenFile: setting(values.path().optional(), {
+    section: 'Listening',
+    value: 'FILE',
+    defaultText: 'none; in a cluster, tokens of accounts with the right',
+    meaning: 'token of those who may list, move and end sessions; of `holdfast sessions`, the token that it sends',
+  }),
   workers: setting(values.integer(1, 256), {
     section: 'Listening',
     value: 'N',
@@ -394,6 +400,7 @@ export function toConfig(settled: SettingValues): Config {
     publicHttpPort: settled.publicHttpPort,
     httpsPort: settled.httpsPort,
     publicHttpsPort: settled.publicHttpsPort,
+    adminTokenFile: settled.adminTokenFile,
     defaultTlsSecret: settled.defaultTlsSecret,
     defaultBackend: settled.defaultBackend,
     sessionKeysSecret: settled.sessionKeysSecret,

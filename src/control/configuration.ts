@@ -6,6 +6,7 @@ import { Compiler } from '../compile/compiler.ts';
 import type { CompileOptions } from '../compile/options.ts';
 import { problemOf } from '../compile/report.ts';
 import type { PoolKey } from '../model/ids.ts';
+import type { Override } from '../model/override.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { CompiledStatus } from '../model/status.ts';
@@ -83,6 +84,15 @@ export class Configuration {
     this.#options.send(this.#publisher.publishKeys(keys, keyRing, this.pools.all.values()));
   }
 
+  setReplicas(replicas: number): void {
+    this.#options.send(this.#publisher.publishReplicas(replicas));
+  }
+
+  /** `removed`: what is over. */
+  setOverrides(overrides: readonly Override[], removed: readonly Override[]): void {
+    this.#options.send(this.#publisher.publishOverrides(overrides, removed));
+  }
+
   /** The pools as the workers have them. */
   livePools(): Iterable<PoolData> {
     return this.#publisher.pools.values();
@@ -91,6 +101,18 @@ export class Configuration {
   /** Who holds the slot; undefined = no endpoint of a pool. */
   endpointAt(slot: number): EndpointData | undefined {
     return this.#publisher.endpointAt(slot);
+  }
+
+  /** What the session table calls the endpoint of a pool that tokens begin so for; undefined = it is not there. */
+  refOf(pool: PoolKey, prefix: string): number | undefined {
+    const data = this.#publisher.pools.get(pool);
+    for (const { prefixes } of Object.values(data?.identity ?? {})) {
+      for (const [, list] of prefixes) {
+        const index = list.indexOf(prefix);
+        if (index >= 0) return data?.endpoints[index]?.ref;
+      }
+    }
+    return undefined;
   }
 
   /** `policy` labels of the routes that lead to each pool. */

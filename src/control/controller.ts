@@ -3,17 +3,21 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { unwatchFile, watchFile } from 'node:fs';
 import { startAdmin } from '../admin/server.ts';
 import type { ActiveProblem, AdminServer, Readiness, VersionInfo } from '../admin/types.ts';
+import { REASON } from '../affinity/decision.ts';
 import { KeyRing, type SessionKey } from '../affinity/keyring.ts';
 import type { Config, HostPort } from '../config/config.ts';
+import { objectKey } from '../model/ids.ts';
 import { RESOURCE_KINDS } from '../model/resources.ts';
 import { Counted } from '../shared/counted.ts';
 import { collectGarbage, limitGrowth } from '../shared/memory.ts';
 import { GAUGE } from '../shared/layout.ts';
 import { HealthMarks } from '../shared/meters.ts';
+import type { EndpointSlice } from '../model/resources.ts';
 import type { AccessRecord } from '../shared/messages.ts';
 import type { KubeClient } from '../source/kubernetes/client.ts';
-import { createSessionMemory } from '../shared/session-entries.ts';
+import { createSessionMemory, MAIN_THREAD } from '../shared/session-entries.ts';
 import { SessionSweep } from '../shared/session-sweep.ts';
+import { SessionTable } from '../shared/session-table.ts';
 import { Store } from '../store/store.ts';
 import type { Clock, StoreChange } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -23,10 +27,17 @@ import { Cluster, keysSecretOf } from './cluster.ts';
 import { Configuration } from './configuration.ts';
 import { maxIdleUpstreams } from './descriptors.ts';
 import { drainProgress } from './drain.ts';
+import { authorize } from './authorize.ts';
 import { Prober } from './prober.ts';
 import { ownIdentity, ownNamespace } from './place.ts';
+import { ReplicaCalls } from './replica-calls.ts';
+import { ReplicaCount } from './replica-count.ts';
 import { Replicas, slicesOf } from './replicas.ts';
 import { selfSigned } from './self-signed.ts';
+import { replicaSink, Sessions } from './session-admin.ts';
+import { listSessions, ownersOf } from './session-list.ts';
+import type { Owners } from './session-list.ts';
+import { SessionOrders } from './session-orders.ts';
 import { loadSessionKeys, reloadSessionKeys } from './session-keys.ts';
 import { connectToCluster, startSource, type Source } from './source.ts';
 import { Workers } from './workers.ts';
@@ -74,7 +85,7 @@ class RunningController implements Controller {
   readonly #configuration: Configuration;
   readonly #store: Store;
   readonly #workers: Workers;
-  readonly #sessions: SessionSweep;
+  readonly #sessionSweep: SessionSweep;
   readonly #metrics: Metrics;
   readonly #first = Promise.withResolvers<undefined>();
   readonly #closers: (() => void | Promise<void>)[] = [];
@@ -88,9 +99,14 @@ class RunningController implements Controller {
     setTimeout,
     clearTimeout: (handle: unknown) => clearTimeout(handle as NodeJS.Timeout),
   };
+  readonly #calls: ReplicaCalls;
   readonly #replicas: Replicas;
+  readonly #replicaCount: ReplicaCount;
+  readonly #orders: SessionOrders;
+  readonly #sessionAdmin: Sessions;
   /** Empty = there are none yet. */
   #keys: readonly SessionKey[] = [];
+  #keyRing = KeyRing.from([]);
   readonly #firstKeys = Promise.withResolvers<undefined>();
   #telling: NodeJS.Timeout | undefined;
   #shuttingDown = false;
@@ -114,7 +130,8 @@ class RunningController implements Controller {
       },
     });
     const sessions = createSessionMemory(config.sessionTableEntries, this.#startedAt);
-    this.#sessions = new SessionSweep(sessions, this.#counted.blocks.session);
+    const table = new SessionTable(sessions, MAIN_THREAD, this.#counted.blocks.session);
+    this.#sessionSweep = new SessionSweep(sessions, this.#counted.blocks.session);
     this.#workers = new Workers({
       count: config.workers,
       epoch: this.#startedAt,
@@ -126,7 +143,7 @@ class RunningController implements Controller {
       },
       counted: this.#counted,
       sessions,
-      sessionSweep: this.#sessions,
+      sessionSweep: this.#sessionSweep,
       tls: {
         selfSigned: selfSigned({ names: ['holdfast.invalid'] }),
         ticketKeys: randomBytes(TICKET_KEY_BYTES),
@@ -143,22 +160,46 @@ class RunningController implements Controller {
     const clock = { ...this.#timers, now: () => performance.now() };
     this.#store = new Store({ onChange: (change) => this.#onChange(change), clock });
     const { replicasService } = config;
-    this.#replicas = new Replicas({
+    const slices = async (): Promise<EndpointSlice[]> =>
+      replicasService === undefined ? [] : await slicesOf(this.#store.snapshot(), this.#api, replicasService);
+    this.#replicaCount = new ReplicaCount(slices, (count) => this.#configuration.setReplicas(count));
+    this.#calls = new ReplicaCalls({
       service: replicasService,
+      slices,
+      keys: () => this.#keys,
+      clock: this.#clock,
+    });
+    this.#replicas = new Replicas({
+      calls: this.#calls,
       instance: this.#identity,
       local: (namespace, pod) => {
         const now = this.#clock();
         const rules = this.#configuration.drainRules(namespace, pod, now);
         return drainProgress(this.#counted, namespace, pod, rules, now - this.#startedAt);
       },
-      slices: async () =>
-        replicasService === undefined ? [] : await slicesOf(this.#store.snapshot(), this.#api, replicasService),
-      keys: () => this.#keys,
       clock: this.#clock,
+    });
+    this.#orders = new SessionOrders({
+      table,
+      clock: this.#clock,
+      publish: (added, removed) => this.#configuration.setOverrides(added, removed),
+      refOf: (pool, prefix) => this.#configuration.refOf(pool, prefix),
+      onMoved: ({ policy }) => this.#counted.countMove(policy, REASON.override),
+    });
+    this.#sessionAdmin = new Sessions({
+      orders: this.#orders,
+      calls: this.#calls,
+      sinks: [replicaSink(this.#calls)],
+      here: (query) => listSessions(table, this.#counted, this.#owners(), query, this.#clock()),
+      owners: () => this.#owners(),
+      pools: () => this.#configuration.livePools(),
+      keys: () => this.#keyRing,
+      clock: this.#clock,
+      live: () => new Promise((resolve) => this.#workers.onApplied(this.#configuration.version, resolve)),
     });
     this.#metrics = new Metrics({
       counted: this.#counted,
-      sessions: () => this.#sessions.figures(),
+      sessions: () => this.#sessionSweep.figures(),
       perEndpoint: config.metricsPerEndpoint,
       restarts: this.#workers.restarts,
       pools: () => this.#configuration.livePools(),
@@ -185,6 +226,8 @@ class RunningController implements Controller {
       this.#closers.push(() => source.close());
       await Promise.race([Promise.all([this.#first.promise, this.#firstKeys.promise]), aborted(stop)]);
       if (stop.aborted) return;
+      // A session that was ended elsewhere does not begin again here.
+      await this.#sessionAdmin.catchUp();
       const { httpPort, httpsPort } = this.#config;
       const { host, ports } = await this.#workers.start({ http: httpPort, https: httpsPort });
       this.httpAddress = { host, port: ports.http };
@@ -227,12 +270,30 @@ class RunningController implements Controller {
     } finally {
       this.#first.resolve(undefined);
     }
+    const { replicasService: service } = this.#config;
+    if (service !== undefined && change.services.has(objectKey(service.namespace, service.name))) this.#countReplicas();
     const { version } = this.#configuration;
     const changed = version !== before && this.#workers.up > 0;
     this.#workers.onApplied(version, () => {
       if (changed) this.#metrics.propagated((performance.now() - change.since) / 1000);
       this.#tellClusterSoon();
     });
+  }
+
+  #countReplicas(): void {
+    this.#replicaCount.look().catch((error: unknown) => {
+      this.#logger.error({ err: error }, 'the replicas could not be counted');
+    });
+  }
+
+  #catchUp(): void {
+    this.#sessionAdmin.catchUp().catch((error: unknown) => {
+      this.#logger.error({ err: error }, 'what other replicas know of sessions could not be taken over');
+    });
+  }
+
+  #owners(): Owners {
+    return ownersOf(this.#configuration.table);
   }
 
   /** Status may be a little late, and comparing it goes through all objects: many changes in a row are told as one. */
@@ -278,7 +339,8 @@ class RunningController implements Controller {
   }
 
   #setKeys(keys: readonly SessionKey[]): void {
-    this.#configuration.setKeys(keys, KeyRing.from(keys));
+    this.#keyRing = KeyRing.from(keys);
+    this.#configuration.setKeys(keys, this.#keyRing);
     this.#keys = keys;
     this.#firstKeys.resolve(undefined);
   }
@@ -308,6 +370,10 @@ class RunningController implements Controller {
   }
 
   async #startAdmin(): Promise<void> {
+    const { manifests, adminTokenFile: tokenFile, watchNamespaces } = this.#config;
+    // The right to ask who somebody is goes for the whole cluster.
+    const reviewer = (): KubeClient | undefined => (watchNamespaces.length === 0 ? this.#api : undefined);
+    const access = { standalone: manifests !== undefined, tokenFile, reviewer };
     this.#admin = await startAdmin({
       address: this.#config.adminAddress,
       metrics: () => this.#metrics.text(),
@@ -315,6 +381,9 @@ class RunningController implements Controller {
       problems: this.problems,
       version: () => this.#version(),
       drain: (namespace, pod) => this.#replicas.all(namespace, pod),
+      sessions: this.#sessionAdmin,
+      isReplica: (caller) => this.#calls.isReplica(caller),
+      authorize: (caller, verb) => authorize(access, caller, verb),
       drainHere: (namespace, pod, caller) => this.#replicas.local(namespace, pod, caller),
     });
     this.adminAddress = this.#admin.address;
@@ -348,7 +417,10 @@ class RunningController implements Controller {
   #sweep(): void {
     const { gauge } = this.#counted.blocks;
     const { acknowledged } = this.#workers;
-    this.#sessions.sweep(this.#clock(), this.#counted.endpoints.leaving(this.#clock(), acknowledged));
+    this.#sessionSweep.sweep(this.#clock(), this.#counted.endpoints.leaving(this.#clock(), acknowledged));
+    this.#countReplicas();
+    this.#orders.sweep();
+    this.#catchUp();
     this.#counted.sweep(this.#clock(), acknowledged, (slot) => gauge.sum(slot, GAUGE.inFlight) > 0);
   }
 

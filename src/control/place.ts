@@ -3,7 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 
-const NAMESPACE_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
+const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
+const NAMESPACE_FILE = `${ACCOUNT}/namespace`;
+/** There is one in a pod. */
+export const SERVICE_ACCOUNT_TOKEN = `${ACCOUNT}/token`;
 
 /** `POD_NAMESPACE`, else what the service account says; undefined = this is no pod. */
 export function ownNamespace(env: Readonly<Record<string, string | undefined>>): string | undefined {

@@ -1,12 +1,14 @@
 /** Turns compiled tables and pools into deltas: remembers what the workers have, sends what changed, gives everything its slots. */
 import { isDeepStrictEqual } from 'node:util';
 import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
+import { Overrides } from '../affinity/overrides.ts';
 import { seedsOf } from '../affinity/rendezvous.ts';
 import type { TableCertificate, TlsHost } from '../model/certificate.ts';
 import type { IdentityKind, ObjectKey, PoolKey } from '../model/ids.ts';
 import { DRAINING, NOT_READY, READY } from '../model/live.ts';
 import { changedKeys } from '../model/sharded-map.ts';
 import { identityOf, type Endpoint, type Pool } from '../model/pool.ts';
+import type { Override } from '../model/override.ts';
 import type { CompiledAffinity, CompiledPolicy } from '../model/policy.ts';
 import type { Route, Table, VirtualHost } from '../model/table.ts';
 import type { Counted } from '../shared/counted.ts';
@@ -73,6 +75,8 @@ export class Publisher {
   /** Of the last whole table. */
   #lastPools: ReadonlyMap<PoolKey, Pool> = new Map();
   #fallback: Route | undefined;
+  #replicas = 1;
+  readonly #overrides = new Overrides();
   version = 0;
 
   constructor(counted: Counted, clock: () => number) {
@@ -152,12 +156,27 @@ export class Publisher {
     );
   }
 
+  /** Of the controller, Ready. */
+  publishReplicas(replicas: number): TableDelta {
+    this.#replicas = replicas;
+    return { ...this.#delta([], []), replicas };
+  }
+
+  /** What was said of sessions by hand. `removed`: what is over. */
+  publishOverrides(overrides: readonly Override[], removed: readonly Override[]): TableDelta {
+    for (const override of removed) this.#overrides.delete(override);
+    for (const override of overrides) this.#overrides.set(override);
+    return { ...this.#delta([], []), overrides, removedOverrides: removed };
+  }
+
   /** Everything, for a worker that has nothing yet. */
   everything(): TableDelta {
     return {
       version: this.version,
       chunks: this.#counted.allChunks(),
       keys: this.#keys,
+      replicas: this.#replicas,
+      overrides: [...this.#overrides],
       pools: [...this.#pools.values()],
       removedPools: [],
       policies: this.#policies.values(),

@@ -1,7 +1,5 @@
 /** Asks all replicas how much work a pod still has, and adds up. */
-import { Agent, request } from 'node:http';
 import type { Caller, DrainProgress } from '../admin/types.ts';
-import type { SessionKey } from '../affinity/keyring.ts';
 import { project } from '../api/project.ts';
 import type { ObjectName } from '../config/config.ts';
 import { objectKey } from '../model/ids.ts';
@@ -9,121 +7,99 @@ import type { EndpointSlice } from '../model/resources.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { KubeApi, KubeRequest } from '../source/kubernetes/client.ts';
 import { Fresh } from './fresh.ts';
-import { isProof, proofFor } from './replica-proof.ts';
+import type { ReplicaCalls } from './replica-calls.ts';
 
 export interface ReplicasOptions {
-  /** undefined = this process is the only one. */
-  readonly service: ObjectName | undefined;
+  readonly calls: ReplicaCalls;
   /** Unique to this process: a replica that reaches itself counts once. */
   readonly instance: string;
   readonly local: (namespace: string, pod: string) => DrainProgress;
-  readonly slices: () => Promise<Iterable<EndpointSlice>>;
-  readonly keys: () => readonly SessionKey[];
   readonly clock: () => number;
 }
 
-interface ReplicaAddress {
+export interface ReplicaAddress {
   readonly host: string;
   readonly port: number;
 }
 
 const ANSWER_MS = 2000;
-const MAX_ANSWER = 4096;
 /** One question here is one for each replica. Less than the second after which `drain --wait` looks again, so that it sees anew. */
 const SAME_ANSWER_MS = 500;
-const SAME_SLICES_MS = 1000;
-/** Questions at a time to one replica, which takes only so many connections of one peer. */
-const AT_ONCE = 8;
 const PORT_NAME = 'admin';
 
 export class Replicas {
   readonly #options: ReplicasOptions;
   readonly #answers: Fresh<DrainProgress>;
-  readonly #slices: Fresh<Iterable<EndpointSlice>>;
-  readonly #agent = new Agent({ maxSockets: AT_ONCE });
 
   constructor(options: ReplicasOptions) {
     this.#options = options;
     this.#answers = new Fresh(SAME_ANSWER_MS, options.clock);
-    this.#slices = new Fresh(SAME_SLICES_MS, options.clock);
   }
 
   /** Of this process alone; undefined = the caller has not shown that it may ask. */
-  async local(namespace: string, pod: string, caller: Caller): Promise<DrainProgress | undefined> {
-    const { keys, clock, instance, local } = this.#options;
-    if (!caller.loopback && !isProof(caller.authorization ?? '', keys(), caller.target, clock())) return undefined;
+  local(namespace: string, pod: string, caller: Caller): DrainProgress | undefined {
+    const { calls, instance, local } = this.#options;
+    if (!caller.loopback && !calls.isReplica(caller)) return undefined;
     return { ...local(namespace, pod), instance };
   }
 
   /** Of all replicas; not done while one of them does not answer. Who asks about one pod within a moment shares the answer. */
   async all(namespace: string, pod: string): Promise<DrainProgress> {
-    if (this.#options.service === undefined) return this.#options.local(namespace, pod);
+    if (this.#options.calls.alone) return this.#options.local(namespace, pod);
     return await this.#answers.get(objectKey(namespace, pod), () => this.#askAll(namespace, pod));
   }
 
   async #askAll(namespace: string, pod: string): Promise<DrainProgress> {
     const own = this.#options.local(namespace, pod);
-    // Without an answer of the API server the replicas are not known, so it is not done.
-    const addresses = addressesIn(await this.#slices.get('', this.#options.slices).catch(() => []));
-    const answers = await Promise.all(addresses.map((address) => this.#ask(address, namespace, pod)));
+    const query = new URLSearchParams({ pod: objectKey(namespace, pod), local: '1' }).toString();
+    const { asked, answers: found } = await this.#options.calls.ask({ target: `/api/v1/drain?${query}` });
+    const answers = found.map(progressOf).filter((answer) => answer !== undefined);
     const byInstance = new Map<string, DrainProgress>([[this.#options.instance, own]]);
     for (const answer of answers) {
-      if (answer?.instance !== undefined && !byInstance.has(answer.instance)) byInstance.set(answer.instance, answer);
+      if (answer.instance !== undefined && !byInstance.has(answer.instance)) byInstance.set(answer.instance, answer);
     }
-    const answered = answers.filter((answer) => answer !== undefined).length;
+    const answered = answers.length;
     // We are a replica ourselves: a Service that shows none is not known yet, or is the wrong one.
-    const complete = addresses.length > 0 && answered === addresses.length;
+    const complete = asked > 0 && answered === asked;
     const sum = (read: (progress: DrainProgress) => number): number =>
       [...byInstance.values()].reduce((total, progress) => total + read(progress), 0);
     const sessions = sum((progress) => progress.sessions);
     const inFlight = sum((progress) => progress.inFlight);
     const upgraded = sum((progress) => progress.upgraded);
     const done = complete && [...byInstance.values()].every((progress) => progress.done);
-    return { sessions, inFlight, upgraded, done, replicas: { asked: addresses.length, answered } };
-  }
-
-  /** undefined = no usable answer, for whatever reason. */
-  async #ask({ host, port }: ReplicaAddress, namespace: string, pod: string): Promise<DrainProgress | undefined> {
-    const path = `/api/v1/drain?${new URLSearchParams({ pod: objectKey(namespace, pod), local: '1' }).toString()}`;
-    const authorization = proofFor(this.#options.keys(), path, this.#options.clock());
-    if (authorization === undefined) return undefined;
-    const { promise, resolve } = Promise.withResolvers<string | undefined>();
-    const signal = AbortSignal.timeout(ANSWER_MS);
-    const asked = request({ host, port, path, agent: this.#agent, headers: { authorization }, signal }, (response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        text += chunk;
-        if (text.length > MAX_ANSWER) asked.destroy();
-      });
-      response.on('end', () => resolve(response.statusCode === 200 ? text : undefined));
-      response.on('close', () => resolve(undefined));
-      response.on('error', () => resolve(undefined));
-    });
-    asked.on('error', () => resolve(undefined));
-    asked.end();
-    return progressOf(await promise);
+    return { sessions, inFlight, upgraded, done, replicas: { asked, answered } };
   }
 }
 
+/** Replicas that are Ready. A headless Service may publish the others, and says then of all of them that they are `ready`. */
+export function readyIn(slices: Iterable<EndpointSlice>): number {
+  const found = new Set<string>();
+  for (const slice of slices) {
+    for (const { address, targetRef, serving, ready, terminating } of slice.endpoints) {
+      const name = targetRef?.uid || `${address} ${portIn(slice) ?? ''}`;
+      if ((serving ?? ready ?? true) && terminating !== true) found.add(name);
+    }
+  }
+  return found.size;
+}
+
 /** Of every endpoint, ready or not: one that is shutting down still has work. */
-function addressesIn(slices: Iterable<EndpointSlice>): ReplicaAddress[] {
+export function addressesIn(slices: Iterable<EndpointSlice>): ReplicaAddress[] {
   const found = new Map<string, ReplicaAddress>();
-  for (const { ports, endpoints, addressType } of slices) {
-    const port = (ports.find(({ name }) => name === PORT_NAME) ?? (ports.length === 1 ? ports[0] : undefined))?.port;
-    if (port === undefined || addressType === 'FQDN') continue;
-    for (const { address: host } of endpoints) found.set(`${host} ${port}`, { host, port });
+  for (const slice of slices) {
+    const port = portIn(slice);
+    if (port === undefined || slice.addressType === 'FQDN') continue;
+    for (const { address: host } of slice.endpoints) found.set(`${host} ${port}`, { host, port });
   }
   return [...found.values()];
 }
 
-function progressOf(text: string | undefined): DrainProgress | undefined {
-  let raw: unknown;
-  try {
-    raw = JSON.parse(text ?? '');
-  } catch {
-    return undefined;
-  }
+function portIn({ ports }: EndpointSlice): number | undefined {
+  return (ports.find(({ name }) => name === PORT_NAME) ?? (ports.length === 1 ? ports[0] : undefined))?.port;
+}
+
+/** undefined = it is none. */
+function progressOf(raw: unknown): DrainProgress | undefined {
   const { sessions, inFlight, upgraded, done, instance } = (raw ?? {}) as Record<string, unknown>;
   if (typeof inFlight !== 'number' || typeof upgraded !== 'number' || typeof done !== 'boolean') return undefined;
   if (typeof sessions !== 'number') return undefined;

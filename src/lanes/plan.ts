@@ -8,8 +8,10 @@ import type { LiveAffinity } from '../affinity/build.ts';
 import { normalizeHost } from '../match/host.ts';
 import { normalizePath } from '../match/path.ts';
 import type { RequestFacts } from '../model/facts.ts';
+import { OBSERVED } from '../model/live.ts';
 import type { LiveEndpoint, LivePool } from '../model/live.ts';
 import { decisionField, DURATION_BUCKETS, DURATION_SUM, INVALID_TOKEN, movesField } from '../shared/layout.ts';
+import { CHANGED, INSERTED } from '../shared/session-table.ts';
 import type { LaneContext } from './context.ts';
 import type { AffinityRef, LiveCanary, LiveRoute, LiveSplit, PoolRef, RouteCells } from './live-table.ts';
 
@@ -119,7 +121,21 @@ export class Plan {
     this.#ctx.env.now = this.#ctx.deadlines.exact();
     decide(this.decision, this.affinity, this.pool, this.#facts, this.#ctx.env);
     this.endpoint = this.pool.endpoints[this.decision.endpoint];
+    if (this.decision.reason === REASON.rebalance) this.#claim();
     return this.endpoint !== undefined;
+  }
+
+  /**
+   * A session that moves although its endpoint is well is at its new one from here on, as the table tells the requests
+   * that come with it: none of them has a turn of its own to move.
+   */
+  #claim(): void {
+    const { decision, endpoint } = this;
+    const { region, entryHigh, entryLow, entryScope, entryLife } = decision;
+    if (region !== OBSERVED || endpoint === undefined) return;
+    const { sessions, env } = this.#ctx;
+    const done = sessions.touch(region, entryHigh, entryLow, entryScope, endpoint.ref, env.now, entryLife, true);
+    decision.claimed = done === CHANGED || done === INSERTED;
   }
 
   /** The endpoint's answer is there: tokens and Expires tell the time of the answer, however long the endpoint took. */

@@ -26,6 +26,7 @@ const minted: KeyEntry = {
   entryScope: 0,
   entryLife: 0,
   expected: ABSENT,
+  lastSeen: 0,
   born: 0,
   extend: 0,
 };
@@ -107,6 +108,7 @@ export class SessionUse {
   #moved(done: number): void {
     const { affinity, pool, decision } = this.#plan;
     const { sessions, env } = this.#ctx;
+    if (decision.claimed) return this.#plan.countMove();
     if ((done !== INSERTED && done !== CHANGED) || affinity === undefined || pool === undefined) return;
     if (done === CHANGED && indexOfRef(sessions.previous, affinity.policy, pool, env) === decision.endpoint) return;
     this.#plan.countMove();
@@ -119,7 +121,7 @@ export class SessionUse {
     hashText(key, words);
     findKey(minted, affinity, use, words[0], words[1], pool, env);
     const { entryHigh, entryLow, entryScope, entryLife, born } = minted;
-    if (ends) return sessions.end(entryHigh, entryLow);
+    if (ends) return sessions.end(AUTHORITATIVE, entryHigh, entryLow);
     const done = sessions.learn(entryHigh, entryLow, entryScope, endpoint.ref, env.now, entryLife, born);
     if (done === INSERTED) counters.endpoint(endpoint.slot, 'newSessions', 1);
     if (decision.region !== -1) return;

@@ -18,6 +18,7 @@ export const REASONS = [
   'drain',
   'drain_timeout',
   'rehash',
+  'rebalance',
   'override',
   'capacity',
   'no_endpoints',

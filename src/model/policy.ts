@@ -158,6 +158,8 @@ export interface CompiledPolicy {
   };
   readonly drain: { readonly action: 'Keep' | 'Move'; /** ms; 0 = unlimited */ readonly maxDuration: number };
   readonly retry: { readonly attempts: number; readonly changeOnFailure: boolean };
+  /** Sessions that have not been used for `idleFor` ms leave endpoints with too many; undefined = they stay. */
+  readonly rebalance?: { readonly maxMovesPerMinute: number; readonly idleFor: number } | undefined;
 }
 
 /** A policy applied to one Service: what a route's requests are decided by. One per (policy, Service). */

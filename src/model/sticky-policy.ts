@@ -213,4 +213,5 @@ export interface StickyPolicySpec {
     { readonly action?: 'Keep' | 'Move' | undefined; readonly maxDuration?: Duration | undefined } | undefined;
   readonly retry?:
     { readonly attempts?: number | undefined; readonly changeOnFailure?: boolean | undefined } | undefined;
+  readonly rebalance?: { readonly maxMovesPerMinute: number; readonly idleFor: Duration } | undefined;
 }

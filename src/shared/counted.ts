@@ -1,7 +1,7 @@
 /** Everything that is counted in this process: the blocks and who holds which slot. Main thread only. */
 import { createBlocks, createChunk } from './cells.ts';
 import type { Blocks, ChunkData } from './cells.ts';
-import { MARK } from './layout.ts';
+import { MARK, movesField } from './layout.ts';
 import { SlotTable } from './slots.ts';
 
 /** How long the series of a vanished object can still be scraped. */
@@ -20,13 +20,13 @@ export class Counted {
 
   constructor(workers: number) {
     this.blocks = createBlocks(workers);
-    const { endpoint, gauge, latency, mark, session, pool, route, service, rule, policy } = this.blocks;
+    const { endpoint, gauge, latency, mark, session, pool, route, service, rule, policy, turn } = this.blocks;
     this.endpoints = new SlotTable([endpoint, gauge, latency, mark, session], workers, KEEP_MS);
     this.pools = new SlotTable([pool], workers, KEEP_MS);
     this.route = new SlotTable([route], workers, KEEP_MS);
     this.service = new SlotTable([service], workers, KEEP_MS);
     this.rule = new SlotTable([rule], workers, KEEP_MS);
-    this.policy = new SlotTable([policy], workers, KEEP_MS);
+    this.policy = new SlotTable([policy, turn], workers, KEEP_MS);
     this.fixedChunks = (['global', 'order'] as const).map((name) => {
       const chunk = createChunk(name, 0, workers);
       this.blocks[name].attach(chunk);
@@ -47,6 +47,13 @@ export class Counted {
   forgetFailure(slot: number): void {
     const { mark } = this.blocks;
     Atomics.store(mark.cells(slot) as Int32Array, mark.at(slot, 0) + MARK.failingSince, 0);
+  }
+
+  /** A session was moved by this thread. `policy`: as in `policySlotKey`. */
+  countMove(policy: string, reason: number): void {
+    const slot = this.policy.find(policy);
+    const block = this.blocks.policy;
+    if (slot !== undefined) block.cells(slot)[block.at(slot, block.rows - 1) + movesField(reason)]!++;
   }
 
   takeNewChunks(): ChunkData[] {

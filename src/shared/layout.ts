@@ -115,6 +115,8 @@ export const BLOCKS = {
   mark: { fields: 2, cells: 'int32', rows: 'common', slots: CHUNK_SLOTS },
   session: { fields: 2, cells: 'int32', rows: 'common', slots: CHUNK_SLOTS },
   pool: { fields: 1, cells: 'int32', rows: 'common', slots: CHUNK_SLOTS },
+  /** Per policy: when a session was last moved by rebalancing. */
+  turn: { fields: 1, cells: 'int32', rows: 'common', slots: CHUNK_SLOTS },
   /** One slot: how many choices were made so far, over all pools. */
   order: { fields: 1, cells: 'int32', rows: 'common', slots: 1 },
   route: { fields: CODE_CLASSES.length, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },

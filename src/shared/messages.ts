@@ -3,6 +3,7 @@ import type { SessionKey } from '../affinity/keyring.ts';
 import type { Config } from '../config/config.ts';
 import type { KeyPair, TableCertificate, TlsHost } from '../model/certificate.ts';
 import type { IdentityKind, ObjectKey, PoolKey } from '../model/ids.ts';
+import type { Override } from '../model/override.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
 import type { Route, VirtualHost } from '../model/table.ts';
 import type { ChunkData } from './cells.ts';
@@ -52,6 +53,11 @@ export interface TableDelta {
   readonly chunks: readonly ChunkData[];
   /** Present when the keys changed. */
   readonly keys?: readonly SessionKey[];
+  /** Present when it changed: how many replicas of the controller are Ready, this one included. */
+  readonly replicas?: number;
+  /** Of sessions, new or in place of an earlier one; and those that are over. */
+  readonly overrides?: readonly Override[];
+  readonly removedOverrides?: readonly Override[];
   readonly pools: readonly PoolData[];
   readonly removedPools: readonly PoolKey[];
   readonly policies: readonly CompiledPolicy[];

@@ -6,6 +6,7 @@ import {
   EVICTIONS,
   EXPIRY,
   FIRST_SEEN,
+  HEADER_WORDS,
   HIGH,
   LAST_SEEN,
   LAST_TICK,
@@ -36,6 +37,28 @@ const EXPIRED = 1;
 const NEVER_RETURNED = 2;
 const OWN_OLDEST = 3;
 const NOWHERE = 9;
+
+/** A session as a listing shows it. */
+export interface ListedSession extends SessionView {
+  region: SessionRegion;
+  high: number;
+  low: number;
+  /** `EntryScope.id` of whose it is. */
+  scope: number;
+  /** Its token or key has come back. */
+  active: boolean;
+}
+
+const NO_SESSION: ListedSession = {
+  region: AUTHORITATIVE,
+  high: 0,
+  low: 0,
+  scope: 0,
+  active: false,
+  ref: 0,
+  lastSeen: 0,
+  firstSeen: 0,
+};
 
 export class SessionTable extends SessionEntries {
   /** Ref of the endpoint before the last `touch` that answered `CHANGED`. */
@@ -97,11 +120,11 @@ export class SessionTable extends SessionEntries {
     return this.#put(AUTHORITATIVE, high, low, scope, ANY, ref, now, ttl, false, born);
   }
 
-  /** Ends a key's entry. */
-  end(high: number, low: number): void {
-    const at = this.locate(AUTHORITATIVE, high, low);
+  /** Ends a session's entry. */
+  end(region: SessionRegion, high: number, low: number): void {
+    const at = this.locate(region, high, low);
     if (at < 0) return;
-    const bucket = this.bucketOf(AUTHORITATIVE, at);
+    const bucket = this.bucketOf(region, at);
     if (!this.lock(bucket)) return;
     if (this.#isLive(at, high, low, 0, 0) && this.mayErase(at)) this.erase(at);
     this.unlock(bucket);
@@ -162,6 +185,37 @@ export class SessionTable extends SessionEntries {
       if (done >= 0) return done;
     }
     return this.#insert(region, high, low, scope, expected, ref, tick, until, returning, born);
+  }
+
+  /** Gives a key that the table alone knows to another endpoint; false = it has no such key, or has it there already. */
+  move(high: number, low: number, ref: number, now: number): boolean {
+    const words = this.words;
+    const tick = this.tick(now);
+    const at = this.locate(AUTHORITATIVE, high, low);
+    if (at < 0) return false;
+    const bucket = this.bucketOf(AUTHORITATIVE, at);
+    if (!this.lock(bucket)) return false;
+    const live = this.#isLive(at, high, low, tick, 0);
+    const done = live ? this.#update(at, ANY, ref, words[at + LAST_SEEN] ?? 0, words[at + EXPIRY] ?? 0, false) : SAME;
+    this.unlock(bucket);
+    return done === CHANGED;
+  }
+
+  /** Shows every live session, one after the other in the same object. Times are wall clock ms. */
+  each(now: number, visit: (session: Readonly<ListedSession>) => void): void {
+    const tick = this.tick(now);
+    const words = this.words;
+    const listed: ListedSession = { ...NO_SESSION };
+    for (let at = HEADER_WORDS; at + WORDS <= this.endOfBuckets(); at += WORDS) {
+      if ((words[at + EXPIRY] ?? 0) <= tick) continue;
+      listed.region = this.regionOf(at);
+      listed.high = words[at + HIGH] ?? 0;
+      listed.low = words[at + LOW] ?? 0;
+      const flags = words[at + SCOPE] ?? 0;
+      listed.scope = flags >>> 8;
+      listed.active = (flags & RETURNED) !== 0;
+      if (this.#read(at, listed.high, listed.low, tick, listed)) visit(listed);
+    }
   }
 
   /** A consistent copy of the entry, if it is live and still that of the fingerprint. All loads are atomic: none may move past the second look at the sequence. */

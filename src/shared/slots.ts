@@ -52,6 +52,11 @@ export class SlotTable {
     return slot;
   }
 
+  /** undefined = the key holds none. */
+  find(key: string): number | undefined {
+    return this.#slots.get(key);
+  }
+
   /** Keys that hold a slot, those of vanished things included. */
   get size(): number {
     return this.#slots.size;

@@ -18,6 +18,7 @@ import type { Blocks } from '../shared/cells.ts';
 import type { AccessRecord, TableDelta, WorkerStart } from '../shared/messages.ts';
 import { HealthMarks, SharedMeters } from '../shared/meters.ts';
 import { SessionTable } from '../shared/session-table.ts';
+import { Turns } from '../shared/turns.ts';
 import { Upstreams } from '../upstream/upstreams.ts';
 import { AccessBuffer } from './access-buffer.ts';
 import { TableBuilder } from './table-builder.ts';
@@ -123,15 +124,24 @@ export class WorkerContext implements LaneContext {
 
   #decideEnv(meters: SharedMeters): DecideEnv & { now: number } {
     const builder = this.#builder;
+    const turns = new Turns(this.#shared.turn);
     return {
       now: this.deadlines.now,
       random: () => Math.floor(Math.random() * 0x100000000),
       meters,
+      takeMove: (policy, every) => {
+        const slot = builder.policySlot(policy);
+        return slot !== undefined && turns.take(slot, every, this.env.now);
+      },
       memo: new TokenMemo(),
       get keys() {
         if (builder.keys === undefined) throw new Error('a request came before the session keys');
         return builder.keys;
       },
+      get replicas() {
+        return builder.replicas;
+      },
+      overrides: builder.overrides,
       sessions: this.sessions,
       poolOf: (key: PoolKey): LivePool | undefined => builder.pools.get(key)?.live,
       placeOf: (ref: number): EndpointPlace | undefined => builder.places.get(ref),

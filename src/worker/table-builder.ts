@@ -2,6 +2,7 @@
 import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import { buildAffinity } from '../affinity/build.ts';
 import { prefixAt } from '../affinity/entry.ts';
+import { Overrides } from '../affinity/overrides.ts';
 import { plainIdOf } from '../affinity/plain.ts';
 import type {
   AffinityRef,
@@ -48,6 +49,9 @@ const MAX_FORMER = 10_000;
 export class TableBuilder {
   table: LiveTable = HostIndex.build<LiveRoute>([], undefined, (route) => this.#route(route));
   keys: KeyRing | undefined;
+  /** Replicas of the controller that are Ready. */
+  replicas = 1;
+  readonly overrides = new Overrides();
   readonly pools = new Map<PoolKey, { live: LivePool }>();
   readonly places = new Places();
   /** Token prefixes of endpoints that have gone, by ref, the latest last: keys of the session table are still theirs. */
@@ -65,6 +69,8 @@ export class TableBuilder {
     rule: new Map(),
     policy: new Map(),
   };
+  /** By key. */
+  readonly #policySlots = new Map<string, number>();
   /** Names in the routes of one delta, each of which has its own copies of them in the message. */
   readonly #texts = new Map<string, string>();
 
@@ -75,8 +81,14 @@ export class TableBuilder {
   /** Makes the delta live. It is one turn of the event loop, so no request sees half of it. */
   apply(delta: TableDelta): void {
     for (const chunk of delta.chunks) this.#options.blocks[chunk.block].attach(chunk);
-    for (const [block, key, slot] of delta.slots) this.#cells[block].set(key, this.#cellsOf(block, slot));
+    for (const [block, key, slot] of delta.slots) {
+      this.#cells[block].set(key, this.#cellsOf(block, slot));
+      if (block === 'policy') this.#policySlots.set(key, slot);
+    }
     if (delta.keys !== undefined) this.keys = this.#options.keyRing(delta.keys);
+    for (const override of delta.removedOverrides ?? []) this.overrides.delete(override);
+    for (const override of delta.overrides ?? []) this.overrides.set(override);
+    if (delta.replicas !== undefined) this.replicas = delta.replicas;
     for (const pool of delta.pools) this.#setPool(pool);
     this.#setAffinities(delta);
     if (delta.policies.length > 0)
@@ -91,8 +103,16 @@ export class TableBuilder {
       this.#compiled.delete(id);
     }
     for (const id of delta.removedPolicies) this.#policies.delete(id);
-    for (const [block, key] of delta.removedSlots) this.#cells[block].delete(key);
+    for (const [block, key] of delta.removedSlots) {
+      this.#cells[block].delete(key);
+      if (block === 'policy') this.#policySlots.delete(key);
+    }
     this.#texts.clear();
+  }
+
+  /** The slot that the policy is counted in; undefined = it is not in force any more. */
+  policySlot({ namespace, name }: CompiledPolicy): number | undefined {
+    return this.#policySlots.get(policySlotKey(namespace, name));
   }
 
   #setPool(data: PoolData): void {

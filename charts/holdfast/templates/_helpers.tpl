@@ -139,9 +139,18 @@ spec:
           value: {{ $value | quote }}
         {{- end }}
         {{- end }}
+        {{- if .Values.adminTokenSecret }}
+        # As a variable, so that commands that run in the pod know it too.
+        - name: HOLDFAST_ADMIN_TOKEN_FILE
+          value: /etc/holdfast/admin/token
+        {{- end }}
         {{- with .Values.extraEnv }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+      {{- if .Values.adminTokenSecret }}
+      volumeMounts:
+        - { name: admin-token, mountPath: /etc/holdfast/admin, readOnly: true }
+      {{- end }}
       ports:
         - name: http
           containerPort: 8080
@@ -171,6 +180,11 @@ spec:
         allowPrivilegeEscalation: false
         readOnlyRootFilesystem: true
         capabilities: { drop: [ALL] }
+  {{- with .Values.adminTokenSecret }}
+  volumes:
+    - name: admin-token
+      secret: { secretName: {{ . }} }
+  {{- end }}
   {{- if .Values.topologySpread }}
   topologySpreadConstraints:
     {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}

@@ -13,7 +13,7 @@ const LIMITED_TO_TLS12 =
 
 /** @param podMetadata whether the metadata of pods is read */
 export function cautionsOf(policy: CompiledPolicy, podMetadata: boolean): Caution[] {
-  return [...ruleCautions(policy), ...versionCautions(policy, podMetadata)];
+  return [...ruleCautions(policy), ...versionCautions(policy, podMetadata), ...rebalanceCautions(policy)];
 }
 
 function ruleCautions({ rules, idleTimeout }: CompiledPolicy): Caution[] {
@@ -35,6 +35,25 @@ function versionCautions({ lost: { preferVersion }, stickTo }: CompiledPolicy, p
     ...(stickTo === 'Version' ? [caution('spec.session.stickTo', stickTo)] : []),
     ...(preferVersion === 'Any' ? [] : [caution('spec.onEndpointLost.preferVersion', preferVersion)]),
   ];
+}
+
+function rebalanceCautions({ rebalance, rules, idleTimeout }: CompiledPolicy): Caution[] {
+  if (rebalance === undefined) return [];
+  const moves = rules.some(
+    ({ key, force }) =>
+      !force &&
+      key !== undefined &&
+      'mode' in key &&
+      (key.mode === 'Table' || key.mode === 'Learn' || (isTokenCookie(key) && key.mode === 'Insert')),
+  );
+  if (!moves) {
+    const message =
+      'No session of this policy can be moved so: only those of a cookie in mode Insert and keys of modes Table and Learn, without `force`; leave it out.';
+    return [{ field: 'spec.rebalance', message }];
+  }
+  if (idleTimeout === 0 || rebalance.idleFor < idleTimeout) return [];
+  const message = 'Sessions end by `idleTimeout` before they could move; write a shorter `idleFor`.';
+  return [{ field: 'spec.rebalance.idleFor', message }];
 }
 
 function plainCautions(key: TokenCookieKey, field: string): Caution[] {

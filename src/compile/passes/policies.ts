@@ -31,7 +31,7 @@ const NO_RULES: readonly Rule[] = [{ name: 'default', cookie: {} }];
 
 /** `spec` has passed the schema. */
 export function compilePolicy({ id, namespace, name }: PolicyName, spec: StickyPolicySpec): CompiledPolicy {
-  const { session, newSession, onEndpointLost: lost, drain, retry } = spec;
+  const { session, newSession, onEndpointLost: lost, drain, retry, rebalance } = spec;
   const identity = session?.identity ?? DEFAULTS.identity;
   const rules = spec.rules === undefined || spec.rules.length === 0 ? NO_RULES : spec.rules;
   return {
@@ -60,6 +60,9 @@ export function compilePolicy({ id, namespace, name }: PolicyName, spec: StickyP
       attempts: retry?.attempts ?? DEFAULTS.attempts,
       changeOnFailure: retry?.changeOnFailure ?? DEFAULTS.changeOnFailure,
     },
+    ...(rebalance === undefined
+      ? {}
+      : { rebalance: { maxMovesPerMinute: rebalance.maxMovesPerMinute, idleFor: milliseconds(rebalance.idleFor) } }),
   };
 }
 

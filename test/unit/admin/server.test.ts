@@ -5,10 +5,31 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startAdmin } from '../../../src/admin/server.ts';
-import type { AdminOptions, AdminServer, Readiness } from '../../../src/admin/types.ts';
+import type { AdminOptions, AdminServer, Readiness, SessionAdmin, SessionInfo } from '../../../src/admin/types.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const READY: Readiness = { unsynced: [], keys: true, workers: { up: 2, wanted: 2 }, shuttingDown: false };
+
+const INFO: SessionInfo = {
+  id: '0123456789abcdef',
+  kind: 'seen',
+  namespace: 'shop',
+  policy: 'shop',
+  service: 'web',
+  pod: 'web-0',
+  active: true,
+  firstSeen: Date.UTC(2026, 0, 1),
+  lastSeen: Date.UTC(2026, 0, 2),
+};
+const SESSIONS: SessionAdmin = {
+  list: (query) => Promise.resolve({ sessions: [{ ...INFO, pod: JSON.stringify(query) }], more: false }),
+  here: () => ({ sessions: [], more: true }),
+  show: (session) => Promise.resolve(session === INFO.id ? INFO : { status: 404, error: 'no such session' }),
+  change: (session, to) =>
+    Promise.resolve({ id: session, to, until: Date.UTC(2026, 0, 3), told: { asked: 2, answered: 1 } }),
+  orders: () => ['an order'],
+  obey: (orders) => (JSON.stringify(orders) === '[1]' ? undefined : { status: 400, error: 'no orders' }),
+};
 
 let server: AdminServer;
 let readiness: Readiness;
@@ -49,12 +70,16 @@ beforeEach(async () => {
         upgraded: 1,
         done: false,
       }),
-    drainHere: (_namespace, _pod, { authorization, target, loopback }) =>
+    sessions: SESSIONS,
+    authorize: (caller, verb) =>
       Promise.resolve(
-        authorization === `secret ${target}` && loopback
-          ? { sessions: 1, inFlight: 2, upgraded: 0, done: false }
-          : undefined,
+        caller.authorization === `Bearer ${verb}` ? undefined : { status: 401 as const, error: 'who are you?' },
       ),
+    isReplica: ({ authorization, target, body }) => authorization === `replica ${target} ${body ?? '-'}`,
+    drainHere: (_namespace, _pod, { authorization, target, loopback }) =>
+      authorization === `secret ${target}` && loopback
+        ? { sessions: 1, inFlight: 2, upgraded: 0, done: false }
+        : undefined,
   });
 });
 
@@ -68,10 +93,15 @@ interface Got {
 
 async function get(
   path: string,
-  options: { method?: string; headers?: Record<string, string>; localAddress?: string } = {},
+  {
+    body: sending,
+    ...options
+  }: { method?: string; headers?: Record<string, string>; localAddress?: string; body?: string } = {},
 ): Promise<Got> {
   const sent = request({ ...server.address, path, agent: false, ...options });
-  sent.end();
+  // A server that refuses a body need not read it.
+  sent.on('error', () => undefined);
+  sent.end(sending);
   const [response] = (await once(sent, 'response')) as [IncomingMessage];
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk as Buffer);
@@ -173,6 +203,118 @@ describe('api', () => {
     for (const path of Object.keys(document.paths)) expect((await get(path)).status).not.toBe(404);
     const listed = (JSON.parse((await get('/nowhere')).body) as { error: string }).error.match(/\/[\w/.]+/g) ?? [];
     expect(new Set([...Object.keys(document.paths), '/api/v1/openapi.json'])).toEqual(new Set(listed));
+  });
+});
+
+describe('sessions', () => {
+  const post = async (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Got> =>
+    await get(`/api/v1/sessions${path}`, {
+      method: 'POST',
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+      headers: { authorization: 'Bearer post', 'content-type': 'application/json', ...headers },
+    });
+  const list = async (query: string, authorization = 'Bearer get'): Promise<Got> =>
+    await get(`/api/v1/sessions${query}`, { headers: { authorization } });
+
+  test('a list, filtered, with times as people read them', async () => {
+    const got = await list('?policy=shop/ingress:web&pod=shop/web-0&id=0123456789abcdef&limit=5');
+    expect(JSON.parse(got.body)).toEqual({
+      sessions: [
+        {
+          ...INFO,
+          pod: '{"policy":"shop/ingress:web","pod":"shop/web-0","id":"0123456789abcdef","limit":5}',
+          firstSeen: '2026-01-01T00:00:00.000Z',
+          lastSeen: '2026-01-02T00:00:00.000Z',
+        },
+      ],
+      more: false,
+    });
+    expect((JSON.parse((await list('')).body) as { sessions: SessionInfo[] }).sessions[0]?.pod).toBe('{"limit":100}');
+  });
+
+  test.each([
+    ['?pods=a/b', 'unknown query parameter'],
+    ['?pod=web-0', 'pod: write NAMESPACE/NAME'],
+    ['?policy=A/B/C', 'policy: write NAMESPACE/NAME'],
+    ['?id=12', 'id: write'],
+    ['?limit=0', 'limit: write'],
+    ['?limit=1001', 'limit: write'],
+    ['?limit=1e3', 'limit: write'],
+  ])('%s is a 400', async (query, message) => {
+    const got = await list(query);
+    expect(got.status).toBe(400);
+    expect(got.body).toContain(message);
+  });
+
+  test('nobody lists or changes without the right; a right to read is none to write', async () => {
+    expect((await list('', 'Bearer x')).status).toBe(401);
+    expect((await list('?local=1', 'Bearer x')).status).toBe(401);
+    for (const action of ['show', 'move', 'end']) {
+      const got = await post(`/${action}`, { session: INFO.id }, { authorization: '' });
+      expect(got).toMatchObject({ status: 401, body: '{"error":"who are you?"}\n' });
+    }
+    expect((await post('/end', { session: INFO.id }, { authorization: 'Bearer get' })).status).toBe(401);
+    expect((await post('/show', { session: INFO.id }, { authorization: 'Bearer get' })).status).toBe(200);
+  });
+
+  test('replicas ask one another with a proof of theirs', async () => {
+    const target = '/api/v1/sessions?limit=3&local=1';
+    expect(JSON.parse((await list('?limit=3&local=1', `replica ${target} -`)).body)).toEqual({
+      sessions: [],
+      more: true,
+    });
+    const orders = '/api/v1/sessions/orders';
+    expect((await get(orders, { headers: { authorization: `replica ${orders} -` } })).body).toBe('["an order"]\n');
+    expect((await get(orders)).status).toBe(401);
+    expect((await post('/orders', [1], { authorization: `replica ${orders} [1]` })).status).toBe(200);
+    expect((await post('/orders', [2], { authorization: `replica ${orders} [2]` })).status).toBe(400);
+    expect((await post('/orders', 'x', { authorization: `replica ${orders} x` })).status).toBe(400);
+    expect((await post('/orders', [1])).status).toBe(401);
+  });
+
+  test('moves and ends', async () => {
+    const told = { until: '2026-01-03T00:00:00.000Z', told: { asked: 2, answered: 1 } };
+    expect(JSON.parse((await post('/move', { session: 's', to: 'web-1' })).body)).toEqual({
+      id: 's',
+      to: 'web-1',
+      ...told,
+    });
+    expect(JSON.parse((await post('/end', { session: 's' })).body)).toEqual({ id: 's', ...told });
+    expect((await post('/show', { session: 'other' }, { authorization: 'Bearer get' })).status).toBe(404);
+  });
+
+  test.each<[string, unknown, string]>([
+    ['/move', 'not json', 'write {'],
+    ['/move', [], 'write {'],
+    ['/move', null, 'write {'],
+    ['/move', { session: 's' }, 'to is missing'],
+    ['/move', { session: 's', to: 5 }, 'to is missing'],
+    ['/move', { to: 'web-0' }, 'session is missing'],
+    ['/end', { session: 's', to: 'web-0' }, 'to is for move alone'],
+    ['/end', { session: 's', pod: 'web-0' }, 'is not known'],
+  ])('POST %s with %j is a 400', async (path, body, message) => {
+    const got = await post(path, body);
+    expect(got.status).toBe(400);
+    expect((JSON.parse(got.body) as { error: string }).error).toContain(message);
+  });
+
+  test('what foreign pages can send is refused: other types and Hosts', async () => {
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded', ''])
+      expect((await post('/end', { session: 's' }, { 'content-type': type })).status).toBe(415);
+    expect((await post('/end', { session: 's' }, { host: 'evil.example' })).status).toBe(403);
+  });
+
+  test('a body that is too long is refused, and the connection closed', async () => {
+    const got = await post('/end', 'x'.repeat(70_000));
+    expect(got).toMatchObject({ status: 413 });
+    expect((await get('/healthz')).status).toBe(200);
+  });
+
+  test('each path has its methods', async () => {
+    expect((await get('/api/v1/sessions/end')).headers.allow).toBe('POST');
+    expect((await post('', {})).headers.allow).toBe('GET, HEAD');
+    const got = await get('/api/v1/sessions/orders', { method: 'PUT' });
+    expect(got).toMatchObject({ status: 405, headers: { allow: 'GET, HEAD, POST' } });
   });
 });
 

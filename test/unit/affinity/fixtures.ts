@@ -8,6 +8,7 @@ import { issueToken } from '../../../src/affinity/issue.ts';
 import type { ResponseFacts } from '../../../src/affinity/issue.ts';
 import { KeyRing } from '../../../src/affinity/keyring.ts';
 import type { SessionKey } from '../../../src/affinity/keyring.ts';
+import { Overrides } from '../../../src/affinity/overrides.ts';
 import { seedsOf } from '../../../src/affinity/rendezvous.ts';
 import { TokenMemo } from '../../../src/affinity/token-memo.ts';
 import { NO_TLS } from '../../../src/model/facts.ts';
@@ -219,6 +220,9 @@ export function env(changes: Partial<TestEnv> = {}): TestEnv {
     meters: new TestMeters(),
     sessions: NO_SESSIONS,
     keys: KEYS,
+    replicas: 1,
+    overrides: new Overrides(),
+    takeMove: () => true,
     memo: new TokenMemo(64),
     poolOf: () => undefined,
     placeOf: () => undefined,

@@ -387,7 +387,7 @@ describe('a key of mode Learn', () => {
     expect(send(of(['a', 'c']), request)).toMatchObject({ pod: next.pod, verdict: 'kept -' });
     on.now += HOUR + 1000;
     expect(send(of(), request).verdict).toBe('stateless unknown_key');
-    table.end(entryHigh, entryLow);
+    table.end(AUTHORITATIVE, entryHigh, entryLow);
     bound('c');
     expect(send(of(), request)).toMatchObject({ pod: 'c', verdict: 'kept -' });
   });

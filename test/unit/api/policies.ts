@@ -146,6 +146,7 @@ export const ACCEPTED: readonly (readonly [title: string, spec: unknown])[] = [
       },
       drain: { action: 'Move', maxDuration: '1h30m' },
       retry: { attempts: 0, changeOnFailure: false },
+      rebalance: { maxMovesPerMinute: 20, idleFor: '10m' },
     },
   ],
   ['a quick algorithm', { newSession: { algorithm: 'PeakEwma', slowStart: '0s' } }],
@@ -604,6 +605,13 @@ export const REFUSED: readonly (readonly [title: string, spec: unknown, field: s
   ['a version by name', { onEndpointLost: { preferVersion: 'v2' } }, 'onEndpointLost.preferVersion', /not known/],
   ['a grace in days', { onEndpointLost: { goneGrace: '1d' } }, 'onEndpointLost.goneGrace', /duration/],
   ['a negative grace', { onEndpointLost: { notReadyGrace: '-1s' } }, 'onEndpointLost.notReadyGrace', /duration/],
+  ['rebalancing at no rate', { rebalance: { idleFor: '10m' } }, 'rebalance.maxMovesPerMinute', /missing|write/],
+  [
+    'rebalancing of sessions in use',
+    { rebalance: { maxMovesPerMinute: 1, idleFor: '500ms' } },
+    'rebalance.idleFor',
+    /at least `1s`/,
+  ],
   ['six attempts', { retry: { attempts: 6 } }, 'retry.attempts', /at most 5/],
   ['a boolean in quotes', { retry: { changeOnFailure: 'true' } }, 'retry.changeOnFailure', /without quotes/],
 ];

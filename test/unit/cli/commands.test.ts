@@ -41,7 +41,7 @@ describe('which command', () => {
     [['help', 'demmo'], 'unknown command "demmo"; did you mean holdfast demo?\n'],
     [
       ['xyzzy-plugh'],
-      'unknown command "xyzzy-plugh"; there are run, demo, check, drain, keys, simulate, version, help\n',
+      'unknown command "xyzzy-plugh"; there are run, demo, check, drain, keys, sessions, simulate, version, help\n',
     ],
     [['version', 'please'], 'holdfast version takes no arguments, but was given please\n'],
     [['run', 'now'], 'holdfast: unexpected argument "now"; flags begin with --\n'],

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { cautionsOf } from '../../../src/compile/passes/cautions.ts';
 import { compilePolicy } from '../../../src/compile/passes/policies.ts';
 import { conditionsOf } from '../../../src/compile/passes/status.ts';
-import type { CookieRule } from '../../../src/model/sticky-policy.ts';
+import type { CookieRule, Rule } from '../../../src/model/sticky-policy.ts';
 
 function cautions(cookie: CookieRule, idleTimeout?: string): string[] {
   const spec = { session: { idleTimeout }, rules: [{ name: 'r', cookie: { name: 'a', ...cookie } }] };
@@ -37,4 +37,17 @@ test.each(['Same', 'Newest', 'Any'] as const)('preferVersion: %s without the met
   expect(cautionsOf(policy, false).map(({ field }) => field)).toEqual(
     preferVersion === 'Any' ? [] : ['spec.onEndpointLost.preferVersion'],
   );
+});
+
+test.each<[string, readonly Rule[] | undefined, string | undefined, string[]]>([
+  ['one cookie', undefined, '30m', []],
+  ['a key of the table', [{ name: 'r', sourceIP: { mode: 'Table' } }], undefined, []],
+  ['a hash', [{ name: 'r', sourceIP: { mode: 'Hash' } }], undefined, ['spec.rebalance']],
+  ['Rewrite', [{ name: 'r', cookie: { name: 'a', mode: 'Rewrite' } }], undefined, ['spec.rebalance']],
+  ['force', [{ name: 'r', force: true, cookie: {} }], undefined, ['spec.rebalance']],
+  ['sessions that are over by then', undefined, '10m', ['spec.rebalance.idleFor']],
+])('rebalance with %s', (_, rules, idleTimeout, fields) => {
+  const spec = { session: { idleTimeout }, rules, rebalance: { maxMovesPerMinute: 1, idleFor: '10m' } };
+  const policy = compilePolicy({ id: 'ns/p', namespace: 'ns', name: 'p' }, spec);
+  expect(cautionsOf(policy, true).map(({ field }) => field)).toEqual(fields);
 });

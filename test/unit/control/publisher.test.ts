@@ -294,3 +294,19 @@ test('an endpoint that leaves is retired in the worker, one that stays is not', 
   worker.apply(sender.publishPools([pool('s', [1])]));
   expect(retired).toEqual([gone]);
 });
+
+test('how many replicas there are, and what was said of sessions, reaches workers old and new', () => {
+  const { publisher: made, counted, deltas } = publisher();
+  const over = { high: 1, low: 2, from: 3, until: 4 };
+  const kept = { ...over, low: 5, to: 'there' };
+  deltas.push(made.publishReplicas(3), made.publishOverrides([over, kept], []), made.publishOverrides([], [over]));
+  const old = builder();
+  feed(old, deltas, counted);
+  const fresh = builder();
+  feed(fresh, [made.everything()], counted);
+  for (const { replicas, overrides } of [old, fresh]) {
+    expect(replicas).toBe(3);
+    expect([...overrides]).toEqual([kept]);
+  }
+  expect(old.overrides.size).toBe(1);
+});

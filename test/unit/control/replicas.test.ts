@@ -4,7 +4,9 @@ import { startAdmin } from '../../../src/admin/server.ts';
 import type { AdminServer } from '../../../src/admin/types.ts';
 import type { SessionKey } from '../../../src/affinity/keyring.ts';
 import { isProof, proofFor } from '../../../src/control/replica-proof.ts';
-import { Replicas } from '../../../src/control/replicas.ts';
+import { ReplicaCalls } from '../../../src/control/replica-calls.ts';
+import { ReplicaCount } from '../../../src/control/replica-count.ts';
+import { readyIn, Replicas } from '../../../src/control/replicas.ts';
 import type { EndpointSlice } from '../../../src/model/resources.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
@@ -31,14 +33,17 @@ async function start(inFlight: readonly number[], instances = inFlight.map((_, i
   const slices: EndpointSlice[] = [];
   for (const [i, count] of inFlight.entries()) {
     const replicas = new Replicas({
-      service: { namespace: 'ns', name: 'replicas' },
+      calls: new ReplicaCalls({
+        service: { namespace: 'ns', name: 'replicas' },
+        slices: async () => {
+          listed++;
+          return slices;
+        },
+        keys: () => KEYS,
+        clock: () => now,
+      }),
       instance: instances[i] ?? '',
       local: () => ({ sessions: 2 * count, inFlight: count, upgraded: 0, done: count === 0 }),
-      slices: async () => {
-        listed++;
-        return slices;
-      },
-      keys: () => KEYS,
       clock: () => now,
     });
     const never = (): never => {
@@ -50,6 +55,9 @@ async function start(inFlight: readonly number[], instances = inFlight.map((_, i
       readiness: never,
       problems: never,
       version: never,
+      sessions: { list: never, here: never, show: never, change: never, orders: never, obey: never },
+      authorize: never,
+      isReplica: never,
       drain: (namespace, pod) => replicas.all(namespace, pod),
       // From another machine, as it would be.
       drainHere: (namespace, pod, caller) => {
@@ -163,13 +171,14 @@ test('done when none has work and all have answered', async () => {
 
 test('not done while no replica is known', async () => {
   const local = () => ({ sessions: 0, inFlight: 0, upgraded: 0, done: true });
+  const of = (slices: () => Promise<EndpointSlice[]>, service?: { namespace: string; name: string }): Replicas => {
+    const calls = new ReplicaCalls({ service, slices, keys: () => KEYS, clock: () => NOW });
+    return new Replicas({ calls, instance: 'a', local, clock: () => NOW });
+  };
   const service = { namespace: 'ns', name: 'replicas' };
-  const common = { service, instance: 'a', local, keys: () => KEYS, clock: () => NOW };
-  expect((await new Replicas({ ...common, slices: async () => [] }).all('shop', 'web-0')).done).toBe(false);
-  const failing = new Replicas({ ...common, slices: () => Promise.reject(new Error('away')) });
-  expect((await failing.all('shop', 'web-0')).done).toBe(false);
-  const alone = new Replicas({ ...common, service: undefined, slices: async () => [] });
-  expect((await alone.all('shop', 'web-0')).done).toBe(true);
+  expect((await of(async () => [], service).all('shop', 'web-0')).done).toBe(false);
+  expect((await of(() => Promise.reject(new Error('away')), service).all('shop', 'web-0')).done).toBe(false);
+  expect((await of(async () => []).all('shop', 'web-0')).done).toBe(true);
 });
 
 test('one replica alone answers only those who have the keys', async () => {
@@ -179,13 +188,13 @@ test('one replica alone answers only those who have the keys', async () => {
 
 describe('the proof', () => {
   const target = '/api/v1/drain?pod=shop%2Fweb-0&local=1';
-  const proof = proofFor(KEYS, target, NOW) ?? '';
+  const proof = proofFor(KEYS, { target }, NOW) ?? '';
 
   test('is made with the key that signs, and good for two minutes', () => {
     expect(proof).toMatch(/^Holdfast-Replica 3\./);
-    expect(isProof(proof, KEYS, target, NOW + 119_000)).toBe(true);
-    expect(isProof(proof, KEYS, target, NOW - 119_000)).toBe(true);
-    expect(isProof(proof, KEYS, target, NOW + 121_000)).toBe(false);
+    expect(isProof(proof, KEYS, { target }, NOW + 119_000)).toBe(true);
+    expect(isProof(proof, KEYS, { target }, NOW - 119_000)).toBe(true);
+    expect(isProof(proof, KEYS, { target }, NOW + 121_000)).toBe(false);
   });
 
   test.each([
@@ -196,10 +205,69 @@ describe('the proof', () => {
     ['nothing', '', KEYS, target],
     ['noise', 'Holdfast-Replica 3.1.x', KEYS, target],
   ])('%s is refused', (_name, text, keys, asked) => {
-    expect(isProof(text, keys, asked, NOW)).toBe(false);
+    expect(isProof(text, keys, { target: asked }, NOW)).toBe(false);
+  });
+
+  test('of a POST holds for its body alone', () => {
+    const question = { target: '/api/v1/sessions/orders', body: '[1]' };
+    const posted = proofFor(KEYS, question, NOW) ?? '';
+    expect(isProof(posted, KEYS, question, NOW)).toBe(true);
+    for (const other of [{ ...question, body: '[2]' }, { ...question, body: '' }, { target: question.target }])
+      expect(isProof(posted, KEYS, other, NOW)).toBe(false);
   });
 
   test('without keys there is none', () => {
-    expect(proofFor([], target, NOW)).toBeUndefined();
+    expect(proofFor([], { target }, NOW)).toBeUndefined();
+  });
+});
+
+describe('how many replicas are Ready', () => {
+  const of = (port: number, changes: object): EndpointSlice => {
+    const one = slice(port);
+    return { ...one, endpoints: one.endpoints.map((endpoint) => ({ ...endpoint, ready: true, ...changes })) };
+  };
+
+  test('those that serve and do not end, each once, whatever a Service publishes as ready', () => {
+    const targetRef = { kind: 'Pod', namespace: 'ns', name: 'p', uid: 'u' };
+    expect(readyIn([])).toBe(0);
+    expect(readyIn([of(1, {}), of(2, {}), of(2, {})])).toBe(2);
+    expect(readyIn([of(1, { serving: false }), of(2, { ready: false })])).toBe(0);
+    expect(readyIn([of(1, { serving: true, terminating: true })])).toBe(0);
+    // The same pod by its other family.
+    expect(readyIn([of(1, { targetRef }), of(1, { targetRef, address: '::1' })])).toBe(1);
+  });
+
+  test('the figure follows them; it stays while nobody can tell, and is never below one', async () => {
+    let slices: () => Promise<EndpointSlice[]> = async () => [of(1, {}), of(2, {})];
+    const told: number[] = [];
+    const count = new ReplicaCount(
+      () => slices(),
+      (replicas) => told.push(replicas),
+    );
+    await count.look();
+    await count.look();
+    slices = () => Promise.reject(new Error('away'));
+    await count.look();
+    slices = async () => [];
+    await count.look();
+    expect(told).toEqual([2]);
+    slices = async () => [of(1, { serving: false })];
+    await count.look();
+    expect(told).toEqual([2, 1]);
+  });
+
+  test('an answer that comes late does not undo a later one', async () => {
+    const slow = Promise.withResolvers<EndpointSlice[]>();
+    const answers = [slow.promise, Promise.resolve([of(1, {}), of(2, {}), of(3, {})])];
+    const told: number[] = [];
+    const count = new ReplicaCount(
+      async () => (await answers.shift()) ?? [],
+      (replicas) => told.push(replicas),
+    );
+    const first = count.look();
+    await count.look();
+    slow.resolve([of(1, {}), of(2, {})]);
+    await first;
+    expect(told).toEqual([3]);
   });
 });

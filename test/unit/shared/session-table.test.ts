@@ -147,8 +147,8 @@ describe('a key that the table alone knows', () => {
     const learn = (ref: number) => table.learn(...words(1), 1, ref, START, MINUTE, 0);
     expect([learn(7), learn(7), learn(8)]).toEqual([INSERTED, SAME, CHANGED]);
     expect(at(1)).toBe(8);
-    table.end(...words(1));
-    table.end(...words(2));
+    table.end(AUTHORITATIVE, ...words(1));
+    table.end(AUTHORITATIVE, ...words(2));
     expect([at(1), live(7), live(8), sweeper.figures().entries]).toEqual([ABSENT, 0, 0, 0]);
     expect(bind(1, ABSENT, 9)).toBe(INSERTED);
   });
@@ -341,3 +341,53 @@ function isBucket(start: number): boolean {
   const header = 4 + 2 * 2048;
   return start >= header && (start - header) % 64 === 0;
 }
+
+describe('by hand', () => {
+  /** Times are rounded up to it, ms. */
+  const TICK = 100;
+
+  test('a key that the table alone knows is moved, its times stay, and both endpoints are counted', () => {
+    const { table, live, view } = setUp();
+    const [high, low] = [word(1, 1), word(1, 2)];
+    table.bind(high, low, 1, ABSENT, 7, START, MINUTE, false, 0);
+    const later = START + 30_000;
+    expect(table.move(high, low, 8, later)).toBe(true);
+    expect(table.move(high, low, 8, later)).toBe(false);
+    expect([live(7), live(8)]).toEqual([0, 1]);
+    expect(table.find(AUTHORITATIVE, high, low, later, view)).toBe(true);
+    expect(view).toEqual({ ref: 8, lastSeen: START + TICK, firstSeen: START + TICK });
+    // It is over when it would have been.
+    expect(table.move(high, low, 7, START + 2 * MINUTE)).toBe(false);
+    expect(table.move(word(2, 1), word(2, 2), 7, START)).toBe(false);
+  });
+
+  test('all that live are listed, with whose they are and whether they came back', () => {
+    const { table, use } = setUp();
+    const at = START + 10 * MINUTE;
+    use(1, 7, at);
+    use(2, refOf(8, 3), at, true, 5);
+    use(3, 9, START);
+    table.bind(word(4, 1), word(4, 2), 6, ABSENT, 7, at + 1000, MINUTE, false, 0);
+    const found = new Map<number, object>();
+    table.each(at + 5000, ({ high, ...session }) => void found.set(high, session));
+    const seen = { lastSeen: at + TICK, firstSeen: at + TICK };
+    expect(found).toEqual(
+      new Map([
+        [word(1, 1), { region: OBSERVED, low: word(1, 2), ref: 7, scope: 1, active: false, ...seen }],
+        [word(2, 1), { region: OBSERVED, low: word(2, 2), ref: refOf(8, 3), scope: 5, active: true, ...seen }],
+        [
+          word(4, 1),
+          {
+            region: AUTHORITATIVE,
+            low: word(4, 2),
+            ref: 7,
+            scope: 6,
+            active: false,
+            lastSeen: at + 1000 + TICK,
+            firstSeen: at + 1000 + TICK,
+          },
+        ],
+      ]),
+    );
+  });
+});
