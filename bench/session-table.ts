@@ -1,5 +1,5 @@
 /** Micro benchmark of the session table at its default size: nanoseconds a look-up and a touch, and the sweep. Run: node bench/session-table.ts */
-import { OBSERVED } from '../src/model/live.ts';
+import { AUTHORITATIVE, OBSERVED } from '../src/model/live.ts';
 import { Block, createChunk } from '../src/shared/cells.ts';
 import { createSessionMemory, MAIN_THREAD, SessionTable } from '../src/shared/session-table.ts';
 
@@ -37,6 +37,19 @@ measure('look-up, not found', 'goal 1000 ns', ROUNDS, (i) =>
 );
 measure('touch, nothing new', '', ROUNDS, (i) => touch(some(i), start));
 measure('touch, time renewed', '', ROUNDS, (i) => touch(some(i), start + 100 * (1 + Math.floor(i / SESSIONS))));
+// A key of mode Table that is where it was: what its use costs, and what a session store adds to that.
+const bind = (i: number) => table.bind(high(i), low(i), 1 + (i % 50), i % 900, i % 900, start, MINUTE, true, 0);
+for (let i = 0; i < SESSIONS; i++) {
+  bind(i);
+  table.noteCheck(high(i), low(i), start);
+}
+measure('key used again', '', ROUNDS, (i) => bind(some(i)));
+measure('  is its check with the store due?', '', ROUNDS, (i) =>
+  table.takeCheck(high(some(i)), low(some(i)), start + 1000, 5000),
+);
+measure('  look-up of such a key', '', ROUNDS, (i) =>
+  table.find(AUTHORITATIVE, high(some(i)), low(some(i)), start, view),
+);
 measure('sweep of the whole table', '', 10, () => {
   table.sweep(start, new Set());
 });

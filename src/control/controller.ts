@@ -108,6 +108,7 @@ class RunningController implements Controller {
       },
       logger,
       clock: this.#clock,
+      sharesKeys: config.sessionStore !== undefined,
       send: (delta) => {
         this.#workers.send(delta);
       },

@@ -19,7 +19,7 @@ export interface MutableFacts extends RequestFacts {
 
 /** Reused for all requests of a connection. */
 export class Plan {
-  readonly decision = new Decision();
+  readonly decision: Decision;
   route: LiveRoute | undefined;
   affinity: LiveAffinity | undefined;
   pool: LivePool | undefined;
@@ -31,6 +31,7 @@ export class Plan {
 
   constructor(ctx: LaneContext) {
     this.#ctx = ctx;
+    this.decision = new Decision(ctx.keys !== undefined);
   }
 
   /**

@@ -20,6 +20,8 @@ const MARGIN_MS = 1000;
 const words = { 0: 0, 1: 0 };
 /** A key that an answer brings. */
 const minted: KeyEntry = {
+  key: '',
+  scope: undefined,
   region: -1,
   entryHigh: 0,
   entryLow: 0,
@@ -27,6 +29,7 @@ const minted: KeyEntry = {
   entryLife: 0,
   expected: ABSENT,
   born: 0,
+  began: 0,
   extend: 0,
 };
 
@@ -86,12 +89,15 @@ export class SessionUse {
     const { decision, endpoint } = this.#plan;
     const { region, entryHigh, entryLow, entryScope, entryLife, expected, born } = decision;
     if (region === -1 || endpoint === undefined) return -1;
-    const { sessions, env } = this.#ctx;
+    const { sessions, env, keys } = this.#ctx;
+    const shares = keys !== undefined && region === AUTHORITATIVE;
+    if (shares && keys.up) keys.check(this.#plan);
     const back = decision.outcome !== OUTCOME.new;
     const done =
       region === OBSERVED
         ? sessions.touch(region, entryHigh, entryLow, entryScope, endpoint.ref, env.now, entryLife, back)
         : sessions.bind(entryHigh, entryLow, entryScope, expected, endpoint.ref, env.now, entryLife, back, born);
+    if (shares) keys.bound(this.#plan, done);
     this.#next = env.now + this.#step();
     if (decision.outcome === OUTCOME.moved) this.#moved(done);
     else if (decision.outcome === OUTCOME.new && (decision.onIssue || done === INSERTED)) {
@@ -113,12 +119,17 @@ export class SessionUse {
   #learn({ key, use, ends }: Learned): void {
     const { affinity, pool, endpoint, decision } = this.#plan;
     if (affinity === undefined || pool === undefined || endpoint === undefined) return;
-    const { sessions, env, counters } = this.#ctx;
+    const { sessions, env, counters, keys } = this.#ctx;
     hashText(key, words);
+    minted.key = key;
     findKey(minted, affinity, use, words[0], words[1], pool, env);
     const { entryHigh, entryLow, entryScope, entryLife, born } = minted;
-    if (ends) return sessions.end(entryHigh, entryLow);
+    if (ends) {
+      keys?.ended(minted);
+      return sessions.end(entryHigh, entryLow);
+    }
     const done = sessions.learn(entryHigh, entryLow, entryScope, endpoint.ref, env.now, entryLife, born);
+    if (done === INSERTED || done === CHANGED) keys?.learned(minted, this.#plan);
     if (done === INSERTED) counters.endpoint(endpoint.slot, 'newSessions', 1);
     if (decision.region !== -1) return;
     // The request that brought the session uses it, until it is over.

@@ -132,6 +132,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   onUpstreamConnected(): void {
     const { connection } = this.#attempts;
     if (connection === undefined) return;
+    if (this.#attempts.holds()) return;
     if (!this.#record.connected() && this.#attempts.adopt()) return;
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.responseTimeout;
     const endpoint = new SocketStream(connection.socket, (chunk) => {
@@ -172,6 +173,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   }
 
   onUpstreamData(buffer: Buffer, length: number): boolean {
+    if (this.#attempts.interrupted()) return true;
     return this.#endpoint?.feed(length, buffer) ?? true;
   }
 
@@ -180,10 +182,12 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   }
 
   onUpstreamEnd(): void {
+    if (this.#attempts.interrupted()) return;
     this.#endpoint?.feedEnd();
   }
 
   onUpstreamClosed(): void {
+    if (this.#attempts.interrupted()) return;
     this.#endpoint?.destroy();
     if (!this.#answered) this.#refuse(REFUSALS.closedEarly, 'upstream');
   }
