@@ -4,6 +4,7 @@
  */
 import { OUTCOME, REASON } from '../affinity/decision.ts';
 import type { LiveEndpoint } from '../model/live.ts';
+import { detached } from '../session-store/detached.ts';
 import type { DialFailure, UpstreamConnection, UpstreamHandler } from '../upstream/connection.ts';
 import type { LaneContext } from './context.ts';
 import type { Plan } from './plan.ts';
@@ -240,11 +241,12 @@ export class Attempts implements Waiter {
 
   #await<T>(answer: Promise<T>, then: (value: T) => void): void {
     const asking = (this.#asking = {});
-    void answer.then((value) => {
+    const done = answer.then((value) => {
       if (this.#asking !== asking) return;
       this.#asking = undefined;
       then(value);
     });
+    detached(done);
   }
 
   #isFull(slot: number): boolean {

@@ -8,6 +8,7 @@ import { formatShared, parseShared, tagAt } from '../affinity/shared-key.ts';
 import type { SharedKey } from '../affinity/shared-key.ts';
 import { ABSENT, AUTHORITATIVE } from '../model/live.ts';
 import type { LivePool } from '../model/live.ts';
+import { detached } from '../session-store/detached.ts';
 import type { SessionStore } from '../session-store/store.ts';
 import { CHANGED, INSERTED } from '../shared/session-table.ts';
 import type { SessionTable } from '../shared/session-table.ts';
@@ -106,7 +107,7 @@ export class SharedKeys {
     const claim = this.#claimOf(decision, decision.endpoint, affinity, pool);
     // Once in each eighth of its idle time the store hears that the key is in use.
     const touches = age === Infinity || Math.floor(now / step) !== Math.floor((now - age) / step);
-    if (claim !== undefined) void this.#compare(claim, { ...decision }, touches, now);
+    if (claim !== undefined) detached(this.#compare(claim, { ...decision }, touches, now));
   }
 
   /** `done`: what the session table made of the decision's key and endpoint. */
@@ -123,16 +124,16 @@ export class SharedKeys {
     if (!this.up || affinity === undefined || pool === undefined) return;
     const claim = this.#claimOf(entry, decision.endpoint, affinity, pool);
     if (claim === undefined) return;
-    const { entryHigh, entryLow } = entry;
-    const { now } = this.#env;
-    void this.#store.put(claim.name, formatShared(claim), claim.ttl).then((told) => {
-      if (told) this.#sessions.noteCheck(entryHigh, entryLow, now);
-    });
+    detached(this.#tell(claim, entry.entryHigh, entry.entryLow, this.#env.now));
   }
 
   /** An endpoint's answer ends the key. */
   ended(entry: KeyEntry): void {
-    if (this.up) void this.#store.remove(this.#nameOf(entry));
+    if (this.up) detached(this.#store.remove(this.#nameOf(entry)));
+  }
+
+  async #tell(claim: Claim, high: number, low: number, now: number): Promise<void> {
+    if (await this.#store.put(claim.name, formatShared(claim), claim.ttl)) this.#sessions.noteCheck(high, low, now);
   }
 
   async #compare(claim: Claim, entry: KeyEntry, touches: boolean, now: number): Promise<void> {

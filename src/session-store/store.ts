@@ -3,6 +3,7 @@
  * failed five times in a row is left alone until a probe succeeds. Nothing here ever rejects.
  */
 import type { StoreClient } from './client.ts';
+import { detached } from './detached.ts';
 
 /** A request waits no longer than this for an answer. */
 export const ANSWER_MS = 50;
@@ -96,7 +97,7 @@ export class SessionStore {
   #goDown(fault: string): void {
     this.up = false;
     this.#turn(false, fault);
-    void this.#tryUp();
+    detached(this.#tryUp());
   }
 
   /** Looks whether the store can be written to, over a new connection when the old one does not do. */
@@ -116,7 +117,7 @@ export class SessionStore {
       this.#turn(false, this.#fault || messageOf(error));
       this.#fault = '';
       if (this.#stopped) return;
-      this.#probe = setTimeout(() => void this.#tryUp(), PROBE_EVERY_MS).unref();
+      this.#probe = setTimeout(() => detached(this.#tryUp()), PROBE_EVERY_MS).unref();
     }
   }
 

@@ -104,6 +104,8 @@ export class SessionTable {
   readonly #counts: Block;
   /** Buckets of one region. */
   readonly #buckets: number;
+  /** Where the last look-up found its session. */
+  #found = HEADER_WORDS;
   /** By how much the last sweep found counts to be too high, by cell. */
   #wrong: ReadonlyMap<Int32Array, ReadonlyMap<number, number>> = new Map();
 
@@ -129,6 +131,7 @@ export class SessionTable {
       const bucket = this.#bucket(region, choice === 0 ? high : low, choice);
       for (let at = bucket; at < bucket + BUCKET_WORDS; at += WORDS) {
         if (this.#words[at + HIGH] === high && this.#words[at + LOW] === low && this.#read(at, high, low, tick, view)) {
+          this.#found = at;
           return true;
         }
       }
@@ -215,7 +218,8 @@ export class SessionTable {
    */
   takeCheck(high: number, low: number, now: number, every: number): number {
     const words = this.#words;
-    const at = this.#locate(AUTHORITATIVE, high, low);
+    // Nearly always the request's own look-up was the last one.
+    const at = this.#isKeyAt(this.#found, high, low) ? this.#found : this.#locate(AUTHORITATIVE, high, low);
     if (at < 0) return -1;
     const word = Atomics.load(words, at + SCOPE);
     const age = this.#sinceCheck(at, (word & CHECKED) >>> 1, now);
@@ -233,6 +237,12 @@ export class SessionTable {
     const step = now === 0 ? 0 : this.#checkStep(now);
     // Not a try again: whoever changes the word meanwhile knows more, or asks once too often.
     Atomics.compareExchange(words, at + SCOPE, word, (word & ~CHECKED) | (step << 1));
+  }
+
+  #isKeyAt(at: number, high: number, low: number): boolean {
+    const words = this.#words;
+    const same = words[at + HIGH] === high && words[at + LOW] === low && words[at + EXPIRY] !== 0;
+    return same && this.#regionOf(at) === AUTHORITATIVE;
   }
 
   /** The steps go round in half a minute; but no key is used for longer than between two checks without one. */

@@ -1,6 +1,9 @@
 /** A session store that is killed, hangs, forgets, lies or lets nobody in: no request fails, and none waits for long. */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { beforeAll, expect, test } from 'vitest';
-import { Client, eventually, site, startBackends } from '../support/app.ts';
+import { Client, closeAtEnd, eventually, site, startBackends } from '../support/app.ts';
 import type { App, Backend } from '../support/app.ts';
 import { startRedis } from '../support/redis.ts';
 import { startReplicas } from '../support/replicas.ts';
@@ -185,4 +188,40 @@ test('nobody listens where the store should be: the replica starts, and is ready
   expect((await a.admin('/readyz')).status).toBe(200);
   await redis.start();
   await untilBack([a], 2);
+});
+
+test('an endpoint that closes while the store is told of its key costs the request nothing', async () => {
+  const redis = await startRedis();
+  let accepted = 0;
+  const closing = createServer((socket) => {
+    accepted++;
+    socket.on('error', () => undefined);
+    setTimeout(() => socket.destroy(), 10);
+  }).listen(0, '127.0.0.1');
+  await once(closing, 'listening');
+  closeAtEnd(async () => closing.close());
+  const endpoint = { pod: 'closing', address: '127.0.0.1', port: (closing.address() as AddressInfo).port };
+  const [one] = backends;
+  if (one === undefined) throw new Error('no backend');
+  const [a] = await startReplicas(
+    {
+      'users.yaml': site('users', {
+        endpoints: [endpoint, one.endpoint()],
+        rules: [BY_USER],
+        newSession: { algorithm: 'RoundRobin' },
+      }),
+    },
+    { sessionStore: redis.address() },
+  );
+  await untilBack([a], 2);
+  const store = await redis.client();
+  // Look-ups are answered, claims are not.
+  await store.clientPause(60_000, 'WRITE');
+  const client = new Client(a.port, { host: 'users.test' });
+  // No more than two: five failures, and the store is not waited for.
+  for (let i = 0; i < 2; i++) {
+    const answer = await client.ask('/', { method: 'POST', body: 'x', headers: { 'x-user': `closing-${i}` } });
+    expect(answer.pod).toBe(one.pod);
+  }
+  expect(accepted).toBeGreaterThan(0);
 });

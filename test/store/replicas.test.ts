@@ -29,6 +29,12 @@ beforeAll(async () => {
     {
       'users.yaml': site('users', { endpoints, rules: [BY_USER], newSession: { algorithm: 'Random' } }),
       'moving.yaml': moving(backends),
+      'short.yaml': site('short', {
+        endpoints,
+        rules: [BY_USER],
+        session: { absoluteTimeout: '3s' },
+        newSession: { algorithm: 'RoundRobin' },
+      }),
       'learn.yaml': site('learn', {
         endpoints: await Promise.all(
           minting.map(async ({ pod }) => {
@@ -110,6 +116,64 @@ test('a key that a backend minted by way of one replica is known to the other, u
   const cookie = login.setCookies[0]?.split(';', 1)[0] ?? '';
   await new Client(b.port, { host: 'learn.test' }).get('/logout', { cookie });
   await eventually(async () => (await store.exists(name)) === 0);
+});
+
+test('a key in use follows the store within some seconds, although this replica knows it', async () => {
+  const [a, b] = replicas;
+  const store = await redis.client();
+  const nameOf = async (key: string): Promise<string> => {
+    const before = new Set(await store.keys('*'));
+    await ask(a, 'users', key);
+    return await eventually(async () => (await store.keys('*')).find((name) => !before.has(name)));
+  };
+  const name = await nameOf('followed');
+  const { pod } = await ask(b, 'users', 'followed');
+  let elsewhere = '';
+  let value = '';
+  for (let i = 0; elsewhere === ''; i++) {
+    const other = await nameOf(`other-${i}`);
+    const found = await ask(b, 'users', `other-${i}`);
+    if (found.pod !== pod) [elsewhere, value] = [found.pod, (await store.get(other)) ?? ''];
+  }
+  await store.set(name, value, { KEEPTTL: true });
+  await eventually(async () => (await ask(b, 'users', 'followed')).pod === elsewhere);
+  expect((await ask(b, 'users', 'followed')).pod).toBe(elsewhere);
+  // No replica has moved anything.
+  for (const app of replicas)
+    expect((await app.metrics()).sum('holdfast_session_moves_total', { policy: 'users' })).toBe(0);
+});
+
+test('a session is over at both when its absolute time is, whichever it has come by', async () => {
+  const [a, b] = replicas;
+  const began = Date.now();
+  const { pod } = await ask(a, 'short', 'k');
+  await eventually(() => Date.now() > began + 2000);
+  expect((await ask(b, 'short', 'k')).pod).toBe(pod);
+  await eventually(() => Date.now() > began + 4500);
+  // In turn, so that whoever starts anew does so elsewhere.
+  expect((await ask(b, 'short', 'k')).pod).toBe((await ask(a, 'short', 'k')).pod);
+  const outcomes = (await b.metrics()).by('reason', 'holdfast_decisions_total', { policy: 'short', outcome: 'new' });
+  expect(outcomes).toEqual({ absolute_expired: 1 });
+});
+
+test('of two replicas that move a key at once to different endpoints one wins', async () => {
+  const [a, b] = replicas;
+  const keys = Array.from({ length: 10 }, (_, i) => `race-${i}`);
+  for (const key of keys) await Promise.all([ask(a, 'moving', key), ask(b, 'moving', key)]);
+  // Each has lost what the other still has, for a while.
+  const [one, two, ...rest] = backends;
+  if (one === undefined || two === undefined) throw new Error('too few backends');
+  await Promise.all([
+    a.change('moving.yaml', moving([one, ...rest.slice(0, 1)])),
+    b.change('moving.yaml', moving([two, ...rest.slice(0, 1)])),
+  ]);
+  for (const key of keys) {
+    const answers = await Promise.all([ask(a, 'moving', key), ask(b, 'moving', key)]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+  }
+  await Promise.all(replicas.map((app) => app.change('moving.yaml', moving(backends))));
+  for (const key of keys)
+    await eventually(async () => (await ask(a, 'moving', key)).pod === (await ask(b, 'moving', key)).pod);
 });
 
 test('an upgrade finds its key as a request does', async () => {

@@ -139,6 +139,19 @@ spec:
           value: {{ $value | quote }}
         {{- end }}
         {{- end }}
+        {{- with .Values.sessionStore }}
+        {{- if .secretName }}
+        - name: HOLDFAST_SESSION_STORE
+          valueFrom: { secretKeyRef: { name: {{ .secretName }}, key: {{ .secretKey }} } }
+        {{- else if .url }}
+        - name: HOLDFAST_SESSION_STORE
+          value: {{ .url | quote }}
+        {{- end }}
+        {{- if .caSecretName }}
+        - name: NODE_EXTRA_CA_CERTS
+          value: /etc/holdfast/session-store/ca.crt
+        {{- end }}
+        {{- end }}
         {{- with .Values.extraEnv }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -171,6 +184,15 @@ spec:
         allowPrivilegeEscalation: false
         readOnlyRootFilesystem: true
         capabilities: { drop: [ALL] }
+      {{- if .Values.sessionStore.caSecretName }}
+      volumeMounts:
+        - { name: session-store-ca, mountPath: /etc/holdfast/session-store, readOnly: true }
+      {{- end }}
+  {{- with .Values.sessionStore.caSecretName }}
+  volumes:
+    - name: session-store-ca
+      secret: { secretName: {{ . }}, items: [{ key: ca.crt, path: ca.crt }] }
+  {{- end }}
   {{- if .Values.topologySpread }}
   topologySpreadConstraints:
     {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
