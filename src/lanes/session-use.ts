@@ -72,6 +72,7 @@ export class SessionUse {
     const { region, entryHigh, entryLow, extend } = this.#plan.decision;
     if (region !== AUTHORITATIVE) return this.over(now);
     const step = this.#step();
+    this.#ctx.keys?.stays(this.#plan, now, step);
     this.#ctx.sessions.extend(entryHigh, entryLow, now, 2 * step + MARGIN_MS, extend);
     this.#next = now + step;
   }

@@ -110,6 +110,15 @@ export class SharedKeys {
     if (claim !== undefined) detached(this.#compare(claim, { ...decision }, touches, now));
   }
 
+  /** A stream uses its key, and has said so `before` ms ago: the store hears of it as of requests. `now`: wall clock, ms. */
+  stays({ decision, endpoint, affinity, pool }: Plan, now: number, before: number): void {
+    const step = stepOf(decision.entryLife);
+    if (!this.up || Math.floor(now / step) === Math.floor((now - before) / step)) return;
+    if (endpoint === undefined || affinity === undefined || pool === undefined) return;
+    const claim = this.#claimOf(decision, decision.endpoint, affinity, pool);
+    if (claim !== undefined) detached(this.#compare(claim, { ...decision, expected: endpoint.ref }, true, now));
+  }
+
   /** `done`: what the session table made of the decision's key and endpoint. */
   bound({ decision }: Plan, done: number): void {
     if (done !== INSERTED && done !== CHANGED) return;
@@ -144,9 +153,9 @@ export class SharedKeys {
     if (value === undefined) return this.#sessions.noteCheck(entryHigh, entryLow, 0);
     const there = parseShared(value);
     if (there === undefined || there.tag === tag) return;
-    const ref = this.#isOver(there, affinity) ? undefined : this.#refOf(there.tag, affinity, pool);
-    if (ref === undefined) await this.#agree(claim, there.tag);
-    else this.#adopt(entry, expected, ref, there.began, now);
+    const ref = this.#refOf(there.tag, affinity, pool);
+    // An endpoint that this replica has not heard of may be on its way; one that stays away is replaced when the key is renewed.
+    if (ref !== undefined) this.#adopt(entry, expected, ref, there.began, now);
   }
 
   /** A compare-and-set that takes the place of `replaces`, and of what names no endpoint of this replica. */

@@ -20,6 +20,14 @@ const ask = async (app: App, host: string, user: string) =>
 const moving = (list: readonly Backend[]) =>
   site('moving', { endpoints: list.map((backend) => backend.endpoint()), rules: [BY_USER] });
 
+const grouped = (name: string, list: readonly Backend[]) =>
+  site(name, {
+    endpoints: list.map((backend) => backend.endpoint()),
+    rules: [BY_USER],
+    session: { group: 'shop' },
+    newSession: { algorithm: 'Random' },
+  });
+
 beforeAll(async () => {
   redis = await startRedis();
   backends = await startBackends('web-0', 'web-1', 'web-2', 'web-3');
@@ -29,6 +37,14 @@ beforeAll(async () => {
     {
       'users.yaml': site('users', { endpoints, rules: [BY_USER], newSession: { algorithm: 'Random' } }),
       'moving.yaml': moving(backends),
+      'cart.yaml': grouped('cart', backends),
+      'pay.yaml': grouped('pay', backends),
+      'news.yaml': grouped('news', await startBackends('news-0', 'news-1')),
+      'brief.yaml': site('brief', {
+        endpoints,
+        rules: [{ name: 'users', header: { name: 'X-User', mode: 'Table', table: { idleTimeout: '2s' } } }],
+        newSession: { algorithm: 'Random' },
+      }),
       'short.yaml': site('short', {
         endpoints,
         rules: [BY_USER],
@@ -178,13 +194,43 @@ test('of two replicas that move a key at once to different endpoints one wins', 
 
 test('an upgrade finds its key as a request does', async () => {
   const [a, b] = replicas;
+  const open = async (app: App, user: string): Promise<string> => {
+    const socket = new WebSocket(`ws://127.0.0.1:${app.port}/ws`, { headers: { host: 'users.test', 'x-user': user } });
+    closeAtEnd(async () => socket.terminate());
+    const [first] = (await once(socket, 'message')) as [Buffer];
+    return first.toString();
+  };
   const { pod } = await ask(a, 'users', 'streaming');
-  const socket = new WebSocket(`ws://127.0.0.1:${b.port}/ws`, {
-    headers: { host: 'users.test', 'x-user': 'streaming' },
-  });
+  expect(await open(b, 'streaming')).toBe(pod);
+  for (let key = 0; key < 8; key++) {
+    const [one, two] = await Promise.all([open(a, `stream-${key}`), open(b, `stream-${key}`)]);
+    expect(one).toBe(two);
+  }
+});
+
+test('a group shares its keys over Services and replicas; a Service without the pod makes a choice of its own, once', async () => {
+  const [a, b] = replicas;
+  for (let i = 0; i < 8; i++) {
+    const { pod } = await ask(a, 'cart', `g-${i}`);
+    expect((await ask(b, 'pay', `g-${i}`)).pod).toBe(pod);
+    const own = await ask(b, 'news', `g-${i}`);
+    expect(own.pod).toMatch(/^news-/);
+    expect((await ask(a, 'news', `g-${i}`)).pod).toBe(own.pod);
+    expect((await ask(b, 'cart', `g-${i}`)).pod).toBe(pod);
+  }
+});
+
+test('an open stream keeps its key in the store beyond the idle time', async () => {
+  const [a, b] = replicas;
+  const headers = { host: 'brief.test', 'x-user': 'watcher' };
+  const socket = new WebSocket(`ws://127.0.0.1:${a.port}/ws`, { headers });
   closeAtEnd(async () => socket.terminate());
   const [first] = (await once(socket, 'message')) as [Buffer];
-  expect(first.toString()).toBe(pod);
+  const began = Date.now();
+  await eventually(() => Date.now() > began + 5000);
+  expect((await ask(b, 'brief', 'watcher')).pod).toBe(first.toString());
+  const metrics = await b.metrics();
+  expect(metrics.by('outcome', 'holdfast_decisions_total', { policy: 'brief' })).toEqual({ kept: 1 });
 });
 
 test('the store holds no address, key, pod or session id, and names are of our own making', async () => {

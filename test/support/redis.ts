@@ -14,7 +14,7 @@ import type { SessionStoreAddress } from '../../src/config/config.ts';
 import { closeAtEnd } from './cleanup.ts';
 import { eventually } from './eventually.ts';
 
-const PROGRAM = process.env['HOLDFAST_REDIS_SERVER'] ?? 'redis-server';
+const PROGRAM = 'redis-server';
 
 /** Nothing is left of it at the end of the test file. */
 export async function startRedis(...flags: readonly string[]): Promise<Redis> {
