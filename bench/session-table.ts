@@ -1,5 +1,5 @@
 /** Micro benchmark of the session table at its default size: nanoseconds a look-up and a touch, and the sweep. Run: node bench/session-table.ts */
-import { OBSERVED } from '../src/model/live.ts';
+import { AUTHORITATIVE, OBSERVED } from '../src/model/live.ts';
 import { Block, createChunk } from '../src/shared/cells.ts';
 import { createSessionMemory, MAIN_THREAD } from '../src/shared/session-entries.ts';
 import { SessionSweep } from '../src/shared/session-sweep.ts';
@@ -41,6 +41,23 @@ measure('look-up, not found', 'goal 1000 ns', ROUNDS, (i) =>
 );
 measure('touch, nothing new', '', ROUNDS, (i) => touch(some(i), start));
 measure('touch, time renewed', '', ROUNDS, (i) => touch(some(i), start + 100 * (1 + Math.floor(i / SESSIONS))));
+// A key of mode Table that is where it was: what its use costs, and what a session store adds to that.
+const bind = (i: number) => table.bind(high(i), low(i), 1 + (i % 50), i % 900, i % 900, start, MINUTE, true, 0);
+for (let i = 0; i < SESSIONS; i++) {
+  bind(i);
+  table.noteCheck(high(i), low(i), start);
+}
+const use = (i: number) => {
+  table.find(AUTHORITATIVE, high(i), low(i), start, view);
+  bind(i);
+};
+const useShared = (i: number) => {
+  table.find(AUTHORITATIVE, high(i), low(i), start, view);
+  table.takeCheck(high(i), low(i), start, 5000);
+  bind(i);
+};
+measure('key of mode Table, used again', '', ROUNDS, (i) => use(some(i)));
+measure('  that replicas share', '', ROUNDS, (i) => useShared(some(i)));
 measure('sweep of the whole table', '', 10, () => {
   sweep.sweep(start, new Set());
 });

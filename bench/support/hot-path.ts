@@ -101,6 +101,7 @@ function contextOf(manifests: string): WorkerContext {
     logger: createLogger({ level: 'silent' }),
     clock: Date.now,
     send: () => undefined,
+    sharesKeys: false,
   });
   let time = 0;
   const store = new Store({

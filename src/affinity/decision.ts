@@ -4,6 +4,7 @@ import type { Outcome, Reason } from '../model/decision.ts';
 import { ABSENT } from '../model/live.ts';
 import type { SessionRegion } from '../model/live.ts';
 import type { LiveAffinity } from './build.ts';
+import type { EntryScope } from './entry.ts';
 import type { KeyRing } from './keyring.ts';
 import type { VerifiedToken } from './token.ts';
 
@@ -12,6 +13,12 @@ export const OUTCOME = indexOf(OUTCOMES);
 export const REASON = indexOf(REASONS);
 
 const UNAVAILABLE = 503;
+
+/** What is known of a key that only the session tables of the replicas know. `ALONE`: there is no session store to ask. */
+export const ALONE = 0;
+export const NOT_ASKED = 1;
+export const ANSWERED = 2;
+export const UNREACHABLE = 3;
 
 /** All values of a rule's cookie that verify. Depends on the cookie text and the keys only, so it can be remembered. */
 export interface TokenReading {
@@ -60,12 +67,27 @@ export class Decision {
   born = 0;
   /** Wall clock ms of the last use of such a key. */
   lastSeen = 0;
-  /** ms by which such an entry is extended while the request is open. */
-  extend = 0;
   /** The table has the session at the chosen endpoint already, although its token does not say so: a move by rebalancing. */
-  claimed = false;
+  moveClaimed = false;
   /** Tokens of this request say when they were made, whatever the policy: there is an override that they are to be told from. */
   dated = false;
+  /** Wall clock ms at which such an entry began. */
+  began = 0;
+  /** ms by which such an entry is extended while the request is open. */
+  extend = 0;
+  /** Such a key's text, and the scope of its entry. */
+  key = '';
+  scope: EntryScope | undefined = undefined;
+  /** How far the session store has been asked about it: `ALONE` … `UNREACHABLE`; about its entry of which scope. */
+  asked: number;
+  askedScope: EntryScope | undefined = undefined;
+  /** What the store calls the key's endpoint, and since when it has the key, wall clock ms; empty = it does not know the key. */
+  foundTag = '';
+  foundBegan = 0;
+  /** The store is to be asked before this can be decided. */
+  asks = false;
+  /** The store was told that the key is at this endpoint: `NOT_ASKED`, `ANSWERED` or `UNREACHABLE`. */
+  claimed: number = NOT_ASKED;
   /** The session begins only when the answer carries its token. */
   onIssue = false;
   /** The token that chose the endpoint, whichever rule's it is; undefined = none did. */
@@ -97,9 +119,16 @@ export class Decision {
   memoRule = -1;
   memoReading: TokenReading | undefined = undefined;
 
+  readonly #first: number;
   #drawn = false;
   #drawnHigh = 0;
   #drawnLow = 0;
+
+  /** `shares`: other replicas share the keys that only the session table knows. */
+  constructor(shares = false) {
+    this.#first = shares ? NOT_ASKED : ALONE;
+    this.asked = this.#first;
+  }
 
   get outcomeName(): Outcome {
     return OUTCOMES[this.outcome] ?? 'stateless';
@@ -113,6 +142,8 @@ export class Decision {
   begin(): void {
     this.tried.length = 0;
     this.#drawn = false;
+    this.asked = this.#first;
+    this.askedScope = undefined;
     this.clear();
   }
 
@@ -136,9 +167,11 @@ export class Decision {
     this.tokenFault = -1;
     this.region = -1;
     this.onIssue = false;
-    this.claimed = false;
+    this.moveClaimed = false;
     this.dated = false;
     this.waitUntil = 0;
+    this.asks = false;
+    this.claimed = NOT_ASKED;
   }
 
   choose(endpoint: number, outcome: number, reason: number): void {
@@ -161,6 +194,20 @@ export class Decision {
     this.reject(REASON.endpoint_gone, UNAVAILABLE);
     this.waitUntil = until;
     this.waitFor = endpoint;
+  }
+
+  /** Rejected, unless the session store is asked about the key, which makes it another decision. */
+  ask(): void {
+    this.reject(REASON['-'], UNAVAILABLE);
+    this.asks = true;
+  }
+
+  /** What the store says, or does not: `answer` is `ANSWERED` or `UNREACHABLE`. */
+  told(answer: number, tag: string, began: number): void {
+    this.asked = answer;
+    this.askedScope = this.scope;
+    this.foundTag = tag;
+    this.foundBegan = began;
   }
 
   /** A new session's id: one per request, however often it is decided. `source` gives unsigned 32-bit integers. */

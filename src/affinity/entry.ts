@@ -9,6 +9,7 @@ import { hashText } from './rendezvous.ts';
 
 /** A scope in the table: two words that go into every fingerprint, and 24 bits that tell whose entry it is. */
 export interface EntryScope {
+  readonly text: string;
   readonly high: number;
   readonly low: number;
   readonly id: number;
@@ -24,7 +25,7 @@ const FORGET_MS = 30 * 60 * 1000;
 export function entryScope(scope: string): EntryScope {
   const words = { 0: 0, 1: 0 };
   hashText(scope, words);
-  return { high: words[0], low: words[1], id: words[0] >>> 8 };
+  return { text: scope, high: words[0], low: words[1], id: words[0] >>> 8 };
 }
 
 /** How long the table keeps a session of this policy after its last use, ms. */

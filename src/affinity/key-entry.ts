@@ -8,12 +8,17 @@ import type { Entry, EntryScope } from './entry.ts';
 import type { DecideEnv } from './env.ts';
 
 export interface KeyEntry extends Entry {
+  /** What other replicas know the entry by: the key's text, and its scope. */
+  key: string;
+  scope: EntryScope | undefined;
   /** The ref that the table has for the key, or `ABSENT`. */
   expected: number;
   /** Wall clock ms: an entry that began before is over. */
   born: number;
   /** Wall clock ms of its last use. */
   lastSeen: number;
+  /** Wall clock ms at which it began. */
+  began: number;
   /** ms by which the entry is extended while something that uses it is open. */
   extend: number;
 }
@@ -21,7 +26,7 @@ export interface KeyEntry extends Entry {
 const view: SessionView = { ref: 0, lastSeen: 0, firstSeen: 0 };
 
 /**
- * Looks a key up, `high` and `low` being its hash: fills `entry` in, and answers the index in `pool` of its endpoint,
+ * Looks a key up, `high` and `low` being its hash: fills `entry` in but for its `key`, and answers the index in `pool` of its endpoint,
  * negative = there is none, or it has left.
  */
 export function findKey(
@@ -51,9 +56,11 @@ function look(
 ): number {
   const { absoluteTimeout } = live.policy;
   setEntry(entry, AUTHORITATIVE, scope, high, low, use.idleTimeout);
+  entry.scope = scope;
   entry.extend = use.extendWhileActive;
   entry.expected = ABSENT;
   entry.born = 0;
+  entry.began = env.now;
   if (!env.sessions.find(AUTHORITATIVE, entry.entryHigh, entry.entryLow, env.now, view)) return -1;
   if (absoluteTimeout > 0 && env.now > view.firstSeen + absoluteTimeout) {
     entry.born = view.firstSeen + 1;
@@ -61,6 +68,7 @@ function look(
   }
   entry.expected = view.ref;
   entry.lastSeen = view.lastSeen;
+  entry.began = view.firstSeen;
   return indexOfRef(view.ref, live.policy, pool, env);
 }
 

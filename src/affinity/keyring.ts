@@ -1,4 +1,4 @@
-/** The session keys: subkeys for endpoint tags, backend tags and MACs, and which key issues tokens now. */
+/** The session keys: subkeys for endpoint tags, backend tags and MACs, and which key issues tokens now; names and tags in the session store. */
 import { createHmac, createSecretKey, hkdfSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 
@@ -10,6 +10,10 @@ export const TOKEN_FORMAT = 1;
 const TAG_BYTES = 8;
 export const BACKEND_TAG_BYTES = 3;
 const MAC_BYTES = 12;
+const STORE_NAME_BYTES = 16;
+
+/** Among the key ids of prefixes: what the session store calls the endpoints. No key has it. */
+export const STORE_TAGS = 16;
 
 /** Versions come and go with every rollout; their tags are made again when they are needed. */
 const MAX_VERSIONS = 4096;
@@ -21,6 +25,13 @@ export interface SessionKey {
   readonly key: Uint8Array;
   /** Wall clock, ms: from then on this key may sign, so that every replica knows it before anybody does. */
   readonly issueFrom: number;
+  /** What names and tags in the session store are made with, the same in all keys of a list: see `storeSecret`. */
+  readonly store?: Uint8Array | undefined;
+}
+
+interface StoreSubkeys {
+  readonly name: KeyObject;
+  readonly tag: KeyObject;
 }
 
 interface Subkeys {
@@ -38,10 +49,14 @@ export class KeyRing {
   readonly #subkeys: (Subkeys | undefined)[] = [];
   /** Newest first. */
   readonly ids: readonly number[];
+  readonly #store: StoreSubkeys | undefined;
 
   private constructor(keys: readonly SessionKey[]) {
     for (const key of keys) this.#subkeys[key.id] = derive(key);
-    this.ids = [...keys].sort((a, b) => b.issueFrom - a.issueFrom || b.id - a.id).map((key) => key.id);
+    this.ids = newestFirst(keys).map((key) => key.id);
+    const secret = storeSecret(keys);
+    this.#store =
+      secret === undefined ? undefined : { name: subkey(secret, 'store name'), tag: subkey(secret, 'store tag') };
   }
 
   /** Throws RangeError on keys that no ring can hold: too many, too short, an id out of range or twice. */
@@ -118,6 +133,25 @@ export class KeyRing {
     return createHmac('sha256', this.#get(keyId).mac).update(fields).update(scope).digest().subarray(0, MAC_BYTES);
   }
 
+  /** What a key of the session table is called in the session store. */
+  storeName(scope: string, key: string): string {
+    const mac = createHmac('sha256', this.#getStore().name).update(scope).update('\0').update(key).digest();
+    return `holdfast:${mac.toString('base64url', 0, STORE_NAME_BYTES)}`;
+  }
+
+  /** What an endpoint with this identity is called there: 12 characters, as no token begins. */
+  storeTag(identity: string): string {
+    const tag = createHmac('sha256', this.#getStore().tag).update(identity).digest();
+    const bytes = Buffer.alloc(1 + TAG_BYTES);
+    tag.copy(bytes, 1, 0, TAG_BYTES);
+    return bytes.toString('base64url');
+  }
+
+  #getStore(): StoreSubkeys {
+    if (this.#store === undefined) throw new RangeError('No session keys.');
+    return this.#store;
+  }
+
   #get(keyId: number): Subkeys {
     const subkeys = this.#subkeys[keyId];
     if (subkeys === undefined) throw new RangeError(`No session key ${keyId}.`);
@@ -125,16 +159,36 @@ export class KeyRing {
   }
 }
 
+/**
+ * What the session store's names and tags are made with, which must not change when session keys are rotated: the list
+ * says it since its first rotation, before that it follows from the oldest key. undefined = there are no keys.
+ */
+export function storeSecret(keys: readonly SessionKey[]): Uint8Array | undefined {
+  const oldest = newestFirst(keys).at(-1);
+  const said = keys.find(({ store }) => store !== undefined)?.store;
+  return said ?? (oldest === undefined ? undefined : new Uint8Array(expand(oldest.key, 'session store')));
+}
+
+function newestFirst(keys: readonly SessionKey[]): SessionKey[] {
+  return [...keys].sort((a, b) => b.issueFrom - a.issueFrom || b.id - a.id);
+}
+
 /** One label per use (RFC 5869 section 3.2), so that a tag never helps to forge a MAC. */
-function derive(key: SessionKey): Subkeys {
-  const subkey = (label: string) =>
-    createSecretKey(Buffer.from(hkdfSync('sha256', key.key, '', `holdfast ${label} v1`, 32)));
+function expand(key: Uint8Array, label: string): ArrayBuffer {
+  return hkdfSync('sha256', key, '', `holdfast ${label} v1`, 32);
+}
+
+function subkey(key: Uint8Array, label: string): KeyObject {
+  return createSecretKey(Buffer.from(expand(key, label)));
+}
+
+function derive({ key, issueFrom }: SessionKey): Subkeys {
   return {
-    issueFrom: key.issueFrom,
-    endpoint: subkey('endpoint tag'),
-    backend: subkey('backend tag'),
-    version: subkey('version tag'),
-    mac: subkey('token mac'),
+    issueFrom,
+    endpoint: subkey(key, 'endpoint tag'),
+    backend: subkey(key, 'backend tag'),
+    version: subkey(key, 'version tag'),
+    mac: subkey(key, 'token mac'),
     backendTags: new Map(),
     versionTags: new Map(),
   };

@@ -10,6 +10,21 @@ export interface ServicePortRef {
   readonly port: number | string;
 }
 
+/** Where the session store is: one server, those that know its master, or some nodes of a cluster. */
+export interface SessionStoreAddress {
+  readonly kind: 'single' | 'sentinel' | 'cluster';
+  readonly tls: boolean;
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  /** At least one. */
+  readonly nodes: readonly HostPort[];
+  /** 0 in a cluster. */
+  readonly database: number;
+  /** The name that Sentinel knows the master by; empty without Sentinel. */
+  readonly master: string;
+  readonly sentinelPassword: string | undefined;
+}
+
 /** An object by `NS/NAME`. */
 export interface ObjectName {
   readonly namespace: string;
@@ -79,6 +94,9 @@ export interface Config {
   readonly sessionKeysSecret: ObjectName | undefined;
   /** Whether the user named the key file: it then goes before the default Secret. */
   readonly sessionKeysFileGiven: boolean;
+
+  /** Shares the keys that only session tables know among replicas; undefined = each replica has its own. */
+  readonly sessionStore: SessionStoreAddress | undefined;
 
   /** How many sessions the session table has room for, 32 bytes each. */
   readonly sessionTableEntries: number;

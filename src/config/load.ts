@@ -63,10 +63,11 @@ function parse(settled: ReadonlyMap<SettingKey, Given>, errors: string[]): Setti
   const result = settingsSchema.safeParse(texts);
   if (!result.success) {
     for (const issue of result.error.issues) {
-      const given = settled.get(issue.path[0] as SettingKey);
-      errors.push(
-        `${given?.where ?? String(issue.path[0])}: ${shown(given?.text ?? '')} is not allowed; ${issue.message}`,
-      );
+      const key = issue.path[0] as SettingKey;
+      const given = settled.get(key);
+      const secret = SETTINGS.find((setting) => setting.key === key)?.info.secret === true;
+      const what = secret ? 'the value (not shown, it may hold a password)' : shown(given?.text ?? '');
+      errors.push(`${given?.where ?? key}: ${what} is not allowed; ${issue.message}`);
     }
     return undefined;
   }

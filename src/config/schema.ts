@@ -22,6 +22,8 @@ export interface SettingInfo {
   /** Placeholder of the value in `--help`; empty = a switch that needs no value. */
   readonly value: string;
   readonly meaning: string;
+  /** What is given may hold a password: it is not shown. */
+  readonly secret?: true;
   /** Text parsed by the setting's own schema; undefined = unset. */
   readonly default?: string;
   /** How the default is described when its text depends on the machine or on other settings. */
@@ -209,6 +211,14 @@ export const settingsSchema = z.strictObject({
     value: 'NS/NAME',
     defaultText: 'in a cluster, holdfast-session-keys beside the controller',
     meaning: 'in a cluster, the Secret with the session keys; it must exist and may be empty: the leader fills it',
+  }),
+
+  sessionStore: setting(values.storeUrl().optional(), {
+    section: 'Sessions',
+    value: 'URL',
+    defaultText: 'none: each replica has its own table',
+    meaning: 'Redis or Valkey, such as redis://HOST:PORT, where replicas share keys of modes Table and Learn',
+    secret: true,
   }),
 
   sessionTableEntries: setting(values.integer(1024, 16_777_216), {
@@ -405,6 +415,7 @@ export function toConfig(settled: SettingValues): Config {
     defaultBackend: settled.defaultBackend,
     sessionKeysSecret: settled.sessionKeysSecret,
     sessionKeysFileGiven: settled.sessionKeysFile !== undefined,
+    sessionStore: settled.sessionStore,
     publishService: settled.publishService,
     leaderLease: settled.leaderLease,
     replicasService: settled.replicasService,

@@ -3,7 +3,8 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseDuration } from '../model/duration.ts';
 import { parseCidr } from '../model/ip.ts';
-import type { HostPort, ObjectName, ServicePortRef } from './config.ts';
+import type { HostPort, ObjectName, ServicePortRef, SessionStoreAddress } from './config.ts';
+import { parseStoreUrl } from './store-url.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -94,6 +95,14 @@ export function objectName(example: string): z.ZodType<ObjectName, string> {
 export function publicAddresses(): z.ZodType<readonly string[], string> {
   return parsed('write IP addresses or host names separated by commas, such as 203.0.113.7,lb.example', (value) =>
     list(value, (one) => (isIP(one) !== 0 || (DNS_SUBDOMAIN.test(one) && /[a-z]/.test(one)) ? one : undefined)),
+  );
+}
+
+/** The session store's URL. */
+export function storeUrl(): z.ZodType<SessionStoreAddress, string> {
+  return parsed(
+    'write redis://[USER:PASSWORD@]HOST:PORT[/DB], rediss:// for TLS, redis+sentinel://HOST:PORT,…/MASTER[/DB] or redis+cluster://HOST:PORT,…; percent-encode special characters of the password',
+    parseStoreUrl,
   );
 }
 

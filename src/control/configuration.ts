@@ -35,6 +35,8 @@ export interface ConfigurationOptions {
   readonly compile: CompileOptions;
   readonly logger: Logger;
   readonly clock: () => number;
+  /** Replicas share keys by a session store. */
+  readonly sharesKeys: boolean;
   /** Sends a delta to all workers. */
   readonly send: (delta: TableDelta) => void;
 }
@@ -54,7 +56,7 @@ export class Configuration {
 
   constructor(options: ConfigurationOptions) {
     this.#options = options;
-    this.#publisher = new Publisher(options.counted, options.clock);
+    this.#publisher = new Publisher(options.counted, options.clock, options.sharesKeys);
     this.#compiler = new Compiler(options.compile);
   }
 

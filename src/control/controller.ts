@@ -125,6 +125,7 @@ class RunningController implements Controller {
       },
       logger,
       clock: this.#clock,
+      sharesKeys: config.sessionStore !== undefined,
       send: (delta) => {
         this.#workers.send(delta);
       },

@@ -1,5 +1,5 @@
 /** The list of session keys as it is written down, in a file or a Secret: read, checked, written, rotated. */
-import { MAX_KEYS, MIN_KEY_BYTES } from '../affinity/keyring.ts';
+import { MAX_KEYS, MIN_KEY_BYTES, storeSecret } from '../affinity/keyring.ts';
 import type { SessionKey } from '../affinity/keyring.ts';
 
 const IDS = 16;
@@ -10,7 +10,7 @@ const ANNOUNCE_MS = 2 * 60 * 1000;
 export type RandomBytes = (size: number) => Uint8Array;
 
 /**
- * Reads `[{id, key, issueFrom}]`: `id` 0 to 15, `key` base64 of at least 32 bytes, `issueFrom` RFC 3339.
+ * Reads `[{id, key, issueFrom, store?}]`: `id` 0 to 15, `key` and `store` base64 of at least 32 bytes, `issueFrom` RFC 3339.
  *
  * @throws with a message that names `where` and what to write
  */
@@ -28,28 +28,38 @@ export function parseSessionKeys(text: string, where: string): SessionKey[] {
   const keys = list.map((entry, i) => parseKey(entry, `${where}, key ${i + 1}`));
   if (new Set(keys.map((key) => key.id)).size !== keys.length)
     throw new Error(`session keys: ${where} uses an id twice; every key needs its own`);
+  const stores = keys.flatMap(({ store }) => (store === undefined ? [] : [Buffer.from(store).toString('base64')]));
+  if (new Set(stores).size > 1)
+    throw new Error(`session keys: ${where} has several values of store; write the same one for every key`);
   return keys;
 }
 
 function parseKey(entry: unknown, where: string): SessionKey {
-  const { id, key, issueFrom } = (entry ?? {}) as Record<string, unknown>;
+  const { id, key, issueFrom, store } = (entry ?? {}) as Record<string, unknown>;
   if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= IDS) {
     throw new Error(`session keys: ${where}: id must be a whole number from 0 to ${IDS - 1}`);
   }
-  const secret = typeof key === 'string' ? Buffer.from(key, 'base64') : Buffer.alloc(0);
-  if (secret.length < MIN_KEY_BYTES)
-    throw new Error(`session keys: ${where}: key must be base64 of at least ${MIN_KEY_BYTES} bytes`);
+  const secret = parseSecret(key, `${where}: key`);
   const from = typeof issueFrom === 'string' ? Date.parse(issueFrom) : NaN;
   if (Number.isNaN(from))
     throw new Error(`session keys: ${where}: issueFrom must be a time such as 2026-01-31T12:00:00Z`);
-  return { id, key: new Uint8Array(secret), issueFrom: from };
+  const shared = store === undefined ? {} : { store: parseSecret(store, `${where}: store`) };
+  return { id, key: secret, issueFrom: from, ...shared };
+}
+
+function parseSecret(text: unknown, where: string): Uint8Array {
+  const secret = typeof text === 'string' ? Buffer.from(text, 'base64') : Buffer.alloc(0);
+  if (secret.length < MIN_KEY_BYTES)
+    throw new Error(`session keys: ${where} must be base64 of at least ${MIN_KEY_BYTES} bytes`);
+  return new Uint8Array(secret);
 }
 
 export function formatSessionKeys(keys: readonly SessionKey[]): string {
-  const list = keys.map(({ id, key, issueFrom }) => ({
+  const list = keys.map(({ id, key, issueFrom, store }) => ({
     id,
     key: Buffer.from(key).toString('base64'),
     issueFrom: new Date(issueFrom).toISOString(),
+    ...(store === undefined ? {} : { store: Buffer.from(store).toString('base64') }),
   }));
   return `${JSON.stringify(list, null, 2)}\n`;
 }
@@ -85,7 +95,9 @@ export function rotateKeys(
   while (used.has(id)) id = (id + 1) % IDS;
   // Never before a key that waits: the newest in force signs.
   const issueFrom = Math.max(now + ANNOUNCE_MS, (waiting[0]?.issueFrom ?? 0) + 1);
-  return [{ id, key: random(MIN_KEY_BYTES), issueFrom }, ...kept].reverse();
+  // The key that it followed from may be the one that goes.
+  const store = storeSecret(keys);
+  return [{ id, key: random(MIN_KEY_BYTES), issueFrom }, ...kept].reverse().map((key) => ({ ...key, store }));
 }
 
 /** Without milliseconds, as a user reads it. */

@@ -1,6 +1,6 @@
 /** Turns compiled tables and pools into deltas: remembers what the workers have, sends what changed, gives everything its slots. */
 import { isDeepStrictEqual } from 'node:util';
-import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
+import { STORE_TAGS, type KeyRing, type SessionKey } from '../affinity/keyring.ts';
 import { Overrides } from '../affinity/overrides.ts';
 import { seedsOf } from '../affinity/rendezvous.ts';
 import type { TableCertificate, TlsHost } from '../model/certificate.ts';
@@ -58,6 +58,7 @@ class SentMap<T> {
 export class Publisher {
   readonly #counted: Counted;
   readonly #clock: () => number;
+  readonly #sharesKeys: boolean;
   readonly #hosts = new SentMap<VirtualHost>();
   readonly #policies = new SentMap<CompiledPolicy>();
   readonly #affinities = new SentMap<CompiledAffinity>();
@@ -79,9 +80,11 @@ export class Publisher {
   readonly #overrides = new Overrides();
   version = 0;
 
-  constructor(counted: Counted, clock: () => number) {
+  /** `sharesKeys`: with other replicas, by a session store. */
+  constructor(counted: Counted, clock: () => number, sharesKeys = false) {
     this.#counted = counted;
     this.#clock = clock;
+    this.#sharesKeys = sharesKeys;
     this.#slots = new SlotNeeds(counted);
   }
 
@@ -292,11 +295,14 @@ export class Publisher {
     for (const kind of this.#identities.of(pool.namespace, pool.service)) {
       const own = pool.endpoints.map((endpoint) => identityOf(endpoint, kind));
       const known = this.#knownPrefixes(pool.key, kind);
+      const ring = this.#keyRing;
       const prefixOf = (id: number, text: string) =>
-        known.get(`${id} ${text}`) ?? this.#keyRing?.endpointPrefix(id, text) ?? '';
+        known.get(`${id} ${text}`) ?? (id === STORE_TAGS ? ring?.storeTag(text) : ring?.endpointPrefix(id, text)) ?? '';
+      // The store's first: they are the ones that do not rotate, and of endpoints that have gone the first is kept.
+      const ids = [...(this.#sharesKeys && ring !== undefined ? [STORE_TAGS] : []), ...this.#keys.map(({ id }) => id)];
       identity[kind] = {
         seeds: Int32Array.from(own.flatMap((text) => seedsOf(text))),
-        prefixes: this.#keys.map(({ id }) => [id, own.map((text) => prefixOf(id, text))] as const),
+        prefixes: ids.map((id) => [id, own.map((text) => prefixOf(id, text))] as const),
       };
     }
     return identity;

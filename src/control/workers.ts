@@ -184,8 +184,8 @@ export class Workers {
   #onExit(row: number, running: Running, code: number): void {
     if (this.#running[row] === running) this.#running[row] = undefined;
     if (this.#stopping || this.#ports === undefined) return;
-    const { endpoint, gauge, latency, route, service, rule, policy, global } = this.#options.counted.blocks;
-    for (const block of [endpoint, route, service, rule, policy]) block.fold(row, []);
+    const { endpoint, gauge, latency, route, service, rule, policy, global, store } = this.#options.counted.blocks;
+    for (const block of [endpoint, route, service, rule, policy, store]) block.fold(row, []);
     gauge.fold(row, 'all');
     latency.fold(row, 'all');
     global.fold(row, GLOBAL_GAUGES);

@@ -4,6 +4,7 @@
  */
 import { OUTCOME, REASON } from '../affinity/decision.ts';
 import type { LiveEndpoint } from '../model/live.ts';
+import { detached } from '../session-store/detached.ts';
 import type { DialFailure, UpstreamConnection, UpstreamHandler } from '../upstream/connection.ts';
 import type { LaneContext } from './context.ts';
 import type { Plan } from './plan.ts';
@@ -41,6 +42,8 @@ export class Attempts implements Waiter {
   #waitsAt: string | undefined;
   #fresh = false;
   #adopted = 0;
+  /** The session store is being asked; another object for each question, as nobody waits for the answer of one that is over. */
+  #asking: object | undefined;
   /** An endpoint was passed over because it is at its limit. */
   #full = false;
   connection: UpstreamConnection | undefined;
@@ -63,6 +66,7 @@ export class Attempts implements Waiter {
     this.#full = false;
     this.#own = -1;
     this.#adopted = 0;
+    this.#asking = undefined;
     this.#fresh = fresh;
     this.#next(fresh);
   }
@@ -85,6 +89,34 @@ export class Attempts implements Waiter {
     this.leave();
     this.#ctx.upstreams.release(connection, -1);
     this.#next(this.#fresh);
+    return true;
+  }
+
+  /**
+   * To be called with a connection, before anything is sent: true = the session store is asked first whether the key may
+   * go there. The owner hears `onUpstreamConnected` again, or the request goes after its key.
+   */
+  holds(): boolean {
+    const { keys } = this.#ctx;
+    if (keys === undefined) return false;
+    if (this.#asking !== undefined) return true;
+    const plan = this.#plan;
+    if (!keys.claims(plan)) return false;
+    this.#await(keys.claim(plan), (there) => {
+      if (!keys.claimed(plan, there) && this.adopt()) return;
+      if (this.connection?.connected === true) this.#owner.onUpstreamConnected();
+    });
+    return true;
+  }
+
+  /** The endpoint speaks or closes while the connection is held: the request, unsent, goes on over another. False = it is not held. */
+  interrupted(): boolean {
+    const { connection } = this;
+    if (this.#asking === undefined || connection === undefined) return false;
+    this.#asking = undefined;
+    connection.destroy();
+    if (connection.reused) this.again();
+    else this.dialFailed('refused');
     return true;
   }
 
@@ -114,6 +146,7 @@ export class Attempts implements Waiter {
 
   /** The client is gone. */
   cancel(): void {
+    this.#asking = undefined;
     this.#stopWaiting();
     this.connection?.destroy();
     this.leave();
@@ -187,11 +220,33 @@ export class Attempts implements Waiter {
       decision.tried.push(plan.endpoint.slot);
       this.#full = true;
     }
-    const { status, reasonName, waitUntil } = plan.decision;
-    if (this.#full) this.#reject(REASON.capacity, 503);
+    const { status, reasonName, waitUntil, asks } = plan.decision;
+    if (asks) this.#ask(fresh);
+    else if (this.#full) this.#reject(REASON.capacity, 503);
     else if (waitUntil > 0) this.#awaitReturn(fresh);
     else if (status === 502 && reasonName === 'connect_failed') this.#giveUp();
     else this.#owner.onNoEndpoint(status, reasonName);
+  }
+
+  /** Another replica may know the key. */
+  #ask(fresh: boolean): void {
+    const { keys } = this.#ctx;
+    const found = (value: string | undefined) => {
+      keys?.found(this.#plan, value);
+      this.#next(fresh);
+    };
+    if (keys?.up === true) this.#await(keys.find(this.#plan), found);
+    else found(undefined);
+  }
+
+  #await<T>(answer: Promise<T>, then: (value: T) => void): void {
+    const asking = (this.#asking = {});
+    const done = answer.then((value) => {
+      if (this.#asking !== asking) return;
+      this.#asking = undefined;
+      then(value);
+    });
+    detached(done);
   }
 
   #isFull(slot: number): boolean {

@@ -8,6 +8,7 @@ import type { Upstreams } from '../upstream/upstreams.ts';
 import type { ClientAddresses } from './client-address.ts';
 import type { Counters } from './counters.ts';
 import type { LiveTable } from './live-table.ts';
+import type { SharedKeys } from './shared-keys.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 
 export interface LaneContext {
@@ -18,6 +19,8 @@ export interface LaneContext {
   readonly env: DecideEnv & { now: number };
   readonly counters: Counters;
   readonly sessions: SessionTable;
+  /** Keys that replicas share; undefined = each has its own. */
+  readonly keys: SharedKeys | undefined;
   readonly deadlines: Deadlines;
   readonly blocks: BlockPool;
   readonly upstreams: Upstreams;

@@ -1,7 +1,7 @@
 /** A worker's own counters that belong to no route or endpoint. */
 import type { Blocks, Cells } from '../shared/cells.ts';
 import { observeLatency } from '../shared/latencies.ts';
-import { ENDPOINT, errorField, GAUGE, GLOBAL, LIMITS } from '../shared/layout.ts';
+import { ENDPOINT, errorField, GAUGE, GLOBAL, LIMITS, STORE, STORE_BUCKETS } from '../shared/layout.ts';
 import type { ErrorSource, Limit } from '../shared/layout.ts';
 
 export class Counters {
@@ -81,6 +81,19 @@ export class Counters {
   gauge(slot: number, field: keyof typeof GAUGE, by: 1 | -1): void {
     const { gauge } = this.#blocks;
     gauge.cells(slot)[gauge.at(slot, this.#row) + GAUGE[field]]! += by;
+  }
+
+  /** The session store was asked. */
+  store(seconds: number, failed: boolean): void {
+    const { store } = this.#blocks;
+    const cells = store.cells(0);
+    const at = store.at(0, this.#row);
+    cells[at + STORE.requests]!++;
+    if (failed) cells[at + STORE.errors]!++;
+    let bucket = 0;
+    while (bucket < STORE_BUCKETS.length && seconds > (STORE_BUCKETS[bucket] ?? 0)) bucket++;
+    cells[at + STORE.buckets + bucket]!++;
+    cells[at + STORE.sum]! += seconds;
   }
 
   #add(field: number, value: number): void {

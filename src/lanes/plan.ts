@@ -24,7 +24,7 @@ export interface MutableFacts extends RequestFacts {
 
 /** Reused for all requests of a connection. */
 export class Plan {
-  readonly decision = new Decision();
+  readonly decision: Decision;
   route: LiveRoute | undefined;
   affinity: LiveAffinity | undefined;
   pool: LivePool | undefined;
@@ -42,6 +42,7 @@ export class Plan {
 
   constructor(ctx: LaneContext) {
     this.#ctx = ctx;
+    this.decision = new Decision(ctx.keys !== undefined);
   }
 
   /** The policy at the request's Services, as it is now; undefined = there is none. */
@@ -135,7 +136,7 @@ export class Plan {
     if (region !== OBSERVED || endpoint === undefined) return;
     const { sessions, env } = this.#ctx;
     const done = sessions.touch(region, entryHigh, entryLow, entryScope, endpoint.ref, env.now, entryLife, true);
-    decision.claimed = done === CHANGED || done === INSERTED;
+    decision.moveClaimed = done === CHANGED || done === INSERTED;
   }
 
   /** The endpoint's answer is there: tokens and Expires tell the time of the answer, however long the endpoint took. */

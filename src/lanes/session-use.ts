@@ -20,6 +20,8 @@ const MARGIN_MS = 1000;
 const words = { 0: 0, 1: 0 };
 /** A key that an answer brings. */
 const minted: KeyEntry = {
+  key: '',
+  scope: undefined,
   region: -1,
   entryHigh: 0,
   entryLow: 0,
@@ -28,6 +30,7 @@ const minted: KeyEntry = {
   expected: ABSENT,
   lastSeen: 0,
   born: 0,
+  began: 0,
   extend: 0,
 };
 
@@ -70,6 +73,7 @@ export class SessionUse {
     const { region, entryHigh, entryLow, extend } = this.#plan.decision;
     if (region !== AUTHORITATIVE) return this.over(now);
     const step = this.#step();
+    this.#ctx.keys?.stays(this.#plan, now, step);
     this.#ctx.sessions.extend(entryHigh, entryLow, now, 2 * step + MARGIN_MS, extend);
     this.#next = now + step;
   }
@@ -87,7 +91,9 @@ export class SessionUse {
     const { decision, endpoint } = this.#plan;
     const { region, entryHigh, entryLow, entryScope, entryLife, expected, born } = decision;
     if (region === -1 || endpoint === undefined) return -1;
-    const { sessions, env } = this.#ctx;
+    const { sessions, env, keys } = this.#ctx;
+    const shares = keys !== undefined && region === AUTHORITATIVE;
+    if (shares && keys.up && !decision.stays) keys.check(this.#plan);
     const back = decision.outcome !== OUTCOME.new;
     // Balanced among several, the key stays at the one it has.
     const ref = decision.stays ? expected : endpoint.ref;
@@ -95,6 +101,7 @@ export class SessionUse {
       region === OBSERVED
         ? sessions.touch(region, entryHigh, entryLow, entryScope, endpoint.ref, env.now, entryLife, back)
         : sessions.bind(entryHigh, entryLow, entryScope, expected, ref, env.now, entryLife, back, born);
+    if (shares) keys.bound(this.#plan, done);
     this.#next = env.now + this.#step();
     if (decision.outcome === OUTCOME.moved) this.#moved(done);
     else if (decision.outcome === OUTCOME.new && (decision.onIssue || done === INSERTED)) {
@@ -108,7 +115,7 @@ export class SessionUse {
   #moved(done: number): void {
     const { affinity, pool, decision } = this.#plan;
     const { sessions, env } = this.#ctx;
-    if (decision.claimed) return this.#plan.countMove();
+    if (decision.moveClaimed) return this.#plan.countMove();
     if ((done !== INSERTED && done !== CHANGED) || affinity === undefined || pool === undefined) return;
     if (done === CHANGED && indexOfRef(sessions.previous, affinity.policy, pool, env) === decision.endpoint) return;
     this.#plan.countMove();
@@ -117,12 +124,17 @@ export class SessionUse {
   #learn({ key, use, ends }: Learned): void {
     const { affinity, pool, endpoint, decision } = this.#plan;
     if (affinity === undefined || pool === undefined || endpoint === undefined) return;
-    const { sessions, env, counters } = this.#ctx;
+    const { sessions, env, counters, keys } = this.#ctx;
     hashText(key, words);
+    minted.key = key;
     findKey(minted, affinity, use, words[0], words[1], pool, env);
     const { entryHigh, entryLow, entryScope, entryLife, born } = minted;
-    if (ends) return sessions.end(AUTHORITATIVE, entryHigh, entryLow);
+    if (ends) {
+      keys?.ended(minted);
+      return sessions.end(AUTHORITATIVE, entryHigh, entryLow);
+    }
     const done = sessions.learn(entryHigh, entryLow, entryScope, endpoint.ref, env.now, entryLife, born);
+    if (done === INSERTED || done === CHANGED) keys?.learned(minted, this.#plan);
     if (done === INSERTED) counters.endpoint(endpoint.slot, 'newSessions', 1);
     if (decision.region !== -1) return;
     // The request that brought the session uses it, until it is over.

@@ -15,7 +15,7 @@ export class Counted {
   readonly service: SlotTable;
   readonly rule: SlotTable;
   readonly policy: SlotTable;
-  /** Chunks that every worker gets when it starts: `global` and `order`. */
+  /** Chunks that every worker gets when it starts: `global`, `order` and `store`. */
   readonly fixedChunks: readonly ChunkData[];
 
   constructor(workers: number) {
@@ -27,7 +27,7 @@ export class Counted {
     this.service = new SlotTable([service], workers, KEEP_MS);
     this.rule = new SlotTable([rule], workers, KEEP_MS);
     this.policy = new SlotTable([policy, turn], workers, KEEP_MS);
-    this.fixedChunks = (['global', 'order'] as const).map((name) => {
+    this.fixedChunks = (['global', 'order', 'store'] as const).map((name) => {
       const chunk = createChunk(name, 0, workers);
       this.blocks[name].attach(chunk);
       return chunk;

@@ -99,6 +99,11 @@ export function errorField(source: ErrorSource, code: number): number {
   return GLOBAL.errors + ERROR_SOURCES.indexOf(source) * ERROR_CODES + (code - FIRST_ERROR_CODE);
 }
 
+/** Upper bounds of the buckets of the session store's answer times, seconds; a request waits 50 ms at most. */
+export const STORE_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05] as const;
+/** Questions to the session store: how many, how many without an answer; one count a bucket, the overflow bucket, the sum in seconds. */
+export const STORE = { requests: 0, errors: 1, buckets: 2, sum: 3 + STORE_BUCKETS.length } as const;
+
 interface BlockLayout {
   readonly fields: number;
   readonly cells: 'float64' | 'int32';
@@ -123,6 +128,8 @@ export const BLOCKS = {
   service: { fields: DURATION_SUM + 1, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
   rule: { fields: CEL_ERRORS + 1, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
   policy: { fields: FIRST_MOVE + REASONS.length, cells: 'float64', rows: 'perWorker', slots: CHUNK_SLOTS },
+  /** One slot. */
+  store: { fields: STORE.sum + 1, cells: 'float64', rows: 'perWorker', slots: 1 },
   global: {
     fields: GLOBAL_SCALARS.length + LIMITS.length + ERROR_SOURCES.length * ERROR_CODES,
     cells: 'float64',

@@ -100,6 +100,7 @@ export type WorkerSettings = Pick<
   | 'maxRequestsPerConnection'
   | 'maxInFlightPerEndpoint'
   | 'upstreamIdleTimeout'
+  | 'sessionStore'
 > & {
   /** 0 = the port listened on. */
   readonly publicHttpPort: number;

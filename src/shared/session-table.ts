@@ -20,6 +20,11 @@ import {
   WORDS,
 } from './session-entries.ts';
 
+/** Flags of a key that replicas share: when the session store was last asked about it, in steps, 1 to 127; 0 = it does not have it from us. */
+const CHECKED = 0xfe;
+const CHECK_STEP_MS = 250;
+const CHECK_STEPS = 127;
+
 const READ_TRIES = 64;
 /** As a ref that is expected: whatever endpoint it is. */
 const ANY = -3;
@@ -63,6 +68,8 @@ const NO_SESSION: ListedSession = {
 export class SessionTable extends SessionEntries {
   /** Ref of the endpoint before the last `touch` that answered `CHANGED`. */
   previous = 0;
+  /** Where the last look-up found its session. */
+  #found = HEADER_WORDS;
 
   /** Looks a live session up; false = there is none. Times are wall clock ms. */
   find(region: SessionRegion, high: number, low: number, now: number, view: SessionView): boolean {
@@ -71,6 +78,7 @@ export class SessionTable extends SessionEntries {
       const bucket = this.bucketAt(region, choice === 0 ? high : low, choice);
       for (let at = bucket; at < bucket + BUCKET_WORDS; at += WORDS) {
         if (this.words[at + HIGH] === high && this.words[at + LOW] === low && this.#read(at, high, low, tick, view)) {
+          this.#found = at;
           return true;
         }
       }
@@ -118,6 +126,82 @@ export class SessionTable extends SessionEntries {
   /** An answer says that a key is at the endpoint it came from, wherever the table has had it. Else as `bind`. */
   learn(high: number, low: number, scope: number, ref: number, now: number, ttl: number, born: number): number {
     return this.#put(AUTHORITATIVE, high, low, scope, ANY, ref, now, ttl, false, born);
+  }
+
+  /**
+   * Takes over what another replica has made of a key, since `began` (wall clock, ms): only when the table still has it
+   * where the caller saw it. Else as `bind`.
+   */
+  adopt(
+    high: number,
+    low: number,
+    scope: number,
+    expected: number,
+    ref: number,
+    now: number,
+    ttl: number,
+    born: number,
+    began: number,
+  ): number {
+    const done = this.#put(AUTHORITATIVE, high, low, scope, expected, ref, now, ttl, true, born);
+    const at = this.locate(AUTHORITATIVE, high, low);
+    if (at < 0 || (done !== INSERTED && done !== CHANGED)) return done;
+    const bucket = this.bucketOf(AUTHORITATIVE, at);
+    if (!this.lock(bucket)) return done;
+    if (this.#isLive(at, high, low, this.tick(now), 0)) {
+      this.step(at);
+      // Before this process began, perhaps.
+      Atomics.store(this.words, at + FIRST_SEEN, Math.floor((began - this.epoch) / TICK_MS));
+      this.step(at);
+    }
+    this.unlock(bucket);
+    this.noteCheck(high, low, now);
+    return done;
+  }
+
+  /**
+   * For a key that replicas share: how long ago the session store was asked about it, ms, when that is `every` or more
+   * (Infinity = never); it then counts as asked, so of several callers at once one hears it. Else -1.
+   */
+  takeCheck(high: number, low: number, now: number, every: number): number {
+    const words = this.words;
+    // Nearly always the request's own look-up was the last one.
+    const at = this.#isKeyAt(this.#found, high, low) ? this.#found : this.locate(AUTHORITATIVE, high, low);
+    if (at < 0) return -1;
+    const word = Atomics.load(words, at + SCOPE);
+    const age = this.#sinceCheck(at, (word & CHECKED) >>> 1, now);
+    if (age < every) return -1;
+    const noted = (word & ~CHECKED) | (this.#checkStep(now) << 1);
+    return Atomics.compareExchange(words, at + SCOPE, word, noted) === word ? age : -1;
+  }
+
+  /** The session store has the key as this table has it, as of `now`, which is when it was last used; 0 = it does not. */
+  noteCheck(high: number, low: number, now: number): void {
+    const words = this.words;
+    const at = this.locate(AUTHORITATIVE, high, low);
+    if (at < 0) return;
+    const word = Atomics.load(words, at + SCOPE);
+    const step = now === 0 ? 0 : this.#checkStep(now);
+    // Not a try again: whoever changes the word meanwhile knows more, or asks once too often.
+    Atomics.compareExchange(words, at + SCOPE, word, (word & ~CHECKED) | (step << 1));
+  }
+
+  #isKeyAt(at: number, high: number, low: number): boolean {
+    const words = this.words;
+    const same = words[at + HIGH] === high && words[at + LOW] === low && words[at + EXPIRY] !== 0;
+    return same && this.regionOf(at) === AUTHORITATIVE;
+  }
+
+  /** The steps go round in half a minute; but no key is used for longer than between two checks without one. */
+  #sinceCheck(at: number, step: number, now: number): number {
+    if (step === 0) return Infinity;
+    const lastSeen = this.epoch + (this.words[at + LAST_SEEN] ?? 0) * TICK_MS;
+    const steps = (this.#checkStep(lastSeen) - step + CHECK_STEPS) % CHECK_STEPS;
+    return Math.max(0, now - lastSeen) + steps * CHECK_STEP_MS;
+  }
+
+  #checkStep(now: number): number {
+    return 1 + (Math.max(0, Math.floor((now - this.epoch) / CHECK_STEP_MS)) % CHECK_STEPS);
   }
 
   /** Ends a session's entry. */

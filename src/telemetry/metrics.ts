@@ -6,6 +6,7 @@ import { registerEndpointMetrics } from './endpoint-metrics.ts';
 import { registerProcessMetrics } from './process-metrics.ts';
 import { registerRequestMetrics } from './request-metrics.ts';
 import type { MetricsSource } from './source.ts';
+import { registerStoreMetrics } from './store-metrics.ts';
 import { registerWatchMetrics } from './watch-metrics.ts';
 
 /** Seconds; an endpoint change shall be live in every worker within 20 ms. */
@@ -30,6 +31,7 @@ export class Metrics {
     registerRequestMetrics(this.#registry, source);
     registerEndpointMetrics(this.#registry, source, this.#balance);
     registerProcessMetrics(this.#registry, source);
+    registerStoreMetrics(this.#registry, source);
     registerWatchMetrics(this.#registry, source);
     collectDefaultMetrics({ register: this.#registry });
   }

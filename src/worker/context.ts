@@ -9,13 +9,16 @@ import { ClientAddresses } from '../lanes/client-address.ts';
 import type { LaneContext } from '../lanes/context.ts';
 import { Counters } from '../lanes/counters.ts';
 import type { LiveTable } from '../lanes/live-table.ts';
+import { SharedKeys } from '../lanes/shared-keys.ts';
 import { WaitingRoom } from '../lanes/waiting-room.ts';
 import type { PoolKey } from '../model/ids.ts';
 import type { EndpointPlace, LivePool } from '../model/live.ts';
 import { compileRe2 } from '../rules/re2.ts';
+import { openStore } from '../session-store/client.ts';
+import { SessionStore } from '../session-store/store.ts';
 import { createBlocks } from '../shared/cells.ts';
 import type { Blocks } from '../shared/cells.ts';
-import type { AccessRecord, TableDelta, WorkerStart } from '../shared/messages.ts';
+import type { AccessRecord, FromWorker, TableDelta, WorkerStart } from '../shared/messages.ts';
 import { HealthMarks, SharedMeters } from '../shared/meters.ts';
 import { SessionTable } from '../shared/session-table.ts';
 import { Turns } from '../shared/turns.ts';
@@ -40,6 +43,8 @@ export class WorkerContext implements LaneContext {
   readonly env: DecideEnv & { now: number };
   readonly accessBuffer: AccessBuffer;
   readonly waiting: WaitingRoom;
+  readonly keys: SharedKeys | undefined;
+  readonly store: SessionStore | undefined;
   readonly publicPorts = { http: 0, https: 0 };
   draining = false;
   readonly #builder: TableBuilder;
@@ -50,7 +55,7 @@ export class WorkerContext implements LaneContext {
   #dateSecond = 0;
 
   /** `first`: the first table, which brings the chunks that every worker needs. */
-  constructor(start: WorkerStart, first: TableDelta, send: (records: AccessRecord[]) => void) {
+  constructor(start: WorkerStart, first: TableDelta, send: (message: FromWorker) => void) {
     const { row, workers, epoch, settings } = start;
     this.settings = settings;
     this.#shared = createBlocks(workers);
@@ -83,10 +88,16 @@ export class WorkerContext implements LaneContext {
       },
     });
     this.addresses = new ClientAddresses(settings.trustedProxies);
-    this.accessBuffer = new AccessBuffer(settings, send, () => {
-      this.counters.limit('access_log_dropped');
-    });
+    this.accessBuffer = new AccessBuffer(
+      settings,
+      (records) => send({ type: 'access', records }),
+      () => {
+        this.counters.limit('access_log_dropped');
+      },
+    );
     this.env = this.#decideEnv(new SharedMeters(this.#shared, health));
+    this.store = this.#sessionStore(send);
+    this.keys = this.store === undefined ? undefined : new SharedKeys(this.store, this.sessions, this.env);
     this.apply(first);
   }
 
@@ -120,6 +131,21 @@ export class WorkerContext implements LaneContext {
       this.#date = new Date(second * 1000).toUTCString();
     }
     return this.#date;
+  }
+
+  #sessionStore(send: (message: FromWorker) => void): SessionStore | undefined {
+    const address = this.settings.sessionStore;
+    if (address === undefined) return undefined;
+    return new SessionStore({
+      open: (onError) => openStore(address, onError),
+      onAsked: (seconds, failed) => this.counters.store(seconds, failed),
+      onTurn: (up, fault) =>
+        send(
+          up
+            ? { type: 'log', level: 'info', message: 'the session store answers' }
+            : { type: 'log', level: 'warn', message: `the session store is not asked for now: ${fault}` },
+        ),
+    });
   }
 
   #decideEnv(meters: SharedMeters): DecideEnv & { now: number } {

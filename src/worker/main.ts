@@ -44,9 +44,7 @@ function send(message: FromWorker): void {
 
 function applyTable(delta: TableDelta): void {
   if (ctx === undefined) {
-    ctx = new WorkerContext(start, delta, (records) => {
-      send({ type: 'access', records });
-    });
+    ctx = new WorkerContext(start, delta, send);
     ctx.deadlines.start();
     tls = new TlsTermination(ctx, certificates, start.tls.sessionChannel, (socket, tcp) => {
       if (secureLane !== undefined) new ClientConnection(secureLane, socket, tcp);
@@ -64,6 +62,8 @@ async function listen(wanted: Ports): Promise<void> {
   const context = ctx;
   const { settings } = context;
   const limits = { head: settings.maxHeadBytes, headers: settings.maxHeaders, target: settings.maxTargetBytes };
+  // Those who come first shall find their keys, too.
+  await context.store?.start();
   const plain = await chooseAdopt(Buffer.allocUnsafeSlow(READ_BYTES));
   const poisoned = (adopt: Adopt): Adopt =>
     POISON_READS ? (accepted, onRead) => adopt(accepted, poisoning(onRead)) : adopt;
@@ -131,6 +131,7 @@ async function shutdown(grace: number): Promise<void> {
   for (const connection of open) connection.destroy();
   ctx?.accessBuffer.flush();
   ctx?.upstreams.closeIdle();
+  ctx?.store?.stop();
   ctx?.deadlines.stop();
   send({ type: 'drained' });
   port.close();

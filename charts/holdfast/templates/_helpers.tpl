@@ -144,12 +144,30 @@ spec:
         - name: HOLDFAST_ADMIN_TOKEN_FILE
           value: /etc/holdfast/admin/token
         {{- end }}
+        {{- with .Values.sessionStore }}
+        {{- if .secretName }}
+        - name: HOLDFAST_SESSION_STORE
+          valueFrom: { secretKeyRef: { name: {{ .secretName }}, key: {{ .secretKey }} } }
+        {{- else if .url }}
+        - name: HOLDFAST_SESSION_STORE
+          value: {{ .url | quote }}
+        {{- end }}
+        {{- if .caSecretName }}
+        - name: NODE_EXTRA_CA_CERTS
+          value: /etc/holdfast/session-store/ca.crt
+        {{- end }}
+        {{- end }}
         {{- with .Values.extraEnv }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-      {{- if .Values.adminTokenSecret }}
+      {{- if or .Values.adminTokenSecret .Values.sessionStore.caSecretName }}
       volumeMounts:
+        {{- if .Values.adminTokenSecret }}
         - { name: admin-token, mountPath: /etc/holdfast/admin, readOnly: true }
+        {{- end }}
+        {{- if .Values.sessionStore.caSecretName }}
+        - { name: session-store-ca, mountPath: /etc/holdfast/session-store, readOnly: true }
+        {{- end }}
       {{- end }}
       ports:
         - name: http
@@ -180,10 +198,16 @@ spec:
         allowPrivilegeEscalation: false
         readOnlyRootFilesystem: true
         capabilities: { drop: [ALL] }
-  {{- with .Values.adminTokenSecret }}
+  {{- if or .Values.adminTokenSecret .Values.sessionStore.caSecretName }}
   volumes:
+    {{- with .Values.adminTokenSecret }}
     - name: admin-token
       secret: { secretName: {{ . }} }
+    {{- end }}
+    {{- with .Values.sessionStore.caSecretName }}
+    - name: session-store-ca
+      secret: { secretName: {{ . }}, items: [{ key: ca.crt, path: ca.crt }] }
+    {{- end }}
   {{- end }}
   {{- if .Values.topologySpread }}
   topologySpreadConstraints:

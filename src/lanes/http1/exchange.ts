@@ -203,6 +203,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
   onUpstreamConnected(): void {
     const { connection } = this.#attempts;
     if (connection === undefined || this.#head === undefined) return;
+    if (this.#attempts.holds()) return;
     if (!this.#record.connected() && this.#attempts.adopt()) return;
     this.#sent = true;
     this.#response.reset(this.#head.method);
@@ -232,6 +233,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
   }
 
   onUpstreamData(buffer: Buffer, length: number): boolean {
+    if (this.#attempts.interrupted()) return true;
     this.#answered = true;
     const at = this.#response.execute(buffer, 0, length);
     if (this.#fault !== undefined) return this.#refuseFaulty(this.#fault);
@@ -247,6 +249,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
   }
 
   onUpstreamEnd(): void {
+    if (this.#attempts.interrupted()) return;
     if (!this.#answered) {
       const connection = this.#attempts.connection;
       this.#onUnanswered(connection?.reused === true);
@@ -270,6 +273,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
   }
 
   onUpstreamClosed(): void {
+    if (this.#attempts.interrupted()) return;
     if (this.#answered) this.refuse(REFUSALS.closedEarly, 'upstream');
     else this.#onUnanswered(this.#attempts.connection?.reused === true);
   }

@@ -131,6 +131,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   onUpstreamConnected(): void {
     const { connection } = this.#attempts;
     if (connection === undefined) return;
+    if (this.#attempts.holds()) return;
     if (!this.#record.connected() && this.#attempts.adopt()) return;
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.responseTimeout;
     const endpoint = new SocketStream(connection.socket, (chunk) => {
@@ -171,6 +172,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   }
 
   onUpstreamData(buffer: Buffer, length: number): boolean {
+    if (this.#attempts.interrupted()) return true;
     return this.#endpoint?.feed(length, buffer) ?? true;
   }
 
@@ -179,10 +181,12 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   }
 
   onUpstreamEnd(): void {
+    if (this.#attempts.interrupted()) return;
     this.#endpoint?.feedEnd();
   }
 
   onUpstreamClosed(): void {
+    if (this.#attempts.interrupted()) return;
     this.#endpoint?.destroy();
     if (!this.#answered) this.#refuse(REFUSALS.closedEarly, 'upstream');
   }

@@ -35,6 +35,28 @@ describe('the text', () => {
   });
 });
 
+test('what the session store is named by outlives every key, and says so in the list', () => {
+  let keys: readonly SessionKey[] = firstKeys(NOW, random);
+  const ring = () => KeyRing.from(keys);
+  const [name, tag] = [ring().storeName('scope', 'key'), ring().storeTag('uid')];
+  expect(name).toMatch(/^holdfast:[\w-]{22}$/);
+  for (let time = NOW; time < NOW + 60 * MINUTE; time += 10 * MINUTE) {
+    keys = parseSessionKeys(formatSessionKeys(rotate(keys, time)), 'here');
+    expect([ring().storeName('scope', 'key'), ring().storeTag('uid')]).toEqual([name, tag]);
+  }
+  expect(KeyRing.from(firstKeys(NOW, random)).storeName('scope', 'key')).not.toBe(name);
+  expect(ring().storeName('scope2', 'key')).not.toBe(name);
+  expect(ring().storeTag('other')).not.toBe(tag);
+  expect(ring().ids.map((id) => ring().endpointPrefix(id, 'uid'))).not.toContain(tag);
+});
+
+test('a list has one value of store', () => {
+  const list = rotate(firstKeys(NOW, random), NOW).map((key, i) => ({ ...key, store: new Uint8Array(32).fill(i) }));
+  expect(() => parseSessionKeys(formatSessionKeys(list), 'here')).toThrow('several values of store');
+  const short = formatSessionKeys(firstKeys(NOW, random)).replace('"id": 0', '"id": 0, "store": "AAAA"');
+  expect(() => parseSessionKeys(short, 'here')).toThrow('store must be base64 of at least 32 bytes');
+});
+
 describe('rotation', () => {
   test('the new key signs two minutes later, until then the old one', () => {
     const keys = rotate(firstKeys(NOW, random), NOW);

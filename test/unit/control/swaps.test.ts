@@ -98,6 +98,7 @@ class Swaps {
       },
       logger: createLogger({ level: 'silent' }),
       clock: () => this.now,
+      sharesKeys: false,
       send: (delta) => {
         this.#worker.apply(delta);
       },

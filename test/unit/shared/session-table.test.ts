@@ -188,6 +188,77 @@ describe('a key that the table alone knows', () => {
   });
 });
 
+describe('a key that replicas share', () => {
+  const SECOND = 1000;
+  const shared = () => {
+    const { table, view } = setUp();
+    const bind = (expected: number, ref: number, now: number) =>
+      table.bind(word(1, 1), word(1, 2), 1, expected, ref, now, MINUTE, true, 0);
+    return {
+      bind,
+      take: (now: number) => table.takeCheck(word(1, 1), word(1, 2), now, 5 * SECOND),
+      note: (now: number) => table.noteCheck(word(1, 1), word(1, 2), now),
+      adopt: (expected: number, ref: number, now: number, began: number) =>
+        table.adopt(word(1, 1), word(1, 2), 1, expected, ref, now, MINUTE, 0, began),
+      look: (now: number) => table.find(AUTHORITATIVE, word(1, 1), word(1, 2), now, view) && { ...view },
+    };
+  };
+
+  test('is compared with the store at once when the store has not heard of it, then every five seconds of use', () => {
+    const { bind, take } = shared();
+    expect(take(START)).toBe(-1);
+    bind(ABSENT, 7, START);
+    expect(take(START)).toBe(Infinity);
+    const asked: number[] = [];
+    for (let now = START; now < START + 100 * SECOND; now += 700) {
+      const age = take(now);
+      if (age >= 0) asked.push(age);
+      bind(7, 7, now);
+    }
+    expect(asked.length).toBeGreaterThanOrEqual(16);
+    for (const age of asked) expect(age).toBeGreaterThanOrEqual(5 * SECOND);
+    for (const age of asked) expect(age).toBeLessThan(6.2 * SECOND);
+  });
+
+  test('of all who ask, one is told', () => {
+    const { bind, take } = shared();
+    bind(ABSENT, 7, START);
+    expect([take(START), take(START), take(START)]).toEqual([Infinity, -1, -1]);
+  });
+
+  test('that was idle for however long is compared at its next use', () => {
+    const { bind, take, note } = shared();
+    for (let idle = 6 * SECOND; idle < 59 * SECOND; idle += 900) {
+      const now = START + 100 * idle;
+      bind(ABSENT, 7, now);
+      bind(7, 7, now);
+      note(now);
+      expect(take(now + 4 * SECOND), `${idle}`).toBe(-1);
+      expect(take(now + idle), `${idle}`).toBeGreaterThanOrEqual(idle - 200);
+    }
+  });
+
+  test('goes where another replica has it, with its beginning, unless it has gone elsewhere meanwhile', () => {
+    const { bind, adopt, take, look } = shared();
+    bind(ABSENT, 7, START);
+    expect(adopt(6, 8, START + SECOND, START)).toBe(LOST);
+    expect(adopt(7, 8, START + SECOND, START - 10 * MINUTE)).toBe(CHANGED);
+    expect(look(START + SECOND)).toMatchObject({ ref: 8, firstSeen: START - 10 * MINUTE });
+    expect(take(START + 2 * SECOND)).toBe(-1);
+    expect(bind(8, 9, START + SECOND)).toBe(CHANGED);
+    expect(look(START + SECOND)).toMatchObject({ ref: 9, firstSeen: START - 10 * MINUTE });
+  });
+
+  test('that the store could not be told of is compared at the next use', () => {
+    const { bind, note, take } = shared();
+    bind(ABSENT, 7, START);
+    note(START);
+    expect(take(START + SECOND)).toBe(-1);
+    note(0);
+    expect(take(START + SECOND)).toBe(Infinity);
+  });
+});
+
 describe('the sweep', () => {
   test('drops what is over and takes it out of the counts', () => {
     const { sweeper, use, live, active } = setUp();
