@@ -5,6 +5,7 @@ const ARROWS = {
   model: [],
   match: ['model'],
   http1: ['model'],
+  http2: ['model', 'http1'],
   rules: ['model'],
   affinity: ['model', 'rules'],
   shared: ['model', 'affinity', 'config'],
@@ -18,7 +19,7 @@ const ARROWS = {
   demo: ['model', 'source', 'telemetry'],
   io: ['model', 'http1'],
   upstream: ['model', 'io', 'shared', 'http1', 'config', 'telemetry'],
-  lanes: ['model', 'io', 'shared', 'http1', 'match', 'affinity', 'rules', 'upstream', 'config', 'telemetry'],
+  lanes: ['model', 'io', 'shared', 'http1', 'http2', 'match', 'affinity', 'rules', 'upstream', 'config', 'telemetry'],
   worker: ['model', 'io', 'shared', 'http1', 'match', 'affinity', 'rules', 'upstream', 'lanes', 'config', 'telemetry'],
 };
 
@@ -27,6 +28,7 @@ const PURE = {
   model: [],
   match: [],
   http1: [],
+  http2: [],
   rules: [],
   affinity: ['crypto'],
   api: ['crypto'],
@@ -81,7 +83,7 @@ export default {
     {
       name: 'workers-load-no-control-plane-packages',
       severity: 'error',
-      from: { path: '^src/(match|http1|affinity|shared|io|upstream|lanes|worker)/' },
+      from: { path: '^src/(match|http1|http2|affinity|shared|io|upstream|lanes|worker)/' },
       to: { path: '^node_modules/(zod|yaml|prom-client)/', reachable: true },
     },
     { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
