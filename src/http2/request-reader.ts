@@ -193,8 +193,8 @@ export class RequestReader implements FieldSink {
         }
         return;
       case kinds.EXPECT:
-        if (value.toLowerCase() === '100-continue') head.expectContinue = true;
-        else this.refusal ??= HTTP1.badExpectation;
+        if (head.expectContinue || value.toLowerCase() !== '100-continue') this.refusal ??= HTTP1.badExpectation;
+        else head.expectContinue = true;
         this.#keep(field);
         return;
       default:
