@@ -7,7 +7,7 @@
  */
 import { Abuse } from './abuse.ts';
 import { ClosedStreams, ENDED, FORGOTTEN, RESET_BY_PEER, RESET_BY_US } from './closed-streams.ts';
-import { DEFAULT_WINDOW, MAX_31, MAX_FRAME, SETTING } from './constants.ts';
+import { DEFAULT_WINDOW, SETTING } from './constants.ts';
 import { CODE, ERRORS } from './error.ts';
 import type { Http2Error } from './error.ts';
 import { FrameParser } from './frame-parser.ts';
@@ -18,6 +18,7 @@ import { HpackDecoder } from './hpack/decoder.ts';
 import type { FieldSink } from './hpack/decoder.ts';
 import { block, HpackEncoder } from './hpack/encoder.ts';
 import type { Http2Limits } from './limits.ts';
+import { SendWindows } from './send-windows.ts';
 import { PeerSettings } from './settings.ts';
 import type { Stream } from './stream.ts';
 import { NOBODY, TrailerReader } from './trailer-reader.ts';
@@ -39,7 +40,7 @@ export interface ConnectionEvents<S extends Stream> extends Blocks {
   onWritable(stream: S): void;
   /** The peer will go; of a server: streams of ours above `lastId` are reset (REFUSED_STREAM), nobody has looked at them. */
   onGoaway(lastId: number, code: number): void;
-  /** The connection is over: all its streams were reset, GOAWAY is written. Flush and close. */
+  /** The connection is over: all its streams were reset, GOAWAY is written. Flush and close; send nothing more. */
   onError(fault: Http2Error): void;
 }
 
@@ -65,11 +66,9 @@ export abstract class Connection<S extends Stream> implements FrameSink {
   readonly #closed = new ClosedStreams();
   readonly #spare: S[] = [];
   readonly #side: 'client' | 'server';
-  #sendWindow = DEFAULT_WINDOW;
+  readonly #windows: SendWindows<S>;
   #recvWindow: number;
   #credit = 0;
-  /** Streams that wait for the connection's window, in the order in which they may go on. */
-  #waiting: S[] = [];
   /** The stream of the DATA frame being read; undefined = its data is thrown away. */
   #dataStream: S | undefined;
   #dataEnds = false;
@@ -84,6 +83,7 @@ export abstract class Connection<S extends Stream> implements FrameSink {
     this.#trailers = new TrailerReader(limits);
     this.#abuse = new Abuse(limits.abuse, clock);
     this.#recvWindow = limits.connectionWindow;
+    this.#windows = new SendWindows((stream) => events.onWritable(stream));
   }
 
   /** Streams that are not over. */
@@ -113,14 +113,13 @@ export abstract class Connection<S extends Stream> implements FrameSink {
   send(stream: S, buffer: Buffer, start: number, end: number, last: boolean): number {
     let at = start;
     while (at < end) {
-      const room = Math.min(end - at, this.#sendWindow, stream.sendWindow, MAX_FRAME);
+      const room = Math.min(end - at, this.#windows.room(stream));
       if (room <= 0) {
-        this.#block(stream);
+        this.#windows.wait(stream);
         return at - start;
       }
       this.writer.data(stream.id, buffer, at, at + room, last && at + room === end);
-      this.#sendWindow -= room;
-      stream.sendWindow -= room;
+      this.#windows.take(stream, room);
       this.#abuse.sentData();
       at += room;
     }
@@ -148,7 +147,7 @@ export abstract class Connection<S extends Stream> implements FrameSink {
     stream.held -= bytes;
     this.#consumedByConnection(bytes);
     stream.credit += bytes;
-    if (stream.remoteEnded || stream.credit * 2 < this.limits.streamWindow) return;
+    if (this.over || stream.remoteEnded || stream.credit * 2 < this.limits.streamWindow) return;
     this.writer.windowUpdate(stream.id, stream.credit);
     stream.recvWindow += stream.credit;
     stream.credit = 0;
@@ -225,11 +224,10 @@ export abstract class Connection<S extends Stream> implements FrameSink {
       else this.onUnknown();
       return;
     }
-    this.#drop(stream, RESET_BY_PEER);
     // What we have answered completely has cost us nothing in vain.
-    if (this.#side === 'server' && !stream.localEnded) this.#blame(this.#abuse.reset());
-    this.events.onReset(stream, code, undefined);
-    this.recycle(stream);
+    const vain = this.#side === 'server' && !stream.localEnded;
+    this.giveUp(stream, code);
+    if (vain) this.#blame(this.#abuse.reset());
   }
 
   onSettings(buffer: Buffer, start: number, end: number): void {
@@ -240,7 +238,8 @@ export abstract class Connection<S extends Stream> implements FrameSink {
     if (this.over) return;
     this.encoder.setMaxSize(this.peer.headerTableSize);
     this.writer.settingsAck();
-    if (this.peer.initialWindow !== before) this.#shiftWindows(this.peer.initialWindow - before);
+    const shifted = this.peer.initialWindow - before;
+    if (shifted !== 0 && !this.#windows.shift(this.open.values(), shifted)) this.fail(ERRORS.windowOverflow);
   }
 
   onSettingsAck(): void {
@@ -260,17 +259,19 @@ export abstract class Connection<S extends Stream> implements FrameSink {
   onWindowUpdate(id: number, increment: number): void {
     this.#blame(this.#abuse.windowUpdate());
     if (this.over) return;
-    if (id === 0) return this.#openConnection(increment);
+    if (id === 0) {
+      if (increment === 0) this.fail(ERRORS.zeroIncrement);
+      else if (!this.#windows.widen(increment)) this.fail(ERRORS.windowOverflow);
+      return;
+    }
     const stream = this.open.get(id);
     if (stream === undefined) {
       // It may have been sent before the peer knew of the end (5.1).
       if (this.isIdle(id)) this.fail(ERRORS.idleStream);
       return;
     }
-    if (increment === 0) return this.onFrameError(id, ERRORS.zeroStreamIncrement);
-    stream.sendWindow += increment;
-    if (stream.sendWindow > MAX_31) this.onFrameError(id, ERRORS.streamWindowOverflow);
-    else this.#wake(stream);
+    if (increment === 0) this.onFrameError(id, ERRORS.zeroStreamIncrement);
+    else if (!this.#windows.widenStream(stream, increment)) this.onFrameError(id, ERRORS.streamWindowOverflow);
   }
 
   onUnknown(): void {
@@ -384,13 +385,13 @@ export abstract class Connection<S extends Stream> implements FrameSink {
   /** Our message is complete. */
   protected endLocal(stream: S): void {
     stream.localEnded = true;
-    stream.blocked = false;
+    this.#windows.leave(stream);
     if (stream.remoteEnded) this.#finish(stream);
     // Nobody wants the rest of a request that was refused (8.1).
     else if (stream.deaf) this.reset(stream, CODE.NO_ERROR);
   }
 
-  /** The stream ends because the peer will never look at it. */
+  /** The peer has reset the stream, or will never look at it. */
   protected giveUp(stream: S, code: number): void {
     this.#drop(stream, RESET_BY_PEER);
     this.events.onReset(stream, code, undefined);
@@ -407,7 +408,7 @@ export abstract class Connection<S extends Stream> implements FrameSink {
   #stop(code: number, fault: Http2Error | undefined): void {
     this.over = true;
     this.#parser.stop();
-    this.#waiting = [];
+    this.#windows.close();
     this.#dataStream = undefined;
     const streams = [...this.open.values()];
     this.open.clear();
@@ -450,55 +451,6 @@ export abstract class Connection<S extends Stream> implements FrameSink {
     this.#credit = 0;
   }
 
-  /** The stream's own window wakes it by itself; for the connection's it stands in line. */
-  #block(stream: S): void {
-    if (!stream.blocked) this.#waiting.push(stream);
-    stream.blocked = true;
-  }
-
-  #openConnection(increment: number): void {
-    if (increment === 0) return this.fail(ERRORS.zeroIncrement);
-    this.#sendWindow += increment;
-    if (this.#sendWindow > MAX_31) return this.fail(ERRORS.windowOverflow);
-    // Each once: who cannot send all stands at the end of the line again.
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    let next = 0;
-    while (next < waiting.length && this.#sendWindow > 0 && !this.over) this.#wakeWaiting(waiting[next++]!);
-    if (next < waiting.length && !this.over) this.#waiting = [...waiting.slice(next), ...this.#waiting];
-  }
-
-  #wakeWaiting(stream: S): void {
-    if (!stream.blocked) return;
-    if (stream.sendWindow <= 0) {
-      this.#waiting.push(stream);
-      return;
-    }
-    stream.blocked = false;
-    this.events.onWritable(stream);
-  }
-
-  #wake(stream: S): void {
-    if (!stream.blocked || stream.sendWindow <= 0 || this.#sendWindow <= 0) return;
-    this.#unline(stream);
-    stream.blocked = false;
-    this.events.onWritable(stream);
-  }
-
-  #unline(stream: S): void {
-    const at = this.#waiting.indexOf(stream);
-    if (at >= 0) this.#waiting.splice(at, 1);
-  }
-
-  /** 6.9.2: a change counts for the streams that are open, too. */
-  #shiftWindows(by: number): void {
-    for (const stream of this.open.values()) {
-      stream.sendWindow += by;
-      if (stream.sendWindow > MAX_31) return this.fail(ERRORS.windowOverflow);
-    }
-    for (const stream of [...this.open.values()]) if (!this.over) this.#wake(stream);
-  }
-
   #finish(stream: S): void {
     this.#drop(stream, ENDED);
     this.recycle(stream);
@@ -508,8 +460,7 @@ export abstract class Connection<S extends Stream> implements FrameSink {
   #drop(stream: S, end: number): void {
     this.open.delete(stream.id);
     this.#closed.add(stream.id, end);
-    if (stream.blocked) this.#unline(stream);
-    stream.blocked = false;
+    this.#windows.leave(stream);
     if (this.#dataStream === stream) this.#dataStream = undefined;
     this.#consumedByConnection(stream.held);
     stream.held = 0;

@@ -15,13 +15,14 @@ import {
   PREFACE,
   PRIORITY,
   PRIORITY_FLAG,
-  PUSH_PROMISE,
   RST_STREAM,
   SETTINGS,
   WINDOW_UPDATE,
 } from './constants.ts';
 import { ERRORS } from './error.ts';
 import type { Http2Error } from './error.ts';
+import { FieldBlock } from './field-block.ts';
+import { frameFault } from './frame-rules.ts';
 import type { Http2Limits } from './limits.ts';
 
 /** Ranges of a buffer are valid during the call. Stream identifiers are above 0 unless said otherwise. */
@@ -59,7 +60,6 @@ const DEAD = 6;
 
 export class FrameParser {
   readonly #sink: FrameSink;
-  readonly #limits: Pick<Http2Limits, 'block' | 'continuations'>;
   readonly #fromClient: boolean;
   #state: number;
   /** Bytes seen of the preface. */
@@ -76,17 +76,12 @@ export class FrameParser {
   /** A frame header or payload that came in pieces. */
   #pending: Buffer | undefined;
   #pendingLength = 0;
-  // The field block being assembled.
-  #block: Buffer | undefined;
-  #blockId = 0;
-  #blockEnds = false;
-  #blockDependency = -1;
-  #continuations = 0;
+  readonly #block: FieldBlock;
 
   /** @param from who sends: a client begins with the preface */
   constructor(sink: FrameSink, limits: Pick<Http2Limits, 'block' | 'continuations'>, from: 'client' | 'server') {
     this.#sink = sink;
-    this.#limits = limits;
+    this.#block = new FieldBlock(limits);
     this.#fromClient = from === 'client';
     this.#state = this.#fromClient ? IN_PREFACE : IN_HEADER;
   }
@@ -94,7 +89,8 @@ export class FrameParser {
   /** Nothing is consumed from now on. */
   stop(): void {
     this.#state = DEAD;
-    this.#pending = this.#block = undefined;
+    this.#pending = undefined;
+    this.#block.take();
   }
 
   execute(buffer: Buffer, start: number, end: number): void {
@@ -180,61 +176,19 @@ export class FrameParser {
     } else this.#state = IN_PAYLOAD;
   }
 
-  /** What the header alone tells. */
   #headerFault(): Http2Error | undefined {
     const type = this.#type;
+    const id = this.#id;
     if (!this.#settingsSeen) {
       if (type !== SETTINGS || (this.#flags & ACK) !== 0) return ERRORS.settingsFirst;
       this.#settingsSeen = true;
     }
-    if (this.#length > MAX_FRAME) return ERRORS.frameTooLarge;
-    if (this.#block !== undefined && (type !== CONTINUATION || this.#id !== this.#blockId)) {
+    const block = this.#block.id;
+    if (block !== 0 && (type !== CONTINUATION || id !== block) && this.#length <= MAX_FRAME) {
       return ERRORS.expectsContinuation;
     }
-    switch (type) {
-      case SETTINGS:
-      case PING:
-      case GOAWAY:
-        if (this.#id !== 0) return ERRORS.needsConnection;
-        break;
-      case WINDOW_UPDATE:
-        break;
-      case PUSH_PROMISE:
-        return this.#fromClient ? ERRORS.pushFromClient : ERRORS.pushDisabled;
-      default:
-        if (this.#id === 0 && type <= CONTINUATION) return ERRORS.needsStream;
-    }
-    return this.#sizeFault();
-  }
-
-  #sizeFault(): Http2Error | undefined {
-    const length = this.#length;
-    const flags = this.#flags;
-    let right = true;
-    switch (this.#type) {
-      case DATA:
-        right = length > 0 || (flags & PADDED) === 0;
-        break;
-      case HEADERS:
-        right = length >= ((flags & PADDED) === 0 ? 0 : 1) + ((flags & PRIORITY_FLAG) === 0 ? 0 : 5);
-        break;
-      case RST_STREAM:
-      case WINDOW_UPDATE:
-        right = length === 4;
-        break;
-      case SETTINGS:
-        right = (flags & ACK) === 0 ? length % 6 === 0 : length === 0;
-        break;
-      case PING:
-        right = length === 8;
-        break;
-      case GOAWAY:
-        right = length >= 8;
-        break;
-      case CONTINUATION:
-        return this.#block === undefined ? ERRORS.strayContinuation : undefined;
-    }
-    return right ? undefined : ERRORS.badFrameSize;
+    const fault = frameFault(type, this.#flags, id, this.#length, this.#fromClient);
+    return fault === undefined && type === CONTINUATION && block === 0 ? ERRORS.strayContinuation : fault;
   }
 
   /** `padding`: the padding and the byte that says how long it is. */
@@ -341,29 +295,20 @@ export class FrameParser {
       this.#sink.onFieldBlock(this.#id, endStream, dependency, buffer, at, stop);
       return;
     }
-    this.#blockId = this.#id;
-    this.#blockEnds = endStream;
-    this.#blockDependency = dependency;
-    this.#continuations = 0;
-    this.#block = Buffer.from(buffer.subarray(at, stop));
+    this.#block.begin(this.#id, endStream, dependency, buffer.subarray(at, stop));
   }
 
   #continue(buffer: Buffer, start: number, end: number): void {
-    let block = this.#block!;
-    if (++this.#continuations > this.#limits.continuations) {
-      this.#fail(ERRORS.tooManyContinuations, 0);
+    const block = this.#block;
+    const fault = block.add(buffer.subarray(start, end));
+    if (fault !== undefined) {
+      this.#fail(fault, 0);
       return;
     }
-    if (block.length + end - start > this.#limits.block) {
-      this.#fail(ERRORS.blockTooLarge, 0);
-      return;
-    }
-    block = Buffer.concat([block, buffer.subarray(start, end)]);
-    if ((this.#flags & END_HEADERS) === 0) this.#block = block;
-    else {
-      this.#block = undefined;
-      this.#sink.onFieldBlock(this.#blockId, this.#blockEnds, this.#blockDependency, block, 0, block.length);
-    }
+    if ((this.#flags & END_HEADERS) === 0) return;
+    const { id, endStream, dependency } = block;
+    const bytes = block.take();
+    this.#sink.onFieldBlock(id, endStream, dependency, bytes, 0, bytes.length);
   }
 
   #fail(error: Http2Error, at: number): number {
