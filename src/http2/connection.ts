@@ -153,8 +153,9 @@ export abstract class Connection<S extends Stream> implements FrameSink {
     stream.credit = 0;
   }
 
-  /** Gives the stream up; there is no `onReset`. */
+  /** Gives the stream up, if it is not over yet; there is no `onReset`. */
   reset(stream: S, code: number): void {
+    if (this.open.get(stream.id) !== stream) return;
     this.writer.reset(stream.id, code);
     this.#drop(stream, RESET_BY_US);
   }
@@ -354,11 +355,12 @@ export abstract class Connection<S extends Stream> implements FrameSink {
     reader.begin();
     if (!this.decode(buffer, start, end, reader)) return;
     const lines = reader.finish();
-    if (typeof lines !== 'string') this.onFrameError(stream.id, lines);
-    else if (!allowed || !endStream) this.onFrameError(stream.id, ERRORS.badTrailers);
+    const { id } = stream;
+    if (typeof lines !== 'string') this.onFrameError(id, lines);
+    else if (!allowed || !endStream) this.onFrameError(id, ERRORS.badTrailers);
     else {
       if (lines !== '' && !stream.deaf) this.events.onTrailers(stream, lines);
-      if (this.open.get(stream.id) === stream) this.endRemote(stream);
+      if (this.open.get(id) === stream) this.endRemote(stream);
     }
   }
 
@@ -377,9 +379,11 @@ export abstract class Connection<S extends Stream> implements FrameSink {
   /** The peer's message is complete. */
   protected endRemote(stream: S): void {
     if (stream.expected > 0) return this.onFrameError(stream.id, ERRORS.lengthMismatch);
+    // The lane may end the stream and open another one with its object.
+    const { id } = stream;
     stream.remoteEnded = true;
     if (!stream.deaf) this.events.onEnd(stream);
-    if (this.open.get(stream.id) === stream && stream.localEnded) this.#finish(stream);
+    if (this.open.get(id) === stream && stream.localEnded) this.#finish(stream);
   }
 
   /** Our message is complete. */

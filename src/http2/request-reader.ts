@@ -22,6 +22,9 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const PATH = /^\/[!"$-~]*$/;
 const SCHEME = /^https?$/i;
 
+/** Before the first request. */
+const NO_HEAD = new RequestHead();
+
 export class RequestReader implements FieldSink {
   /** What the request is refused with although it is well-formed: the lane answers. */
   refusal: Http1Error | undefined;
@@ -29,7 +32,7 @@ export class RequestReader implements FieldSink {
   protocol = '';
   /** Names that must not be indexed further on (RFC 7541, 6.2.3). */
   readonly never: string[] = [];
-  #head = new RequestHead();
+  #head = NO_HEAD;
   #limits: Http2Limits;
   #fault: Http2Error | undefined;
   #method = '';

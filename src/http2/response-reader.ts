@@ -15,10 +15,13 @@ import type { Http2Limits } from './limits.ts';
 
 const STATUS = /^[1-9][0-9][0-9]$/;
 
+/** Before the first response. */
+const NO_HEAD = new ResponseHead();
+
 export class ResponseReader implements FieldSink {
   /** Names that must not be indexed further on (RFC 7541, 6.2.3). */
   readonly never: string[] = [];
-  #head = new ResponseHead();
+  #head = NO_HEAD;
   readonly #limits: Http2Limits;
   #fault: Http2Error | undefined;
   #size = 0;

@@ -3,6 +3,7 @@ import { latin1 } from '../../http1/latin1.ts';
 import { Field, kindOf } from './field.ts';
 import { huffmanDecode, maxDecoded } from './huffman.ts';
 import { cursor, readInteger } from './integer.ts';
+import { BAD_VALUE } from './kinds.ts';
 import { STATIC_FIELDS } from './static-table.ts';
 
 /** SETTINGS_HEADER_TABLE_SIZE: the default, so it is never announced. */
@@ -94,7 +95,7 @@ export class HpackDecoder {
       const value = this.#string(buffer, end);
       if (value === undefined) return false;
       // The kind of a field whose value is malformed does not say what its name means.
-      field.set(name, value, kind <= 2 ? kindOf(name) : kind);
+      field.set(name, value, kind === BAD_VALUE ? kindOf(name) : kind);
       return true;
     }
     const name = this.#string(buffer, end);

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { CODE } from '../../../src/http2/error.ts';
 import { HpackDecoder } from '../../../src/http2/hpack/decoder.ts';
+import type { ClientConnection } from '../../../src/http2/client.ts';
 import type { ServerConnection } from '../../../src/http2/server.ts';
 import type { ServerStream } from '../../../src/http2/stream.ts';
 import { get, post, START } from '../../fixtures/http2/case.ts';
@@ -103,6 +104,7 @@ describe('answers', () => {
 
   test('a stream that the lane resets gets nothing more, and hears nothing', () => {
     const server = serve([post()]);
+    server.connection.reset(server.streams[0]!, CODE.CANCEL);
     server.connection.reset(server.streams[0]!, CODE.CANCEL);
     server.read(Buffer.concat([data(1, 'late'), windowUpdate(1, 5), reset(1)]));
     expect(server.summary()).toBe('1 POST / | RST 1 CANCEL');
@@ -348,6 +350,31 @@ describe('the client', () => {
     client.read(headers(1, [[':status', '200']]));
     expect(client.connection.free).toBe(true);
     expect(ask().id).toBe(5);
+  });
+
+  test('may ask anew as soon as an answer is complete', () => {
+    const ask = () => client.connection.request('GET / HTTP/1.1\r\nHost: a\r\n\r\n', 'https', true);
+    const client: Recorded<ClientConnection> = recordClient(
+      {},
+      {
+        onEnd(stream) {
+          if (!stream.localEnded) client.connection.end(stream, '');
+          ask();
+        },
+      },
+    );
+    client.connection.request('POST / HTTP/1.1\r\nHost: a\r\n\r\n', 'https', false);
+    client.read(settings());
+    client.read(headers(1, [[':status', '200']], { end: false }));
+    client.read(data(1, 'x'));
+    client.read(headers(3, [[':status', '200']], { end: false }));
+    client.read(headers(3, [['x-sum', '1']]));
+    client.read(headers(5, [[':status', '204']]));
+    expect(client.connection.streams).toBe(1);
+    const frames = ['HEADERS 1', 'SETTINGS ack', 'DATA 1 end', 'HEADERS 3 end', 'HEADERS 5 end', 'HEADERS 7 end'];
+    expect(client.summary()).toBe(
+      ['1 200', '1 data x', '3 200', '3 trailers x-sum: 1\\r\\n', '5 204', ...frames].join(' | '),
+    );
   });
 
   test('opens nothing behind GOAWAY', () => {
