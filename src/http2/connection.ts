@@ -18,6 +18,7 @@ import { HpackDecoder } from './hpack/decoder.ts';
 import type { FieldSink } from './hpack/decoder.ts';
 import { block, HpackEncoder } from './hpack/encoder.ts';
 import type { Http2Limits } from './limits.ts';
+import { RecvWindows } from './recv-windows.ts';
 import { SendWindows } from './send-windows.ts';
 import { PeerSettings } from './settings.ts';
 import type { Stream } from './stream.ts';
@@ -67,8 +68,7 @@ export abstract class Connection<S extends Stream> implements FrameSink {
   readonly #spare: S[] = [];
   readonly #side: 'client' | 'server';
   readonly #windows: SendWindows<S>;
-  #recvWindow: number;
-  #credit = 0;
+  readonly #received: RecvWindows;
   /** The stream of the DATA frame being read; undefined = its data is thrown away. */
   #dataStream: S | undefined;
   #dataEnds = false;
@@ -82,7 +82,7 @@ export abstract class Connection<S extends Stream> implements FrameSink {
     this.#parser = new FrameParser(this, limits, side === 'server' ? 'client' : 'server');
     this.#trailers = new TrailerReader(limits);
     this.#abuse = new Abuse(limits.abuse, clock);
-    this.#recvWindow = limits.connectionWindow;
+    this.#received = new RecvWindows(limits, this.writer);
     this.#windows = new SendWindows((stream) => events.onWritable(stream));
   }
 
@@ -143,14 +143,7 @@ export abstract class Connection<S extends Stream> implements FrameSink {
   /** `bytes` of what `onData` gave have been taken: as many may follow. */
   consumed(stream: S, bytes: number): void {
     // What a stream held when it ended the connection has back already.
-    if (bytes > stream.held) return;
-    stream.held -= bytes;
-    this.#consumedByConnection(bytes);
-    stream.credit += bytes;
-    if (this.over || stream.remoteEnded || stream.credit * 2 < this.limits.streamWindow) return;
-    this.writer.windowUpdate(stream.id, stream.credit);
-    stream.recvWindow += stream.credit;
-    stream.credit = 0;
+    if (!this.over && bytes <= stream.held) this.#received.consumed(stream, bytes);
   }
 
   /** Gives the stream up, if it is not over yet; there is no `onReset`. */
@@ -170,8 +163,7 @@ export abstract class Connection<S extends Stream> implements FrameSink {
   onDataBegin(id: number, length: number, padding: number, endStream: boolean): void {
     this.#dataStream = undefined;
     this.#dataEnds = endStream;
-    this.#recvWindow -= length;
-    if (this.#recvWindow < 0) return this.fail(ERRORS.windowExceeded);
+    if (!this.#received.arrived(length)) return this.fail(ERRORS.windowExceeded);
     if (length === padding && !endStream) this.#blame(this.#abuse.emptyData());
     if (this.over) return;
     const stream = this.open.get(id);
@@ -179,7 +171,7 @@ export abstract class Connection<S extends Stream> implements FrameSink {
     if (fault !== undefined) this.onFrameError(id, fault);
     if (this.over) return;
     if (stream === undefined || fault !== undefined) {
-      this.#consumedByConnection(padding);
+      this.#received.giveBack(padding);
       return;
     }
     this.#dataStream = stream;
@@ -191,7 +183,7 @@ export abstract class Connection<S extends Stream> implements FrameSink {
   onDataRange(buffer: Buffer, start: number, end: number): void {
     const stream = this.#dataStream;
     if (stream === undefined) {
-      this.#consumedByConnection(end - start);
+      this.#received.giveBack(end - start);
       return;
     }
     stream.held += end - start;
@@ -440,19 +432,10 @@ export abstract class Connection<S extends Stream> implements FrameSink {
   #dataFault(stream: S, length: number, data: number): Http2Error | undefined {
     if (stream.remoteEnded) return ERRORS.halfClosed;
     if (!stream.headSeen) return ERRORS.dataBeforeHead;
-    stream.recvWindow -= length;
-    if (stream.recvWindow < 0) return ERRORS.streamWindowExceeded;
+    if (!this.#received.arrivedOn(stream, length)) return ERRORS.streamWindowExceeded;
     if (stream.expected < 0) return undefined;
     stream.expected -= data;
     return stream.expected < 0 ? ERRORS.lengthMismatch : undefined;
-  }
-
-  #consumedByConnection(bytes: number): void {
-    this.#credit += bytes;
-    if (this.over || this.#credit * 2 < this.limits.connectionWindow) return;
-    this.writer.windowUpdate(0, this.#credit);
-    this.#recvWindow += this.#credit;
-    this.#credit = 0;
   }
 
   #finish(stream: S): void {
@@ -466,7 +449,6 @@ export abstract class Connection<S extends Stream> implements FrameSink {
     this.#closed.add(stream.id, end);
     this.#windows.leave(stream);
     if (this.#dataStream === stream) this.#dataStream = undefined;
-    this.#consumedByConnection(stream.held);
-    stream.held = 0;
+    this.#received.leave(stream);
   }
 }
