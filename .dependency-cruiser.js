@@ -5,6 +5,7 @@ const ARROWS = {
   model: [],
   match: ['model'],
   http1: ['model'],
+  http2: ['model', 'http1'],
   rules: ['model'],
   affinity: ['model', 'rules'],
   shared: ['model', 'affinity', 'config'],
@@ -25,6 +26,7 @@ const ARROWS = {
     'io',
     'shared',
     'http1',
+    'http2',
     'match',
     'affinity',
     'rules',
@@ -53,6 +55,7 @@ const PURE = {
   model: [],
   match: [],
   http1: [],
+  http2: [],
   // `module`: to load a package only when it is needed.
   rules: ['module'],
   affinity: ['crypto'],
@@ -110,7 +113,7 @@ export default {
     {
       name: 'workers-load-no-control-plane-packages',
       severity: 'error',
-      from: { path: '^src/(match|http1|affinity|shared|io|upstream|session-store|lanes|worker)/' },
+      from: { path: '^src/(match|http1|http2|affinity|shared|io|upstream|session-store|lanes|worker)/' },
       to: { path: '^node_modules/(zod|yaml|prom-client)/', reachable: true },
     },
     { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },

@@ -42,7 +42,7 @@ export default tseslint.config(
   },
   {
     // The hot path reads typed arrays at indices that it has just checked or made; a fallback there would cost and hide.
-    files: ['src/{shared,io,match,affinity,http1,rules,upstream,lanes,worker}/**', 'test/**', 'bench/**'],
+    files: ['src/{shared,io,match,affinity,http1,http2,rules,upstream,lanes,worker}/**', 'test/**', 'bench/**'],
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
   },
   // In a worker thread process.exit ends the thread alone.
