@@ -93,7 +93,7 @@ export class SessionUse {
     if (region === -1 || endpoint === undefined) return -1;
     const { sessions, env, keys } = this.#ctx;
     const shares = keys !== undefined && region === AUTHORITATIVE;
-    if (shares && keys.up && !decision.stays) keys.check(this.#plan);
+    if (shares && keys.up) keys.check(this.#plan);
     const back = decision.outcome !== OUTCOME.new;
     // Balanced among several, the key stays at the one it has.
     const ref = decision.stays ? expected : endpoint.ref;

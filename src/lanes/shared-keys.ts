@@ -1,7 +1,7 @@
 /** Keys of modes Table and Learn that replicas share: what the session store says of them goes into this replica's session table, and back. */
 import type { LiveAffinity } from '../affinity/build.ts';
 import { ANSWERED, NOT_ASKED, OUTCOME, UNREACHABLE } from '../affinity/decision.ts';
-import { prefixOfRef } from '../affinity/entry.ts';
+import { indexOfRef, prefixOfRef } from '../affinity/entry.ts';
 import type { DecideEnv } from '../affinity/env.ts';
 import type { KeyEntry } from '../affinity/key-entry.ts';
 import { formatShared, parseShared, tagAt } from '../affinity/shared-key.ts';
@@ -62,8 +62,8 @@ export class SharedKeys {
 
   /** Whether the store has to agree before the request is sent to the endpoint that was chosen for its key. */
   claims({ decision, endpoint, affinity, pool }: Plan): boolean {
-    if (decision.region !== AUTHORITATIVE || decision.claimed !== NOT_ASKED || endpoint?.ref === decision.expected)
-      return false;
+    if (decision.region !== AUTHORITATIVE || decision.claimed !== NOT_ASKED) return false;
+    if (decision.stays || endpoint?.ref === decision.expected) return false;
     if (affinity === undefined || pool === undefined || decision.asked === UNREACHABLE || !this.up) return false;
     const tag = tagAt(pool, affinity.policy, decision.endpoint);
     if (tag === undefined) return false;
@@ -104,7 +104,7 @@ export class SharedKeys {
     const step = stepOf(entryLife);
     const age = this.#sessions.takeCheck(entryHigh, entryLow, now, Math.min(CHECK_MS, step));
     if (age < 0 || affinity === undefined || pool === undefined) return;
-    const claim = this.#claimOf(decision, decision.endpoint, affinity, pool);
+    const claim = this.#claimOf(decision, this.#homeOf(decision, affinity, pool), affinity, pool);
     // Once in each eighth of its idle time the store hears that the key is in use.
     const touches = age === Infinity || Math.floor(now / step) !== Math.floor((now - age) / step);
     if (claim !== undefined) detached(this.#compare(claim, { ...decision }, touches, now));
@@ -115,8 +115,9 @@ export class SharedKeys {
     const step = stepOf(decision.entryLife);
     if (!this.up || Math.floor(now / step) === Math.floor((now - before) / step)) return;
     if (endpoint === undefined || affinity === undefined || pool === undefined) return;
-    const claim = this.#claimOf(decision, decision.endpoint, affinity, pool);
-    if (claim !== undefined) detached(this.#compare(claim, { ...decision, expected: endpoint.ref }, true, now));
+    const claim = this.#claimOf(decision, this.#homeOf(decision, affinity, pool), affinity, pool);
+    const expected = decision.stays ? decision.expected : endpoint.ref;
+    if (claim !== undefined) detached(this.#compare(claim, { ...decision, expected }, true, now));
   }
 
   /** `done`: what the session table made of the decision's key and endpoint. */
@@ -167,6 +168,11 @@ export class SharedKeys {
     if (there === undefined || there.tag === tag) return value;
     if (!this.#isOver(there, affinity) && this.#refOf(there.tag, affinity, pool) !== undefined) return value;
     return await this.#store.claim(name, text, ttl, there.tag);
+  }
+
+  /** Index of the endpoint that the key is at, which a request that is balanced near it (`stickTo`) need not be sent to. */
+  #homeOf(decision: Plan['decision'], { policy }: LiveAffinity, pool: LivePool): number {
+    return decision.stays ? indexOfRef(decision.expected, policy, pool, this.#env) : decision.endpoint;
   }
 
   /** Where this replica has the endpoint, in the pool or another one of the group; undefined = nowhere. */

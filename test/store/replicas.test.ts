@@ -45,6 +45,7 @@ beforeAll(async () => {
         rules: [{ name: 'users', header: { name: 'X-User', mode: 'Table', table: { idleTimeout: '2s' } } }],
         newSession: { algorithm: 'Random' },
       }),
+      'near.yaml': site('near', { endpoints, rules: [BY_USER], session: { stickTo: 'Service' } }),
       'short.yaml': site('short', {
         endpoints,
         rules: [BY_USER],
@@ -231,6 +232,19 @@ test('an open stream keeps its key in the store beyond the idle time', async () 
   expect((await ask(b, 'brief', 'watcher')).pod).toBe(first.toString());
   const metrics = await b.metrics();
   expect(metrics.by('outcome', 'holdfast_decisions_total', { policy: 'brief' })).toEqual({ kept: 1 });
+});
+
+test('a key whose requests are balanced near its endpoint is at that one in the store, whoever serves them', async () => {
+  const store = await redis.client();
+  const before = new Set(await store.keys('*'));
+  await ask(replicas[0], 'near', 'u');
+  const [name = ''] = (await store.keys('*')).filter((one) => !before.has(one) && one !== 'holdfast:probe');
+  const value = await store.get(name);
+  expect(value).toMatch(/^[\w-]{20}$/);
+  const pods = new Set<string>();
+  for (let i = 0; i < 30; i++) for (const replica of replicas) pods.add((await ask(replica, 'near', 'u')).pod);
+  expect(pods.size).toBeGreaterThan(1);
+  expect(await store.get(name)).toBe(value);
 });
 
 test('the store holds no address, key, pod or session id, and names are of our own making', async () => {
