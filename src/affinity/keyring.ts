@@ -32,6 +32,7 @@ export interface SessionKey {
 interface StoreSubkeys {
   readonly name: KeyObject;
   readonly tag: KeyObject;
+  readonly seal: KeyObject;
 }
 
 interface Subkeys {
@@ -56,7 +57,13 @@ export class KeyRing {
     this.ids = newestFirst(keys).map((key) => key.id);
     const secret = storeSecret(keys);
     this.#store =
-      secret === undefined ? undefined : { name: subkey(secret, 'store name'), tag: subkey(secret, 'store tag') };
+      secret === undefined
+        ? undefined
+        : {
+            name: subkey(secret, 'store name'),
+            tag: subkey(secret, 'store tag'),
+            seal: subkey(secret, 'store seal'),
+          };
   }
 
   /** Throws RangeError on keys that no ring can hold: too many, too short, an id out of range or twice. */
@@ -145,6 +152,11 @@ export class KeyRing {
     const bytes = Buffer.alloc(1 + TAG_BYTES);
     tag.copy(bytes, 1, 0, TAG_BYTES);
     return bytes.toString('base64url');
+  }
+
+  /** Of 32 bytes: what is more than a name or a tag is sealed with it there. */
+  get storeSeal(): KeyObject {
+    return this.#getStore().seal;
   }
 
   #getStore(): StoreSubkeys {

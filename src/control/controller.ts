@@ -14,6 +14,7 @@ import { GAUGE } from '../shared/layout.ts';
 import { HealthMarks } from '../shared/meters.ts';
 import type { EndpointSlice } from '../model/resources.ts';
 import type { AccessRecord } from '../shared/messages.ts';
+import { openStore } from '../session-store/client.ts';
 import type { KubeClient } from '../source/kubernetes/client.ts';
 import { createSessionMemory, MAIN_THREAD } from '../shared/session-entries.ts';
 import { SessionSweep } from '../shared/session-sweep.ts';
@@ -37,6 +38,7 @@ import { selfSigned } from './self-signed.ts';
 import { replicaSink, Sessions } from './session-admin.ts';
 import { listSessions, ownersOf } from './session-list.ts';
 import type { Owners } from './session-list.ts';
+import { OrderStore } from './order-store.ts';
 import { SessionOrders } from './session-orders.ts';
 import { loadSessionKeys, reloadSessionKeys } from './session-keys.ts';
 import { connectToCluster, startSource, type Source } from './source.ts';
@@ -103,6 +105,8 @@ class RunningController implements Controller {
   readonly #replicas: Replicas;
   readonly #replicaCount: ReplicaCount;
   readonly #orders: SessionOrders;
+  /** undefined = there is no session store. */
+  readonly #orderStore: OrderStore | undefined;
   readonly #sessionAdmin: Sessions;
   /** Empty = there are none yet. */
   #keys: readonly SessionKey[] = [];
@@ -187,10 +191,19 @@ class RunningController implements Controller {
       refOf: (pool, prefix) => this.#configuration.refOf(pool, prefix),
       onMoved: ({ policy }) => this.#counted.countMove(policy, REASON.override),
     });
+    const { sessionStore } = config;
+    if (sessionStore !== undefined) {
+      this.#orderStore = new OrderStore({
+        open: (onError) => openStore(sessionStore, onError),
+        orders: this.#orders,
+        keys: () => this.#keyRing,
+        clock: this.#clock,
+      });
+    }
     this.#sessionAdmin = new Sessions({
       orders: this.#orders,
       calls: this.#calls,
-      sinks: [replicaSink(this.#calls)],
+      sinks: [replicaSink(this.#calls), ...(this.#orderStore === undefined ? [] : [this.#orderStore])],
       here: (query) => listSessions(table, this.#counted, this.#owners(), query, this.#clock()),
       owners: () => this.#owners(),
       pools: () => this.#configuration.livePools(),
@@ -228,7 +241,8 @@ class RunningController implements Controller {
       await Promise.race([Promise.all([this.#first.promise, this.#firstKeys.promise]), aborted(stop)]);
       if (stop.aborted) return;
       // A session that was ended elsewhere does not begin again here.
-      await this.#sessionAdmin.catchUp();
+      await Promise.all([this.#sessionAdmin.catchUp(), this.#orderStore?.start()]);
+      this.#closers.push(() => this.#orderStore?.stop());
       const { httpPort, httpsPort } = this.#config;
       const { host, ports } = await this.#workers.start({ http: httpPort, https: httpsPort });
       this.httpAddress = { host, port: ports.http };
@@ -288,7 +302,7 @@ class RunningController implements Controller {
   }
 
   #catchUp(): void {
-    this.#sessionAdmin.catchUp().catch((error: unknown) => {
+    Promise.all([this.#sessionAdmin.catchUp(), this.#orderStore?.catchUp()]).catch((error: unknown) => {
       this.#logger.error({ err: error }, 'what other replicas know of sessions could not be taken over');
     });
   }

@@ -11,6 +11,10 @@ export interface StoreClient {
   claim(name: string, value: string, ttl: number, replaces: string): Promise<string>;
   put(name: string, value: string, ttl: number): Promise<void>;
   remove(name: string): Promise<void>;
+  /** Adds `member` to what is remembered under the name, until `until`; what is over at `now` goes. Wall clock, ms. */
+  remember(name: string, member: string, until: number, now: number): Promise<void>;
+  /** What is remembered under the name at `now` and after. */
+  recall(name: string, now: number): Promise<string[]>;
   close(): void;
 }
 
@@ -34,12 +38,24 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return ARGV[1]`;
 
+/** No more than these are remembered under a name: those that are over first make room. */
+const MAX_REMEMBERED = 10_000;
+
+const REMEMBER = `
+if redis.call('TYPE', KEYS[1]).ok ~= 'zset' then redis.call('DEL', KEYS[1]) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -${MAX_REMEMBERED + 1})
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
+redis.call('PEXPIREAT', KEYS[1], last[2])`;
+
 /** What the three kinds of client have in common. */
 interface Commands {
   getRange(key: string, start: number, end: number): Promise<unknown>;
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   set(key: string, value: string, options: { PX: number }): Promise<unknown>;
   del(key: string): Promise<unknown>;
+  zRangeByScore(key: string, min: number, max: string): Promise<unknown>;
   destroy(): unknown;
 }
 
@@ -47,21 +63,29 @@ interface Commands {
 export async function openStore(address: SessionStoreAddress, onError: (error: Error) => void): Promise<StoreClient> {
   const commands = await connect(address, onError);
   return {
-    find: async (name) => {
-      try {
-        return text(await commands.getRange(name, 0, LOOK_BYTES - 1));
-      } catch (error) {
-        // Another type of value under our name: nothing of ours, but no fault of the store's either.
-        if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return '';
-        throw error;
-      }
-    },
+    find: async (name) => text(await unlessOther(commands.getRange(name, 0, LOOK_BYTES - 1))),
     claim: async (name, value, ttl, replaces) =>
       text(await commands.eval(CLAIM, { keys: [name], arguments: [value, String(ttl), replaces] })),
     put: async (name, value, ttl) => void (await commands.set(name, value, { PX: ttl })),
     remove: async (name) => void (await commands.del(name)),
+    remember: async (name, member, until, now) =>
+      void (await commands.eval(REMEMBER, { keys: [name], arguments: [member, String(until), String(now)] })),
+    recall: async (name, now) => {
+      const members = await unlessOther(commands.zRangeByScore(name, now, '+inf'));
+      return Array.isArray(members) ? members.filter((member) => typeof member === 'string') : [];
+    },
     close: () => close(commands),
   };
+}
+
+/** Another type of value under our name, undefined here, is nothing of ours, but no fault of the store's either. */
+async function unlessOther(reply: Promise<unknown>): Promise<unknown> {
+  try {
+    return await reply;
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('WRONGTYPE')) return undefined;
+    throw error;
+  }
 }
 
 function text(reply: unknown): string {

@@ -7,6 +7,8 @@ import { detached } from './detached.ts';
 
 /** A request waits no longer than this for an answer. */
 export const ANSWER_MS = 50;
+/** Thousands of texts may come, and nobody waits. */
+const RECALL_MS = 1000;
 const MAX_FAILURES = 5;
 const PROBE_EVERY_MS = 1000;
 const PROBE = 'holdfast:probe';
@@ -68,11 +70,21 @@ export class SessionStore {
     await this.#ask((client) => client.remove(name));
   }
 
-  async #ask<T>(question: (client: StoreClient) => Promise<T>): Promise<T | undefined> {
+  /** As `StoreClient.remember`; false = there was no answer. */
+  async remember(name: string, member: string, until: number, now: number): Promise<boolean> {
+    return (await this.#ask((client) => client.remember(name, member, until, now).then(() => true))) ?? false;
+  }
+
+  /** As `StoreClient.recall`, for which no request waits; undefined = there was no answer. */
+  async recall(name: string, now: number): Promise<string[] | undefined> {
+    return await this.#ask((client) => client.recall(name, now), RECALL_MS);
+  }
+
+  async #ask<T>(question: (client: StoreClient) => Promise<T>, ms = ANSWER_MS): Promise<T | undefined> {
     const client = this.#client;
     if (!this.up || client === undefined) return undefined;
     try {
-      const answer = await this.#timed(question(client));
+      const answer = await this.#timed(question(client), ms);
       this.#failures = 0;
       return answer;
     } catch (error) {
@@ -82,11 +94,11 @@ export class SessionStore {
     }
   }
 
-  async #timed<T>(answer: Promise<T>): Promise<T> {
+  async #timed<T>(answer: Promise<T>, ms = ANSWER_MS): Promise<T> {
     const began = performance.now();
     let failed = true;
     try {
-      const value = await within(ANSWER_MS, answer);
+      const value = await within(ms, answer);
       failed = false;
       return value;
     } finally {

@@ -23,6 +23,8 @@ class Server {
       claim: () => answer('claimed'),
       put: () => answer(undefined),
       remove: () => answer(undefined),
+      remember: () => answer(undefined),
+      recall: () => answer([]),
       close: () => this.closed++,
     };
   };
