@@ -210,22 +210,18 @@ test('an endpoint that closes while the store is told of its key costs the reque
         rules: [BY_USER],
         newSession: { algorithm: 'RoundRobin' },
       }),
-      'warm.yaml': site('warm', { endpoints: [one.endpoint()], rules: [BY_USER] }),
     },
     { sessionStore: redis.address() },
   );
   await untilBack([a], 2);
-  // The first look-ups of a worker take longest, and these must not take 50 ms.
-  for (let i = 0; i < 20; i++)
-    await new Client(a.port, { host: 'warm.test', keepAlive: false }).get('/', { 'x-user': `warm-${i}` });
+  const client = new Client(a.port, { host: 'users.test' });
+  // The endpoint that closes is the next in turn when the other one has answered.
+  for (let i = 0; (await client.get('/', { 'x-user': `before-${i}` })).status !== 200; i++);
+  accepted = 0;
   const store = await redis.client();
   // Look-ups are answered, claims are not.
   await store.clientPause(60_000, 'WRITE');
-  const client = new Client(a.port, { host: 'users.test' });
-  // No more than two: five failures, and the store is not waited for.
-  for (let i = 0; i < 2; i++) {
-    const answer = await client.ask('/', { method: 'POST', body: 'x', headers: { 'x-user': `closing-${i}` } });
-    expect(answer.pod).toBe(one.pod);
-  }
+  const answer = await client.ask('/', { method: 'POST', body: 'x', headers: { 'x-user': 'closing' } });
+  expect(answer.pod).toBe(one.pod);
   expect(accepted).toBeGreaterThan(0);
 });
