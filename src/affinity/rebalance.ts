@@ -7,6 +7,7 @@ import type { LiveRule } from './build.ts';
 import type { Decision } from './decision.ts';
 import { indexOfRef } from './entry.ts';
 import type { DecideEnv } from './env.ts';
+import { partAt } from './parts.ts';
 import { firstOf } from './rendezvous.ts';
 import { HEALTHY_READY, tierOf } from './select.ts';
 import type { VerifiedToken } from './token.ts';
@@ -34,7 +35,7 @@ export function rebalanceToken(
   env: DecideEnv,
 ): number {
   const { rebalance } = policy;
-  if (rebalance === undefined || !isReissued(d, rule, token, facts)) return STAYS;
+  if (rebalance === undefined || policy.stickTo !== 'Pod' || !isReissued(d, rule, token, facts)) return STAYS;
   const { idleFor } = rebalance;
   if (env.now - token.lastSeen <= idleFor + idleFor / 8) return STAYS;
   if (env.sessions.find(OBSERVED, d.entryHigh, d.entryLow, env.now, view)) {
@@ -57,7 +58,8 @@ export function rebalanceKey(
   env: DecideEnv,
 ): number {
   const { rebalance } = policy;
-  if (rebalance === undefined || rule.force || env.now - lastSeen <= rebalance.idleFor) return STAYS;
+  if (rebalance === undefined || policy.stickTo !== 'Pod' || rule.force) return STAYS;
+  if (env.now - lastSeen <= rebalance.idleFor) return STAYS;
   return lighter(d, policy, pool, index, env);
 }
 
@@ -71,8 +73,16 @@ function isReissued(d: Decision, rule: LiveRule, token: VerifiedToken, { method 
   return key.emitMethods.length === 0 || key.emitMethods.includes(method);
 }
 
-/** Takes the policy's next turn to move a session, if there is somewhere to move this one to. */
+/** Within the session's own backend, where there are several: how many each has is for their weights to say. */
 function lighter(d: Decision, policy: CompiledPolicy, pool: LivePool, index: number, env: DecideEnv): number {
+  const home = partAt(pool, index);
+  if (home === undefined) return lighterIn(d, policy, pool, index, env);
+  const target = lighterIn(d, policy, home.pool, index - home.first, env);
+  return target < 0 ? STAYS : home.first + target;
+}
+
+/** Takes the policy's next turn to move a session, if there is somewhere to move this one to. */
+function lighterIn(d: Decision, policy: CompiledPolicy, pool: LivePool, index: number, env: DecideEnv): number {
   if (tierOf(pool, index, d.tried, env.meters) !== HEALTHY_READY) return STAYS;
   const mean = meanSessions(pool, env.meters);
   if (!hasTooMany(sessionsAt(pool, index, env.meters), mean)) return STAYS;

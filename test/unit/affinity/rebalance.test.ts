@@ -6,7 +6,8 @@ import { hasTooMany } from '../../../src/affinity/rebalance.ts';
 import type { SessionRegion, SessionView } from '../../../src/model/live.ts';
 import { createChunk, Block } from '../../../src/shared/cells.ts';
 import { Turns } from '../../../src/shared/turns.ts';
-import { affinity, again, ask, COOKIE, env, facts, HOUR, NOW, pair, pool, slotOf } from './fixtures.ts';
+import { JoinedPool } from '../../../src/worker/joined-pool.ts';
+import { affinity, again, ask, COOKIE, env, facts, HOUR, KEYS, NOW, pair, pool, slotOf } from './fixtures.ts';
 import type { TestEnv, TestRule } from './fixtures.ts';
 
 const MINUTE = 60_000;
@@ -101,6 +102,26 @@ describe('which sessions move', () => {
       verdict: 'kept -',
       pod: first.pod,
     });
+  });
+
+  test('of several backends it stays at its own, whose part is for the weights to say', () => {
+    const of = [PODS, ['g1', 'g2']].map((pods, i) => ({
+      ref: { live: pool(pods, KEYS, `s${i}`) },
+      weight: i === 0 ? 90 : 10,
+    }));
+    const target = new JoinedPool(of, () => KEYS).live;
+    const begun = pair(ask(live, target, facts(), { ...env({ random: () => 0 }), now: NOW - HOUR }).setCookie);
+    const { pod } = ask(live, target, facts({ cookie: begun }), world([4, 4, 4]));
+    expect(PODS).toContain(pod);
+    expect(ask(live, target, facts({ cookie: begun }), world([4, 4, 4])).verdict).toBe('kept -');
+    const heavy = ask(live, target, facts({ cookie: begun }), world(PODS.map((one) => (one === pod ? 9 : 1))));
+    expect(heavy.verdict).toBe('moved rebalance');
+    expect(PODS).toContain(heavy.pod);
+  });
+
+  test('where requests are balanced near their endpoint (stickTo) nothing has to move', () => {
+    const near = affinity([COOKIE], { ...REBALANCE, stickTo: 'Service' });
+    expect(ask(near, pool(PODS), facts({ cookie: old }), world([9, 2, 1])).verdict).toBe('kept -');
   });
 
   test('a new endpoint that cannot be connected to: the session stays where it was', () => {
