@@ -20,7 +20,7 @@ import type { App, Backend } from '../support/app.ts';
 let app: App;
 let inherited: Backend;
 const pods: Record<string, Backend[]> = {};
-const NAMES = ['twice', 'flash', 'renamed', 'ttl', 'drain'];
+const NAMES = ['twice', 'port', 'flash', 'renamed', 'ttl', 'drain'];
 
 beforeAll(async () => {
   inherited = await startBackend({ pod: 'address' });
@@ -67,6 +67,15 @@ test('T1: a new pod on the address of an old one inherits no session', async () 
     a: 1,
     b: 2,
   });
+});
+
+test('a Service port that gets another name, and its slices with it, moves no session', async () => {
+  const clients = await visitors('port');
+  const renamed = site('port', { endpoints: endpoints('port') }).replaceAll('name: http', 'name: web');
+  const marker = ingress({ name: 'port-marker', host: 'port-marker.test', service: 'port' });
+  await app.change('port.yaml', file(renamed, marker));
+  for (const { client, pod } of clients) expect(await client.get('/')).toMatchObject({ pod, setCookies: [] });
+  expect(await moved('port')).toBe(0);
 });
 
 test('T35: a pod in two slices is one pod, and its sessions stay', async () => {

@@ -215,6 +215,14 @@ describe('states', () => {
   });
 });
 
+test('HEAD of a session that has moved: its answer says so as that to a GET does', () => {
+  const live = affinity();
+  const answer = ask(live, pool(ABC), facts({ method: 'HEAD', cookie: sessionOn(live, 'gone') }));
+  expect(answer.verdict).toBe('moved endpoint_gone');
+  const next = ask(live, pool(ABC), facts({ cookie: pair(answer.setCookie) }));
+  expect(next).toMatchObject({ pod: answer.pod, verdict: 'kept -', setCookie: undefined });
+});
+
 describe('timeouts', () => {
   const live = affinity([COOKIE], { idleTimeout: 8 * HOUR, absoluteTimeout: 100 * HOUR });
   const later = (hours: number, cookie: string) =>
@@ -236,6 +244,17 @@ describe('timeouts', () => {
     for (let hours = 5; hours <= 100; hours += 5) cookie = pair(later(hours, cookie).setCookie);
     expect(later(101, cookie).verdict).toBe('new absolute_expired');
   });
+
+  test.each([-60_000, 60_000])(
+    'a replica whose clock is off by %i ms keeps the session, idle timeout or not',
+    (skew) => {
+      for (const idleTimeout of [0, 10 * 60_000]) {
+        const live = affinity([COOKIE], { idleTimeout });
+        const answer = ask(live, pool(ABC), facts({ cookie: sessionOn(live, 'b') }), env({ now: NOW + skew }));
+        expect(answer).toMatchObject({ pod: 'b', verdict: 'kept -', setCookie: undefined });
+      }
+    },
+  );
 
   test('T9 a cookie that has run out in the browser is over here too', () => {
     const short = affinity([{ name: 'r', cookie: { name: 'HF', maxAge: '1h' } }]);
