@@ -181,8 +181,14 @@ export function storeSecret(keys: readonly SessionKey[]): Uint8Array | undefined
   return said ?? (oldest === undefined ? undefined : new Uint8Array(expand(oldest.key, 'session store')));
 }
 
-function newestFirst(keys: readonly SessionKey[]): SessionKey[] {
+export function newestFirst(keys: readonly SessionKey[]): SessionKey[] {
   return [...keys].sort((a, b) => b.issueFrom - a.issueFrom || b.id - a.id);
+}
+
+/** As `KeyRing.issuing`, of a list; undefined = it is empty. */
+export function issuingKey(keys: readonly SessionKey[], now: number): SessionKey | undefined {
+  const sorted = newestFirst(keys);
+  return sorted.find(({ issueFrom }) => issueFrom <= now) ?? sorted.at(-1);
 }
 
 /** One label per use (RFC 5869 section 3.2), so that a tag never helps to forge a MAC. */

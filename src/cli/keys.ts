@@ -1,6 +1,6 @@
 /** `holdfast keys`: lists the session keys without showing them, and rotates them without a session moved. */
 import { randomBytes } from 'node:crypto';
-import { MAX_KEYS } from '../affinity/keyring.ts';
+import { issuingKey, MAX_KEYS, newestFirst } from '../affinity/keyring.ts';
 import type { SessionKey } from '../affinity/keyring.ts';
 import type { Config, ObjectName } from '../config/config.ts';
 import { keysSecretOf } from '../control/cluster.ts';
@@ -122,9 +122,8 @@ function inSecret(client: KubeClient, secret: ObjectName): KeyStore {
 }
 
 function table(list: readonly SessionKey[], now: number): string {
-  const newestFirst = [...list].sort((a, b) => b.issueFrom - a.issueFrom || b.id - a.id);
-  const issuing = newestFirst.find(({ issueFrom }) => issueFrom <= now) ?? newestFirst.at(-1);
-  const lines = newestFirst.map((key) => {
+  const issuing = issuingKey(list, now);
+  const lines = newestFirst(list).map((key) => {
     const state = key === issuing ? 'signs' : key.issueFrom > now ? 'will sign' : 'verifies';
     return `${String(key.id).padEnd(4)}${iso(key.issueFrom).padEnd(24)}${state}\n`;
   });

@@ -1,5 +1,5 @@
 /** The list of session keys as it is written down, in a file or a Secret: read, checked, written, rotated. */
-import { MAX_KEYS, MIN_KEY_BYTES, storeSecret } from '../affinity/keyring.ts';
+import { MAX_KEYS, MIN_KEY_BYTES, newestFirst, storeSecret } from '../affinity/keyring.ts';
 import type { SessionKey } from '../affinity/keyring.ts';
 
 const IDS = 16;
@@ -79,9 +79,9 @@ export function rotateKeys(
   keys: readonly SessionKey[],
   { keep, now, random }: { readonly keep: number; readonly now: number; readonly random: RandomBytes },
 ): SessionKey[] {
-  const newestFirst = [...keys].sort((a, b) => b.issueFrom - a.issueFrom || b.id - a.id);
-  const waiting = newestFirst.filter(({ issueFrom }) => issueFrom > now);
-  const inForce = newestFirst.filter(({ issueFrom }) => issueFrom <= now);
+  const sorted = newestFirst(keys);
+  const waiting = sorted.filter(({ issueFrom }) => issueFrom > now);
+  const inForce = sorted.filter(({ issueFrom }) => issueFrom <= now);
   // Without one in force the oldest of the others signs.
   const kept = [...waiting, ...inForce.slice(0, Math.max(1, keep))];
   if (kept.length >= MAX_KEYS) {
@@ -91,7 +91,7 @@ export function rotateKeys(
     throw new RangeError(`There can be ${MAX_KEYS} session keys and all of them are needed; ${hint}.`);
   }
   const used = new Set(keys.map(({ id }) => id));
-  let id = ((newestFirst[0]?.id ?? -1) + 1) % IDS;
+  let id = ((sorted[0]?.id ?? -1) + 1) % IDS;
   while (used.has(id)) id = (id + 1) % IDS;
   // Never before a key that waits: the newest in force signs.
   const issueFrom = Math.max(now + ANNOUNCE_MS, (waiting[0]?.issueFrom ?? 0) + 1);

@@ -1,6 +1,6 @@
 /** Shows that a question comes from another replica: an HMAC of the session keys, which only replicas have. */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
-import type { SessionKey } from '../affinity/keyring.ts';
+import { issuingKey, type SessionKey } from '../affinity/keyring.ts';
 
 const SCHEME = 'Holdfast-Replica';
 /** How far the clocks of replicas may be apart, and how long a question may be on its way: ms. */
@@ -14,8 +14,7 @@ export interface ReplicaQuestion {
 
 /** An `Authorization` for one request. */
 export function proofFor(keys: readonly SessionKey[], question: ReplicaQuestion, now: number): string | undefined {
-  const newestFirst = [...keys].sort((a, b) => b.issueFrom - a.issueFrom || b.id - a.id);
-  const key = newestFirst.find(({ issueFrom }) => issueFrom <= now) ?? newestFirst.at(-1);
+  const key = issuingKey(keys, now);
   if (key === undefined) return undefined;
   return `${SCHEME} ${key.id}.${now}.${mac(key, question, now).toString('base64url')}`;
 }
