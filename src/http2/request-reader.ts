@@ -12,6 +12,7 @@ import { RequestHead } from '../http1/request-head.ts';
 import { isAuthority } from '../http1/target.ts';
 import { ERRORS } from './error.ts';
 import type { Http2Error } from './error.ts';
+import { fieldFault } from './field-fault.ts';
 import type { FieldSink } from './hpack/decoder.ts';
 import type { Field } from './hpack/field.ts';
 import * as kinds from './hpack/kinds.ts';
@@ -164,17 +165,13 @@ export class RequestReader implements FieldSink {
   /** A field that is more than a line to pass on. */
   #special(field: Field): void {
     const head = this.#head;
-    const { value } = field;
-    switch (field.kind) {
-      case kinds.BAD_NAME:
-        this.#fault = ERRORS.badFieldName;
-        return;
-      case kinds.BAD_VALUE:
-        this.#fault = ERRORS.badFieldValue;
-        return;
-      case kinds.CONNECTION_FIELD:
-        this.#fault = ERRORS.connectionField;
-        return;
+    const { kind, value } = field;
+    const fault = fieldFault(kind);
+    if (fault !== undefined) {
+      this.#fault = fault;
+      return;
+    }
+    switch (kind) {
       case kinds.DROP:
         return;
       case kinds.HOST:

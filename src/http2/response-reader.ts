@@ -8,6 +8,7 @@ import { COOKIE as COOKIE_MARK } from '../http1/marks.ts';
 import { ResponseHead } from '../http1/response-head.ts';
 import { ERRORS } from './error.ts';
 import type { Http2Error } from './error.ts';
+import { fieldFault } from './field-fault.ts';
 import type { FieldSink } from './hpack/decoder.ts';
 import type { Field } from './hpack/field.ts';
 import * as kinds from './hpack/kinds.ts';
@@ -97,17 +98,10 @@ export class ResponseReader implements FieldSink {
 
   #special(field: Field): void {
     const head = this.#head;
-    const { value } = field;
-    switch (field.kind) {
-      case kinds.BAD_NAME:
-        this.#fault = ERRORS.badFieldName;
-        return;
-      case kinds.BAD_VALUE:
-        this.#fault = ERRORS.badFieldValue;
-        return;
-      case kinds.CONNECTION_FIELD:
-        this.#fault = ERRORS.connectionField;
-        return;
+    const { kind, value } = field;
+    this.#fault = fieldFault(kind);
+    if (this.#fault !== undefined) return;
+    switch (kind) {
       case kinds.DROP:
       case kinds.TE:
         return;

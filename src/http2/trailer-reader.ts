@@ -2,6 +2,7 @@
 import { filterTrailers } from '../http1/trailers.ts';
 import { ERRORS } from './error.ts';
 import type { Http2Error } from './error.ts';
+import { fieldFault } from './field-fault.ts';
 import type { FieldSink } from './hpack/decoder.ts';
 import type { Field } from './hpack/field.ts';
 import * as kinds from './hpack/kinds.ts';
@@ -27,11 +28,9 @@ export class TrailerReader implements FieldSink {
     this.#size += field.size;
     if (this.#fault !== undefined) return;
     const { kind } = field;
-    if (kinds.isPseudo(kind)) this.#fault = ERRORS.badPseudo;
-    else if (kind === kinds.BAD_NAME) this.#fault = ERRORS.badFieldName;
-    else if (kind === kinds.BAD_VALUE) this.#fault = ERRORS.badFieldValue;
-    else if (kind === kinds.CONNECTION_FIELD) this.#fault = ERRORS.connectionField;
-    else if (this.#size > this.#limits.headerList) this.#fault = ERRORS.listTooLarge;
+    this.#fault = kinds.isPseudo(kind) ? ERRORS.badPseudo : fieldFault(kind);
+    if (this.#fault !== undefined) return;
+    if (this.#size > this.#limits.headerList) this.#fault = ERRORS.listTooLarge;
     else this.#text += field.line;
   }
 
