@@ -122,8 +122,9 @@ export interface SessionAdmin {
   /** `session`: its id, or the value of its cookie. `to`: a pod; undefined = it ends. */
   change(session: string, to: string | undefined): Promise<SessionChange | Refusal>;
   show(session: string): Promise<SessionInfo | Refusal>;
-  /** What replicas tell one another; undefined = the text is not that. */
+  /** What replicas tell one another. */
   orders(): unknown;
+  /** Takes over what another replica tells; undefined = that is done. */
   obey(orders: unknown): Refusal | undefined;
 }
 
@@ -135,12 +136,12 @@ export interface AdminOptions {
   readonly version: () => VersionInfo;
   /** Over all replicas. */
   readonly drain: (namespace: string, pod: string) => Promise<DrainProgress>;
-  /** Of this process alone; undefined = the caller may not ask. */
   readonly sessions: SessionAdmin;
   /** Whether a caller may list sessions (`get`) or change them (`post`); undefined = it may. */
   readonly authorize: (caller: Caller, verb: 'get' | 'post') => Promise<Refusal | undefined>;
   /** Whether a question comes from another replica. */
   readonly isReplica: (caller: Caller) => boolean;
+  /** Of this process alone; undefined = the caller may not ask. */
   readonly drainHere: (namespace: string, pod: string, caller: Caller) => DrainProgress | undefined;
 }
 
