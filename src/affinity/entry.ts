@@ -45,6 +45,9 @@ export interface Entry {
   entryLife: number;
 }
 
+const words = { 0: 0, 1: 0 };
+const view: SessionView = { ref: 0, lastSeen: 0, firstSeen: 0 };
+
 /** Says under which fingerprint a session is recorded. `high`, `low`: the session id or the key's hash. */
 export function setEntry(
   d: Entry,
@@ -62,15 +65,11 @@ export function setEntry(
   d.entryLow = words[1];
 }
 
-const words = { 0: 0, 1: 0 };
-
 /** Of a session id or a key's hash in its scope, into `out`: the same in all replicas. */
 export function fingerprint(scope: EntryScope, high: number, low: number, out: { 0: number; 1: number }): void {
   out[0] = mix(high ^ scope.high, low);
   out[1] = mix(low ^ scope.low, out[0]);
 }
-
-const view: SessionView = { ref: 0, lastSeen: 0, firstSeen: 0 };
 
 /** Index in `pool` of the endpoint that the table has for the decision's entry; `UNSEEN`, or another negative number: it is not of this pool. */
 export function whereSeen(
