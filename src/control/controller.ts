@@ -198,6 +198,9 @@ class RunningController implements Controller {
         orders: this.#orders,
         keys: () => this.#keyRing,
         clock: this.#clock,
+        onError: (error) => {
+          logger.error({ err: error }, 'what the session store remembers of sessions could not be taken over');
+        },
       });
     }
     this.#sessionAdmin = new Sessions({

@@ -4,7 +4,6 @@ import type { KeyObject } from 'node:crypto';
 import type { KeyRing } from '../affinity/keyring.ts';
 import { OBSERVED } from '../model/live.ts';
 import type { StoreClient } from '../session-store/client.ts';
-import { detached } from '../session-store/detached.ts';
 import { SessionStore } from '../session-store/store.ts';
 import { readOrders } from './session-messages.ts';
 import type { OrderSink, SessionOrder, SessionOrders } from './session-orders.ts';
@@ -14,6 +13,8 @@ export interface OrderStoreOptions {
   readonly orders: Pick<SessionOrders, 'kept' | 'obey'>;
   readonly keys: () => KeyRing;
   readonly clock: () => number;
+  /** Hears what is a bug: on the main thread nobody else does. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** The store is no replica that could have missed it: whoever asks for an order hears of those. */
@@ -37,7 +38,7 @@ export class OrderStore implements OrderSink {
       // The workers count and say how the store is; they ask it all the time.
       onAsked: () => undefined,
       onTurn: (up) => {
-        if (up) detached((this.#exchanged = this.#exchange()));
+        if (up) this.#exchanged = this.#exchange().catch(options.onError);
       },
     });
   }

@@ -1,6 +1,7 @@
 /**
- * The session store as a worker uses it: every question is answered within 50 ms or not at all, and a store that has
- * failed five times in a row is left alone until a probe succeeds. Nothing here ever rejects.
+ * The session store as a worker and the main thread use it: every question is answered within its time (50 ms where a
+ * request waits) or not at all, and a store that has failed five times in a row is left alone until a probe succeeds.
+ * Nothing here ever rejects.
  */
 import type { StoreClient } from './client.ts';
 import { detached } from './detached.ts';
@@ -12,7 +13,7 @@ const RECALL_MS = 1000;
 const MAX_FAILURES = 5;
 const PROBE_EVERY_MS = 1000;
 const PROBE = 'holdfast:probe';
-/** A worker that starts waits for its store so long: its first requests shall find their keys. */
+/** Whoever starts waits for the store so long: a worker's first requests shall find their keys. */
 const START_MS = 1500;
 
 export interface SessionStoreOptions {
