@@ -14,7 +14,7 @@ import { guarded } from './guarded.ts';
 import { KeysSecret } from './keys-secret.ts';
 import { Leader } from './leader.ts';
 import { givenAddresses, serviceAddresses } from './published.ts';
-import { allEnd } from './replicas.ts';
+import { allEnd } from './replica-slices.ts';
 import { StatusWriter } from './status.ts';
 import type { LoadBalancerAddress } from './status-objects.ts';
 import { watchOne } from './watch-one.ts';

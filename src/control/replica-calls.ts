@@ -7,8 +7,8 @@ import type { EndpointSlice } from '../model/resources.ts';
 import { Fresh } from './fresh.ts';
 import { isProof, proofFor } from './replica-proof.ts';
 import type { ReplicaQuestion } from './replica-proof.ts';
-import { addressesIn } from './replicas.ts';
-import type { ReplicaAddress } from './replicas.ts';
+import { addressesIn } from './replica-slices.ts';
+import type { ReplicaAddress } from './replica-slices.ts';
 
 export interface ReplicaCallsOptions {
   /** undefined = this process is the only one. */

@@ -1,6 +1,6 @@
 /** Follows how many replicas of the controller are Ready: each takes its part of what a policy allows them together. */
 import type { EndpointSlice } from '../model/resources.ts';
-import { readyIn } from './replicas.ts';
+import { readyIn } from './replica-slices.ts';
 
 export class ReplicaCount {
   readonly #slices: () => Promise<Iterable<EndpointSlice>>;

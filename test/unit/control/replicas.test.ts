@@ -6,7 +6,8 @@ import type { SessionKey } from '../../../src/affinity/keyring.ts';
 import { isProof, proofFor } from '../../../src/control/replica-proof.ts';
 import { ReplicaCalls } from '../../../src/control/replica-calls.ts';
 import { ReplicaCount } from '../../../src/control/replica-count.ts';
-import { readyIn, Replicas } from '../../../src/control/replicas.ts';
+import { readyIn } from '../../../src/control/replica-slices.ts';
+import { Replicas } from '../../../src/control/replicas.ts';
 import type { EndpointSlice } from '../../../src/model/resources.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
