@@ -1,47 +1,40 @@
 /** The controller: wires source, store, compiler, workers and admin server together; the control plane's one place of assembly. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { unwatchFile, watchFile } from 'node:fs';
 import { startAdmin } from '../admin/server.ts';
 import type { ActiveProblem, AdminServer, Readiness, VersionInfo } from '../admin/types.ts';
-import { REASON } from '../affinity/decision.ts';
 import { KeyRing, type SessionKey } from '../affinity/keyring.ts';
 import type { Config, HostPort } from '../config/config.ts';
 import { objectKey } from '../model/ids.ts';
 import { RESOURCE_KINDS } from '../model/resources.ts';
-import { Counted } from '../shared/counted.ts';
-import { collectGarbage, limitGrowth } from '../shared/memory.ts';
-import { GAUGE } from '../shared/layout.ts';
-import { HealthMarks } from '../shared/meters.ts';
 import type { EndpointSlice } from '../model/resources.ts';
+import { packageVersion } from '../package.ts';
+import { Counted } from '../shared/counted.ts';
+import { GAUGE } from '../shared/layout.ts';
+import { collectGarbage, limitGrowth } from '../shared/memory.ts';
 import type { AccessRecord } from '../shared/messages.ts';
-import { openStore } from '../session-store/client.ts';
-import type { KubeClient } from '../source/kubernetes/client.ts';
+import { HealthMarks } from '../shared/meters.ts';
 import { createSessionMemory, MAIN_THREAD } from '../shared/session-entries.ts';
 import { SessionSweep } from '../shared/session-sweep.ts';
 import { SessionTable } from '../shared/session-table.ts';
+import type { KubeClient } from '../source/kubernetes/client.ts';
 import { Store } from '../store/store.ts';
 import type { Clock, StoreChange } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { packageVersion } from '../package.ts';
+import { authorize } from './authorize.ts';
 import { Cluster, keysSecretOf } from './cluster.ts';
 import { Configuration } from './configuration.ts';
 import { maxIdleUpstreams } from './descriptors.ts';
 import { drainProgress } from './drain.ts';
-import { authorize } from './authorize.ts';
-import { Prober } from './prober.ts';
 import { ownIdentity, ownNamespace } from './place.ts';
+import { Prober } from './prober.ts';
 import { ReplicaCalls } from './replica-calls.ts';
 import { ReplicaCount } from './replica-count.ts';
 import { slicesOf } from './replica-slices.ts';
 import { Replicas } from './replicas.ts';
 import { selfSigned } from './self-signed.ts';
-import { replicaSink, Sessions } from './session-admin.ts';
-import { listSessions, ownersOf } from './session-list.ts';
-import type { Owners } from './session-list.ts';
-import { OrderStore } from './order-store.ts';
-import { SessionOrders } from './session-orders.ts';
-import { loadSessionKeys, reloadSessionKeys } from './session-keys.ts';
+import { SessionControl } from './session-control.ts';
+import { watchSessionKeys } from './session-keys.ts';
 import { connectToCluster, startSource, type Source } from './source.ts';
 import { Workers } from './workers.ts';
 
@@ -58,7 +51,6 @@ export interface Controller {
 const SWEEP_MS = 10_000;
 /** After a change has gone live, until the cluster is told. */
 const TELL_MS = 500;
-const KEY_FILE_POLL_MS = 1000;
 const TICKET_KEY_BYTES = 48;
 /** Whoever gets hold of the key of session tickets can read no more than this many ms of recorded TLS 1.2 traffic. */
 const TICKETS_MS = 8 * 3600_000;
@@ -105,10 +97,7 @@ class RunningController implements Controller {
   readonly #calls: ReplicaCalls;
   readonly #replicas: Replicas;
   readonly #replicaCount: ReplicaCount;
-  readonly #orders: SessionOrders;
-  /** undefined = there is no session store. */
-  readonly #orderStore: OrderStore | undefined;
-  readonly #sessionAdmin: Sessions;
+  readonly #sessions: SessionControl;
   /** Empty = there are none yet. */
   #keys: readonly SessionKey[] = [];
   #keyRing = KeyRing.from([]);
@@ -185,35 +174,16 @@ class RunningController implements Controller {
       },
       clock: this.#clock,
     });
-    this.#orders = new SessionOrders({
+    this.#sessions = new SessionControl({
       table,
-      clock: this.#clock,
-      publish: (added, removed) => this.#configuration.setOverrides(added, removed),
-      refOf: (pool, prefix) => this.#configuration.refOf(pool, prefix),
-      onMoved: ({ policy }) => this.#counted.countMove(policy, REASON.override),
-    });
-    const { sessionStore } = config;
-    if (sessionStore !== undefined) {
-      this.#orderStore = new OrderStore({
-        open: (onError) => openStore(sessionStore, onError),
-        orders: this.#orders,
-        keys: () => this.#keyRing,
-        clock: this.#clock,
-        onError: (error) => {
-          logger.error({ err: error }, 'what the session store remembers of sessions could not be taken over');
-        },
-      });
-    }
-    this.#sessionAdmin = new Sessions({
-      orders: this.#orders,
+      counted: this.#counted,
+      configuration: this.#configuration,
       calls: this.#calls,
-      sinks: [replicaSink(this.#calls), ...(this.#orderStore === undefined ? [] : [this.#orderStore])],
-      here: (query) => listSessions(table, this.#counted, this.#owners(), query, this.#clock()),
-      owners: () => this.#owners(),
-      pools: () => this.#configuration.livePools(),
+      sessionStore: config.sessionStore,
       keys: () => this.#keyRing,
       clock: this.#clock,
       live: () => new Promise((resolve) => this.#workers.onApplied(this.#configuration.version, resolve)),
+      logger,
     });
     this.#metrics = new Metrics({
       counted: this.#counted,
@@ -244,9 +214,8 @@ class RunningController implements Controller {
       this.#closers.push(() => source.close());
       await Promise.race([Promise.all([this.#first.promise, this.#firstKeys.promise]), aborted(stop)]);
       if (stop.aborted) return;
-      // A session that was ended elsewhere does not begin again here.
-      await Promise.all([this.#sessionAdmin.catchUp(), this.#orderStore?.start()]);
-      this.#closers.push(() => this.#orderStore?.stop());
+      await this.#sessions.start();
+      this.#closers.push(() => this.#sessions.stop());
       const { httpPort, httpsPort } = this.#config;
       const { host, ports } = await this.#workers.start({ http: httpPort, https: httpsPort });
       this.httpAddress = { host, port: ports.http };
@@ -305,16 +274,6 @@ class RunningController implements Controller {
     });
   }
 
-  #catchUp(): void {
-    Promise.all([this.#sessionAdmin.catchUp(), this.#orderStore?.catchUp()]).catch((error: unknown) => {
-      this.#logger.error({ err: error }, 'what other replicas know of sessions could not be taken over');
-    });
-  }
-
-  #owners(): Owners {
-    return ownersOf(this.#configuration.table);
-  }
-
   /** Status may be a little late, and comparing it goes through all objects: many changes in a row are told as one. */
   #tellClusterSoon(): void {
     if (this.#cluster === undefined || this.#telling !== undefined) return;
@@ -351,7 +310,14 @@ class RunningController implements Controller {
           }),
       });
     }
-    if (api === undefined || keysSecretOf(this.#config, namespace) === undefined) await this.#loadKeys();
+    if (api === undefined || keysSecretOf(this.#config, namespace) === undefined) {
+      const unwatch = await watchSessionKeys(this.#config.sessionKeysFile, {
+        now: this.#clock(),
+        onKeys: (keys) => this.#setKeys(keys),
+        logger: this.#logger,
+      });
+      this.#closers.push(unwatch);
+    }
     const cluster = this.#cluster;
     cluster?.start();
     if (cluster !== undefined) this.#closers.push(() => cluster.close());
@@ -362,30 +328,6 @@ class RunningController implements Controller {
     this.#configuration.setKeys(keys, this.#keyRing);
     this.#keys = keys;
     this.#firstKeys.resolve(undefined);
-  }
-
-  /** Reads the key file now and whenever it changes; a bad one leaves the keys in memory in force. */
-  async #loadKeys(): Promise<void> {
-    const file = this.#config.sessionKeysFile;
-    let inForce = await loadSessionKeys(file, this.#clock());
-    const use = (keys: SessionKey[]) => {
-      inForce = keys;
-      this.#setKeys(keys);
-    };
-    use(inForce);
-    const onChanged = () => {
-      reloadSessionKeys(file, inForce).then(
-        (keys) => {
-          use(keys);
-          this.#logger.info({ file }, 'session keys read again');
-        },
-        (error: unknown) => this.#logger.error({ err: error }, 'the session keys in memory stay in force'),
-      );
-    };
-    watchFile(file, { interval: KEY_FILE_POLL_MS, persistent: false }, onChanged);
-    this.#closers.push(() => {
-      unwatchFile(file, onChanged);
-    });
   }
 
   async #startAdmin(): Promise<void> {
@@ -400,7 +342,7 @@ class RunningController implements Controller {
       problems: this.problems,
       version: () => this.#version(),
       drain: (namespace, pod) => this.#replicas.all(namespace, pod),
-      sessions: this.#sessionAdmin,
+      sessions: this.#sessions.admin,
       isReplica: (caller) => this.#calls.isReplica(caller),
       authorize: (caller, verb) => authorize(access, caller, verb),
       drainHere: (namespace, pod, caller) => this.#replicas.local(namespace, pod, caller),
@@ -438,8 +380,7 @@ class RunningController implements Controller {
     const { acknowledged } = this.#workers;
     this.#sessionSweep.sweep(this.#clock(), this.#counted.endpoints.leaving(this.#clock(), acknowledged));
     this.#countReplicas();
-    this.#orders.sweep();
-    this.#catchUp();
+    this.#sessions.sweep();
     this.#counted.sweep(this.#clock(), acknowledged, (slot) => gauge.sum(slot, GAUGE.inFlight) > 0);
   }
 

@@ -1,9 +1,42 @@
-/** The session key file of a standalone controller: read, checked, and made on the first start. */
+/** The session key file of a standalone controller: read, checked, watched, and made on the first start. */
 import { randomBytes } from 'node:crypto';
+import { unwatchFile, watchFile } from 'node:fs';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { SessionKey } from '../affinity/keyring.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import { firstKeys, formatSessionKeys, parseSessionKeys } from './key-list.ts';
+
+const POLL_MS = 1000;
+
+export interface KeyFileOptions {
+  /** Wall clock, ms. */
+  readonly now: number;
+  readonly onKeys: (keys: SessionKey[]) => void;
+  readonly logger: Pick<Logger, 'info' | 'error'>;
+}
+
+/**
+ * Reads the key file now and whenever it changes; a bad one leaves the keys in memory in force. Gives what ends that.
+ *
+ * @throws as `loadSessionKeys`
+ */
+export async function watchSessionKeys(file: string, { now, onKeys, logger }: KeyFileOptions): Promise<() => void> {
+  let inForce = await loadSessionKeys(file, now);
+  onKeys(inForce);
+  const onChanged = () => {
+    reloadSessionKeys(file, inForce).then(
+      (keys) => {
+        inForce = keys;
+        onKeys(keys);
+        logger.info({ file }, 'session keys read again');
+      },
+      (error: unknown) => logger.error({ err: error }, 'the session keys in memory stay in force'),
+    );
+  };
+  watchFile(file, { interval: POLL_MS, persistent: false }, onChanged);
+  return () => unwatchFile(file, onChanged);
+}
 
 /**
  * A missing file is made with one new key, readable by its owner only; of several processes that start at once the
@@ -34,7 +67,7 @@ async function textIn(file: string): Promise<string | undefined> {
 }
 
 /** Reads the file again. Where it has gone, the keys in force are written back: new ones would end every session. */
-export async function reloadSessionKeys(file: string, inForce: readonly SessionKey[]): Promise<SessionKey[]> {
+async function reloadSessionKeys(file: string, inForce: readonly SessionKey[]): Promise<SessionKey[]> {
   const text = (await textIn(file)) ?? (await writeKeyFile(file, inForce));
   return parseSessionKeys(text, file);
 }
