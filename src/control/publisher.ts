@@ -81,7 +81,7 @@ export class Publisher {
   version = 0;
 
   /** `sharesKeys`: with other replicas, by a session store. */
-  constructor(counted: Counted, clock: () => number, sharesKeys = false) {
+  constructor(counted: Counted, clock: () => number, sharesKeys: boolean) {
     this.#counted = counted;
     this.#clock = clock;
     this.#sharesKeys = sharesKeys;

@@ -29,7 +29,7 @@ function builder(retired: number[] = []): TableBuilder {
 
 function publisher(): { publisher: Publisher; counted: Counted; deltas: TableDelta[] } {
   const counted = new Counted(WORKERS);
-  const made = new Publisher(counted, () => 1000);
+  const made = new Publisher(counted, () => 1000, false);
   const keys = made.publishKeys(KEYS, KeyRing.from(KEYS), []);
   return { publisher: made, counted, deltas: [keys] };
 }
