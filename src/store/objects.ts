@@ -199,7 +199,7 @@ export class Objects {
       this.#slicesByService
         .get(service)
         ?.values()
-        .every((slice) => this.#versionsOf(slice)) === false
+        .every((slice) => this.#knowsVersions(slice)) === false
     ) {
       this.#unversioned.add(service);
     } else {
@@ -208,7 +208,7 @@ export class Objects {
   }
 
   /** Whether the versions of all pods in the slice are known. */
-  #versionsOf({ meta, endpoints }: EndpointSlice): boolean {
+  #knowsVersions({ meta, endpoints }: EndpointSlice): boolean {
     return endpoints.every(({ targetRef }) => {
       if (targetRef?.kind !== 'Pod') return true;
       const known = this.#podVersions.get(objectKey(targetRef.namespace || meta.namespace, targetRef.name));
