@@ -56,7 +56,7 @@ export function readAnnotations(meta: Meta, ref: ObjectRef, options: AnnotationO
   }
   dropIneffective(settings, report);
   dropInvalid(settings, report);
-  const canary = readCanary(meta, NGINX_PREFIX, settings.canaryOverridesSession === true, report);
+  const canary = readCanary(meta, settings.canaryOverridesSession === true, report);
   return { settings, problems: report.problems, closes, canary };
 }
 

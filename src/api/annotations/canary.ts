@@ -4,6 +4,7 @@ import type { Meta } from '../../model/resources.ts';
 import { regexProblem } from '../../rules/re2.ts';
 import { TOKEN } from '../../rules/schema/text.ts';
 import { childPath, type Report } from '../project/fields.ts';
+import { NGINX_PREFIX } from './foreign.ts';
 import { ANNOTATIONS, PREFIX } from './table.ts';
 
 interface CanaryAnnotation {
@@ -76,11 +77,10 @@ const OVERRIDES = PREFIX + ANNOTATIONS.canaryOverridesSession.name;
 /**
  * undefined = the Ingress is no canary. A malformed value is reported, and its default holds.
  *
- * @param prefix ingress-nginx's
  * @param overrides `canary-overrides-session` of our own
  */
-export function readCanary(meta: Meta, prefix: string, overrides: boolean, report: Report): Canary | undefined {
-  const reader = new Reader(meta, prefix, report);
+export function readCanary(meta: Meta, overrides: boolean, report: Report): Canary | undefined {
+  const reader = new Reader(meta, report);
   if (!reader.isCanary()) {
     reader.reportLoose(overrides);
     return undefined;
@@ -98,12 +98,10 @@ export function readCanary(meta: Meta, prefix: string, overrides: boolean, repor
 
 class Reader {
   readonly #annotations: Meta['annotations'];
-  readonly #prefix: string;
   readonly #report: Report;
 
-  constructor({ annotations }: Meta, prefix: string, report: Report) {
+  constructor({ annotations }: Meta, report: Report) {
     this.#annotations = annotations;
-    this.#prefix = prefix;
     this.#report = report;
   }
 
@@ -122,7 +120,7 @@ class Reader {
     );
     const own = overrides ? [childPath('metadata.annotations', OVERRIDES)] : [];
     for (const field of [...names.map((name) => this.#field(name)), ...own]) {
-      const message = `this has no effect without \`${this.#prefix}canary: "true"\`; write that beside it, or remove this`;
+      const message = `this has no effect without \`${NGINX_PREFIX}canary: "true"\`; write that beside it, or remove this`;
       this.#report.warning(field, message);
     }
   }
@@ -136,7 +134,7 @@ class Reader {
         if (this.#text(one) === undefined) continue;
         this.#fault(
           one,
-          `this says nothing without its header; write \`${this.#prefix}canary-by-header: NAME\` beside it`,
+          `this says nothing without its header; write \`${NGINX_PREFIX}canary-by-header: NAME\` beside it`,
         );
       }
       return undefined;
@@ -178,12 +176,12 @@ class Reader {
   }
 
   #text(name: Name): string | undefined {
-    const text = this.#annotations[this.#prefix + name]?.trim();
+    const text = this.#annotations[NGINX_PREFIX + name]?.trim();
     return text === '' ? undefined : text;
   }
 
   #field(name: Name): string {
-    return childPath('metadata.annotations', this.#prefix + name);
+    return childPath('metadata.annotations', NGINX_PREFIX + name);
   }
 
   #fault(name: Name, message: string): void {
