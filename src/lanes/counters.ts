@@ -1,7 +1,7 @@
 /** A worker's own counters that belong to no route or endpoint. */
 import type { Blocks, Cells } from '../shared/cells.ts';
 import { observeLatency } from '../shared/latencies.ts';
-import { ENDPOINT, errorField, GAUGE, GLOBAL, LIMITS, STORE, STORE_BUCKETS } from '../shared/layout.ts';
+import { bucketOf, ENDPOINT, errorField, GAUGE, GLOBAL, LIMITS, STORE, STORE_BUCKETS } from '../shared/layout.ts';
 import type { ErrorSource, Limit } from '../shared/layout.ts';
 
 export class Counters {
@@ -90,9 +90,7 @@ export class Counters {
     const at = store.at(0, this.#row);
     cells[at + STORE.requests]!++;
     if (failed) cells[at + STORE.errors]!++;
-    let bucket = 0;
-    while (bucket < STORE_BUCKETS.length && seconds > (STORE_BUCKETS[bucket] ?? 0)) bucket++;
-    cells[at + STORE.buckets + bucket]!++;
+    cells[at + STORE.buckets + bucketOf(STORE_BUCKETS, seconds)]!++;
     cells[at + STORE.sum]! += seconds;
   }
 

@@ -10,7 +10,14 @@ import { normalizePath } from '../match/path.ts';
 import type { RequestFacts } from '../model/facts.ts';
 import { OBSERVED } from '../model/live.ts';
 import type { LiveEndpoint, LivePool } from '../model/live.ts';
-import { decisionField, DURATION_BUCKETS, DURATION_SUM, INVALID_TOKEN, movesField } from '../shared/layout.ts';
+import {
+  bucketOf,
+  decisionField,
+  DURATION_BUCKETS,
+  DURATION_SUM,
+  INVALID_TOKEN,
+  movesField,
+} from '../shared/layout.ts';
 import { CHANGED, INSERTED } from '../shared/session-table.ts';
 import type { LaneContext } from './context.ts';
 import type { AffinityRef, LiveCanary, LiveRoute, LiveSplit, PoolRef, RouteCells } from './live-table.ts';
@@ -170,9 +177,7 @@ export class Plan {
     const { requests, durations } = this.#counted?.get(this.service) ?? route;
     const digit = Math.floor(status / 100);
     requests.cells[requests.at + (digit >= 1 && digit <= 5 ? digit : 5) - 1]!++;
-    let bucket = 0;
-    while (bucket < DURATION_BUCKETS.length && seconds > (DURATION_BUCKETS[bucket] ?? 0)) bucket++;
-    durations.cells[durations.at + bucket]!++;
+    durations.cells[durations.at + bucketOf(DURATION_BUCKETS, seconds)]!++;
     durations.cells[durations.at + DURATION_SUM]! += seconds;
   }
 }

@@ -104,6 +104,13 @@ export const STORE_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05] a
 /** Questions to the session store: how many, how many without an answer; one count a bucket, the overflow bucket, the sum in seconds. */
 export const STORE = { requests: 0, errors: 1, buckets: 2, sum: 3 + STORE_BUCKETS.length } as const;
 
+/** Of the buckets with these upper bounds, the one that counts the value; past the last = the overflow bucket. */
+export function bucketOf(bounds: readonly number[], value: number): number {
+  let bucket = 0;
+  while (bucket < bounds.length && value > (bounds[bucket] ?? 0)) bucket++;
+  return bucket;
+}
+
 interface BlockLayout {
   readonly fields: number;
   readonly cells: 'float64' | 'int32';
