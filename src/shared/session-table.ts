@@ -1,9 +1,9 @@
 /** The sessions that are known, as a worker looks them up and records them. */
 import { AUTHORITATIVE } from '../model/live.ts';
 import type { SessionRegion, SessionView } from '../model/live.ts';
+import { sinceCheck, withCheck, withoutCheck } from './session-check.ts';
 import {
   BUCKET_WORDS,
-  EVICTIONS,
   EXPIRY,
   FIRST_SEEN,
   HEADER_WORDS,
@@ -15,15 +15,10 @@ import {
   RETURNED,
   SCOPE,
   SEQUENCE_MASK,
-  SessionEntries,
   TICK_MS,
   WORDS,
 } from './session-entries.ts';
-
-/** Flags of a key that replicas share: when the session store was last asked about it, in steps, 1 to 127; 0 = it does not have it from us. */
-const CHECKED = 0xfe;
-const CHECK_STEP_MS = 250;
-const CHECK_STEPS = 127;
+import { SessionPlaces } from './session-places.ts';
 
 const READ_TRIES = 64;
 /** As a ref that is expected: whatever endpoint it is. */
@@ -35,13 +30,6 @@ export const INSERTED = 1;
 export const SAME = 2;
 export const CHANGED = 3;
 export const LOST = 4;
-
-/** Ranks of a place for a new entry, best first. */
-const EMPTY = 0;
-const EXPIRED = 1;
-const NEVER_RETURNED = 2;
-const OWN_OLDEST = 3;
-const NOWHERE = 9;
 
 /** A session as a listing shows it. */
 export interface ListedSession extends SessionView {
@@ -65,7 +53,7 @@ const NO_SESSION: ListedSession = {
   firstSeen: 0,
 };
 
-export class SessionTable extends SessionEntries {
+export class SessionTable extends SessionPlaces {
   /** Ref of the endpoint before the last `touch` that answered `CHANGED`. */
   previous = 0;
   /** Where the last look-up found its session. */
@@ -146,15 +134,12 @@ export class SessionTable extends SessionEntries {
     const done = this.#put(AUTHORITATIVE, high, low, scope, expected, ref, now, ttl, true, born);
     const at = this.locate(AUTHORITATIVE, high, low);
     if (at < 0 || (done !== INSERTED && done !== CHANGED)) return done;
-    const bucket = this.bucketOf(AUTHORITATIVE, at);
-    if (!this.lock(bucket)) return done;
-    if (this.#isLive(at, high, low, this.tick(now), 0)) {
-      this.step(at);
-      // Before this process began, perhaps.
-      Atomics.store(this.words, at + FIRST_SEEN, Math.floor((began - this.epoch) / TICK_MS));
-      this.step(at);
-    }
-    this.unlock(bucket);
+    if (!this.#hold(at, high, low, this.tick(now))) return done;
+    this.step(at);
+    // Before this process began, perhaps.
+    Atomics.store(this.words, at + FIRST_SEEN, Math.floor((began - this.epoch) / TICK_MS));
+    this.step(at);
+    this.#release(at);
     this.noteCheck(high, low, now);
     return done;
   }
@@ -169,10 +154,9 @@ export class SessionTable extends SessionEntries {
     const at = this.#isKeyAt(this.#found, high, low) ? this.#found : this.locate(AUTHORITATIVE, high, low);
     if (at < 0) return -1;
     const word = Atomics.load(words, at + SCOPE);
-    const age = this.#sinceCheck(at, (word & CHECKED) >>> 1, now);
+    const age = sinceCheck(word, (words[at + LAST_SEEN] ?? 0) * TICK_MS, now - this.epoch);
     if (age < every) return -1;
-    const noted = (word & ~CHECKED) | (this.#checkStep(now) << 1);
-    return Atomics.compareExchange(words, at + SCOPE, word, noted) === word ? age : -1;
+    return Atomics.compareExchange(words, at + SCOPE, word, withCheck(word, now - this.epoch)) === word ? age : -1;
   }
 
   /** The session store has the key as this table has it, as of `now`, which is when it was last used; 0 = it does not. */
@@ -181,9 +165,9 @@ export class SessionTable extends SessionEntries {
     const at = this.locate(AUTHORITATIVE, high, low);
     if (at < 0) return;
     const word = Atomics.load(words, at + SCOPE);
-    const step = now === 0 ? 0 : this.#checkStep(now);
+    const noted = now === 0 ? withoutCheck(word) : withCheck(word, now - this.epoch);
     // Not a try again: whoever changes the word meanwhile knows more, or asks once too often.
-    Atomics.compareExchange(words, at + SCOPE, word, (word & ~CHECKED) | (step << 1));
+    Atomics.compareExchange(words, at + SCOPE, word, noted);
   }
 
   #isKeyAt(at: number, high: number, low: number): boolean {
@@ -192,26 +176,12 @@ export class SessionTable extends SessionEntries {
     return same && this.regionOf(at) === AUTHORITATIVE;
   }
 
-  /** The steps go round in half a minute; but no key is used for longer than between two checks without one. */
-  #sinceCheck(at: number, step: number, now: number): number {
-    if (step === 0) return Infinity;
-    const lastSeen = this.epoch + (this.words[at + LAST_SEEN] ?? 0) * TICK_MS;
-    const steps = (this.#checkStep(lastSeen) - step + CHECK_STEPS) % CHECK_STEPS;
-    return Math.max(0, now - lastSeen) + steps * CHECK_STEP_MS;
-  }
-
-  #checkStep(now: number): number {
-    return 1 + (Math.max(0, Math.floor((now - this.epoch) / CHECK_STEP_MS)) % CHECK_STEPS);
-  }
-
   /** Ends a session's entry. */
   end(region: SessionRegion, high: number, low: number): void {
     const at = this.locate(region, high, low);
-    if (at < 0) return;
-    const bucket = this.bucketOf(region, at);
-    if (!this.lock(bucket)) return;
-    if (this.#isLive(at, high, low, 0, 0) && this.mayErase(at)) this.erase(at);
-    this.unlock(bucket);
+    if (at < 0 || !this.#hold(at, high, low, 0)) return;
+    if (this.mayErase(at)) this.erase(at);
+    this.#release(at);
   }
 
   /** A key whose time is up within `soon` ms gets `more` ms: something that uses it is still open. */
@@ -219,29 +189,51 @@ export class SessionTable extends SessionEntries {
     const words = this.words;
     const tick = this.tick(now);
     const at = this.locate(AUTHORITATIVE, high, low);
-    if (at < 0 || (words[at + EXPIRY] ?? 0) > later(tick, soon)) return;
-    const bucket = this.bucketOf(AUTHORITATIVE, at);
-    if (!this.lock(bucket)) return;
+    if (at < 0 || (words[at + EXPIRY] ?? 0) > later(tick, soon) || !this.#hold(at, high, low, tick)) return;
     const expiry = words[at + EXPIRY] ?? 0;
-    if (this.#isLive(at, high, low, tick, 0) && expiry <= later(tick, soon)) {
+    if (expiry <= later(tick, soon)) {
       Atomics.store(words, at + LAST_SEEN, tick);
       Atomics.store(words, at + EXPIRY, later(expiry, more));
     }
-    this.unlock(bucket);
+    this.#release(at);
   }
 
   /** A request or stream of a session goes on or ends: its time is renewed, its endpoint stays whatever it is now. */
   seen(region: SessionRegion, high: number, low: number, now: number, ttl: number): void {
+    const words = this.words;
     const tick = this.tick(now);
     const at = this.locate(region, high, low);
-    if (at < 0 || this.words[at + LAST_SEEN] === tick) return;
-    const bucket = this.bucketOf(region, at);
-    if (!this.lock(bucket)) return;
-    if (this.#isLive(at, high, low, tick, 0)) {
-      Atomics.store(this.words, at + LAST_SEEN, tick);
-      Atomics.store(this.words, at + EXPIRY, Math.max(this.words[at + EXPIRY] ?? 0, later(tick, ttl)));
+    if (at < 0 || words[at + LAST_SEEN] === tick || !this.#hold(at, high, low, tick)) return;
+    Atomics.store(words, at + LAST_SEEN, tick);
+    Atomics.store(words, at + EXPIRY, Math.max(words[at + EXPIRY] ?? 0, later(tick, ttl)));
+    this.#release(at);
+  }
+
+  /** Gives a key that the table alone knows to another endpoint; false = it has no such key, or has it there already. */
+  move(high: number, low: number, ref: number, now: number): boolean {
+    const words = this.words;
+    const at = this.locate(AUTHORITATIVE, high, low);
+    if (at < 0 || !this.#hold(at, high, low, this.tick(now))) return false;
+    const done = this.#update(at, ANY, ref, words[at + LAST_SEEN] ?? 0, words[at + EXPIRY] ?? 0, false);
+    this.#release(at);
+    return done === CHANGED;
+  }
+
+  /** Shows every live session, one after the other in the same object. Times are wall clock ms. */
+  each(now: number, visit: (session: Readonly<ListedSession>) => void): void {
+    const tick = this.tick(now);
+    const words = this.words;
+    const listed: ListedSession = { ...NO_SESSION };
+    for (let at = HEADER_WORDS; at + WORDS <= this.endOfBuckets(); at += WORDS) {
+      if ((words[at + EXPIRY] ?? 0) <= tick) continue;
+      listed.region = this.regionOf(at);
+      listed.high = words[at + HIGH] ?? 0;
+      listed.low = words[at + LOW] ?? 0;
+      const flags = words[at + SCOPE] ?? 0;
+      listed.scope = flags >>> 8;
+      listed.active = (flags & RETURNED) !== 0;
+      if (this.#read(at, listed.high, listed.low, tick, listed)) visit(listed);
     }
-    this.unlock(bucket);
   }
 
   #put(
@@ -269,37 +261,6 @@ export class SessionTable extends SessionEntries {
       if (done >= 0) return done;
     }
     return this.#insert(region, high, low, scope, expected, ref, tick, until, returning, born);
-  }
-
-  /** Gives a key that the table alone knows to another endpoint; false = it has no such key, or has it there already. */
-  move(high: number, low: number, ref: number, now: number): boolean {
-    const words = this.words;
-    const tick = this.tick(now);
-    const at = this.locate(AUTHORITATIVE, high, low);
-    if (at < 0) return false;
-    const bucket = this.bucketOf(AUTHORITATIVE, at);
-    if (!this.lock(bucket)) return false;
-    const live = this.#isLive(at, high, low, tick, 0);
-    const done = live ? this.#update(at, ANY, ref, words[at + LAST_SEEN] ?? 0, words[at + EXPIRY] ?? 0, false) : SAME;
-    this.unlock(bucket);
-    return done === CHANGED;
-  }
-
-  /** Shows every live session, one after the other in the same object. Times are wall clock ms. */
-  each(now: number, visit: (session: Readonly<ListedSession>) => void): void {
-    const tick = this.tick(now);
-    const words = this.words;
-    const listed: ListedSession = { ...NO_SESSION };
-    for (let at = HEADER_WORDS; at + WORDS <= this.endOfBuckets(); at += WORDS) {
-      if ((words[at + EXPIRY] ?? 0) <= tick) continue;
-      listed.region = this.regionOf(at);
-      listed.high = words[at + HIGH] ?? 0;
-      listed.low = words[at + LOW] ?? 0;
-      const flags = words[at + SCOPE] ?? 0;
-      listed.scope = flags >>> 8;
-      listed.active = (flags & RETURNED) !== 0;
-      if (this.#read(at, listed.high, listed.low, tick, listed)) visit(listed);
-    }
   }
 
   /** A consistent copy of the entry, if it is live and still that of the fingerprint. All loads are atomic: none may move past the second look at the sequence. */
@@ -344,6 +305,19 @@ export class SessionTable extends SessionEntries {
       words[at + HIGH] === high &&
       words[at + LOW] === low
     );
+  }
+
+  /** Locks the bucket of an entry, until `#release`; false = no lock was to be had, or it is not this session's, alive. */
+  #hold(at: number, high: number, low: number, tick: number): boolean {
+    const bucket = this.bucketOf(this.regionOf(at), at);
+    if (!this.lock(bucket)) return false;
+    if (this.#isLive(at, high, low, tick, 0)) return true;
+    this.unlock(bucket);
+    return false;
+  }
+
+  #release(at: number): void {
+    this.unlock(this.bucketOf(this.regionOf(at), at));
   }
 
   #isLive(at: number, high: number, low: number, tick: number, born: number): boolean {
@@ -407,86 +381,15 @@ export class SessionTable extends SessionEntries {
     if (known >= 0 && this.#isLive(known, high, low, tick, born))
       done = this.#update(known, expected, ref, tick, until, returning);
     else {
-      const at = known < 0 ? this.#room(region, one, other, scope, tick) : this.mayErase(known) ? known : -1;
+      const at = known < 0 ? this.room(region, one, other, scope, tick) : this.mayErase(known) ? known : -1;
       if (at >= 0) {
-        this.#write(at, high, low, scope, ref, tick, until, returning);
+        this.write(at, high, low, scope, ref, tick, until, returning);
         done = INSERTED;
       }
     }
     if (second !== first) this.unlock(second);
     this.unlock(first);
     return done;
-  }
-
-  /**
-   * Where a new entry may go: an empty place in the emptier bucket, else that of an expired entry, else of one that never
-   * came back (cookie-less crawlers), else of the same scope's oldest. A scope that has half the region gets only its own.
-   * -1 = nowhere.
-   */
-  #room(region: SessionRegion, one: number, other: number, scope: number, tick: number): number {
-    const full = (this.words[this.scopeCell(region, scope)] ?? 0) >= this.regionCapacity / 2;
-    let best = -1;
-    let bestRank = NOWHERE;
-    let bestSeen = 0;
-    const start = this.#used(other, tick) < this.#used(one, tick) ? other : one;
-    for (const bucket of start === one ? [one, other] : [other, one]) {
-      for (let at = bucket; at < bucket + BUCKET_WORDS; at += WORDS) {
-        const rank = this.#rank(at, scope, tick, full);
-        const lastSeen = this.words[at + LAST_SEEN] ?? 0;
-        if (rank > bestRank || (rank === bestRank && (rank <= EXPIRED || lastSeen >= bestSeen))) continue;
-        best = at;
-        bestRank = rank;
-        bestSeen = lastSeen;
-      }
-    }
-    if (bestRank === NOWHERE) return -1;
-    if (bestRank > EXPIRED) Atomics.add(this.words, EVICTIONS, 1);
-    if (bestRank > EMPTY) this.erase(best);
-    return best;
-  }
-
-  #used(bucket: number, tick: number): number {
-    let used = 0;
-    for (let at = bucket; at < bucket + BUCKET_WORDS; at += WORDS) if ((this.words[at + EXPIRY] ?? 0) > tick) used++;
-    return used;
-  }
-
-  #rank(at: number, scope: number, tick: number, full: boolean): number {
-    const expiry = this.words[at + EXPIRY] ?? 0;
-    const word = this.words[at + SCOPE] ?? 0;
-    const own = word >>> 8 === scope;
-    if (expiry === 0) return full ? NOWHERE : EMPTY;
-    if (!this.mayErase(at) || (full && !own)) return NOWHERE;
-    if (expiry <= tick) return EXPIRED;
-    if ((word & RETURNED) === 0) return NEVER_RETURNED;
-    return own ? OWN_OLDEST : NOWHERE;
-  }
-
-  #write(
-    at: number,
-    high: number,
-    low: number,
-    scope: number,
-    ref: number,
-    tick: number,
-    until: number,
-    returning: boolean,
-  ): void {
-    const words = this.words;
-    if (words[at + EXPIRY] !== 0) this.erase(at);
-    const region = this.regionOf(at);
-    this.step(at);
-    Atomics.store(words, at + HIGH, high);
-    Atomics.store(words, at + LOW, low);
-    Atomics.store(words, at + REF, ref);
-    Atomics.store(words, at + SCOPE, (scope << 8) | (returning ? RETURNED : 0));
-    Atomics.store(words, at + LAST_SEEN, tick);
-    Atomics.store(words, at + FIRST_SEEN, tick);
-    Atomics.store(words, at + EXPIRY, until);
-    this.step(at);
-    Atomics.add(words, region, 1);
-    Atomics.add(words, this.scopeCell(region, scope), 1);
-    this.count(ref, 1, returning ? 1 : 0);
   }
 }
 
