@@ -38,14 +38,16 @@ export interface ResponseEdits {
   readonly cacheControl?: string | undefined;
 }
 
-/** `same` = as the backend framed it; `chunked` = we chunk; `close` = the end of the connection ends the body. */
-export type Framing = 'same' | 'chunked' | 'close';
+/**
+ * `length` = by what the head says: Content-Length, or that there is no body; `chunked` = we chunk; `close` = the end of
+ * the connection ends the body; `stream` = the client's protocol frames by itself.
+ */
+export type Framing = 'length' | 'chunked' | 'close' | 'stream';
 
 /** The framing of a response towards a client of HTTP/1.`clientMinor`. */
 export function framingFor(head: ResponseHead, clientMinor: number): Framing {
-  if (head.untilClose) return clientMinor === 0 ? 'close' : 'chunked';
-  if (head.chunked && clientMinor === 0) return 'close';
-  return 'same';
+  if (!head.untilClose && !head.chunked) return 'length';
+  return clientMinor === 0 ? 'close' : 'chunked';
 }
 
 /** The head for the backend, always HTTP/1.1, Host always there. */
@@ -107,8 +109,7 @@ export function responseText(head: ResponseHead, edits: ResponseEdits): string {
   }
   out += text.slice(from, text.length - 2);
   if (edits.named !== undefined) out = withNamed(out, edits.named);
-  if (edits.framing === 'chunked' || (edits.framing === 'same' && head.chunked))
-    out += 'Transfer-Encoding: chunked\r\n';
+  if (edits.framing === 'chunked') out += 'Transfer-Encoding: chunked\r\n';
   if (!head.hasServer && edits.serverHeader !== '') out += `Server: ${edits.serverHeader}\r\n`;
   if (edits.cacheControl !== undefined && edits.cacheControl !== '') out = withoutSharing(out, edits.cacheControl);
   if (edits.framing === 'close' || edits.connection === 'close') out += 'Connection: close\r\n';

@@ -1,27 +1,27 @@
-/** Writes a backend's response to an HTTP/1.x client: head with our edits, body framed for the client. */
+/** Passes a backend's response on to the client: the head with our edits, then the body. */
 import { editSetCookie } from '../affinity/backend-cookies.ts';
 import { issueToken } from '../affinity/issue.ts';
-import { CHUNK_END, chunkHeader, lastChunk } from '../http1/chunks.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
-import { framingFor, responseText } from '../http1/serialize.ts';
-import type { Outbox } from '../io/outbox.ts';
+import { responseText } from '../http1/serialize.ts';
+import type { ClientOut } from './client-out.ts';
 import type { LaneContext } from './context.ts';
 import { responseHeaderEdits } from './header-edits.ts';
 import type { Plan } from './plan.ts';
 
 export class ResponseWriter {
-  /** Trailers for the end of a chunked body, lines ending in CR LF. */
+  /** For the end of the body: lines ending in CR LF. */
   trailers = '';
+  /** The last head carried a token. */
+  issued = false;
   readonly #ctx: LaneContext;
   readonly #plan: Plan;
-  readonly #out: Outbox;
+  readonly #out: ClientOut;
   readonly #editSetCookie: (line: string) => string;
   #request: RequestHead | undefined;
   #head: ResponseHead | undefined;
-  #chunked = false;
 
-  constructor(ctx: LaneContext, plan: Plan, out: Outbox) {
+  constructor(ctx: LaneContext, plan: Plan, out: ClientOut) {
     this.#ctx = ctx;
     this.#plan = plan;
     this.#out = out;
@@ -33,15 +33,11 @@ export class ResponseWriter {
     };
   }
 
-  /** The last head carried a token. */
-  issued = false;
-
   /** Returns whether the connection can stay open after this response. */
   head(head: ResponseHead, request: RequestHead, keepAlive: boolean): boolean {
     const { affinity, decision, pool } = this.#plan;
-    const framing = framingFor(head, request.minor);
+    const framing = this.#out.framing(head, request.minor);
     const stays = keepAlive && framing !== 'close';
-    this.#chunked = !head.bodyless && (framing === 'chunked' || (framing === 'same' && head.chunked));
     this.trailers = '';
     let extra = '';
     this.issued = false;
@@ -60,28 +56,25 @@ export class ResponseWriter {
     }
     this.#request = request;
     this.#head = head;
-    this.#out.text(
-      responseText(head, {
-        extra,
-        editSetCookie: affinity?.editsSetCookies === true ? this.#editSetCookie : undefined,
-        connection: stays ? (request.minor === 0 ? 'keep-alive' : '') : 'close',
-        framing,
-        serverHeader: this.#ctx.settings.serverHeader,
-        cacheControl,
-        named: responseHeaderEdits(this.#plan, this.#ctx, request, head),
-      }),
-    );
+    const text = responseText(head, {
+      extra,
+      editSetCookie: affinity?.editsSetCookies === true ? this.#editSetCookie : undefined,
+      connection: stays ? (request.minor === 0 ? 'keep-alive' : '') : 'close',
+      framing,
+      serverHeader: this.#ctx.settings.serverHeader,
+      cacheControl,
+      named: responseHeaderEdits(this.#plan, this.#ctx, request, head),
+    });
+    this.#out.head(text, framing, head.bodyless || head.contentLength === 0);
     if (decision.edited) this.issued = true;
     return stays;
   }
 
   body(buffer: Buffer, start: number, end: number): void {
-    if (this.#chunked) this.#out.text(chunkHeader(end - start));
-    this.#out.range(buffer, start, end);
-    if (this.#chunked) this.#out.text(CHUNK_END);
+    this.#out.body(buffer, start, end);
   }
 
   end(): void {
-    if (this.#chunked) this.#out.text(lastChunk(this.trailers));
+    this.#out.end(this.trailers);
   }
 }

@@ -12,13 +12,14 @@ import { LINGER_MS, ownAnswer } from '../answer.ts';
 import type { Refusal } from '../answer.ts';
 import { laneOf } from '../capabilities.ts';
 import { peerAddress } from '../client-address.ts';
+import { Http1Out } from '../client-out.ts';
 import type { LaneContext } from '../context.ts';
+import { Exchange } from '../exchange.ts';
+import type { ExchangeClient } from '../exchange.ts';
 import { Forwarding } from '../forwarding.ts';
 import { refusedRecord } from '../record.ts';
 import { tlsFactsOf } from '../tls-facts.ts';
 import type { UpgradeRequest } from '../upgrade-request.ts';
-import { Exchange } from './exchange.ts';
-import type { ExchangeClient } from './exchange.ts';
 
 /** Bytes of following requests that may wait while one is answered; then reading pauses. */
 const HELD_LIMIT = 64 * 1024;
@@ -39,7 +40,7 @@ export interface Http1Lane {
 
 export class ClientConnection implements RequestSink, ExchangeClient, Timed {
   readonly socket: Socket;
-  readonly out: Outbox;
+  readonly out: Http1Out;
   readonly forwarding: Forwarding;
   /** Requests begun on this connection. */
   requests = 0;
@@ -74,7 +75,7 @@ export class ClientConnection implements RequestSink, ExchangeClient, Timed {
     this.forwarding = new Forwarding(lane.ctx, peerAddress(accepted.remoteAddress), lane.scheme, tlsFactsOf(accepted));
     this.socket = lane.adopt(accepted, (length, buffer) => this.#reader(length, buffer));
     this.#tcp = beneath ?? this.socket;
-    this.out = new Outbox(this.socket, lane.ctx.blocks);
+    this.out = new Http1Out(new Outbox(this.socket, lane.ctx.blocks));
     this.#exchange = new Exchange(lane.ctx, lane.limits, this);
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.headTimeout;
     this.#listen();
@@ -98,7 +99,7 @@ export class ClientConnection implements RequestSink, ExchangeClient, Timed {
     if (laneOf(head) === 'upgrade') {
       this.#upgraded = true;
       this.#parser.detach();
-    } else this.#exchange.begin(head);
+    } else this.#exchange.begin(head, !this.#isLast() && head.keepAlive);
   }
 
   onBody(buffer: Buffer, start: number, end: number): void {
@@ -162,6 +163,12 @@ export class ClientConnection implements RequestSink, ExchangeClient, Timed {
     if (now >= this.#probeAt) this.#probe(now);
     if (this.#exchange.busy) this.#exchange.checkDeadline(now);
     else if (now >= this.#deadline) this.#onDeadline();
+  }
+
+  #isLast(): boolean {
+    if (this.requests < this.#ctx.settings.maxRequestsPerConnection) return false;
+    this.#ctx.counters.limit('requests_per_connection');
+    return true;
   }
 
   #listen(): void {
@@ -295,7 +302,7 @@ export class ClientConnection implements RequestSink, ExchangeClient, Timed {
     const requestId = this.#ctx.newRequestId();
     const text = ownAnswer(this.#ctx, refusal, this.#parser.head, requestId, true);
     this.#ctx.counters.error('client', status);
-    this.out.text(text);
+    this.out.answer(text);
     this.out.flush();
     this.#ctx.counters.bytesOut(text.length);
     if (!this.#ctx.wantsAccessRecord()) return;

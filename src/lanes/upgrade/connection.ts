@@ -19,6 +19,7 @@ import { LINGER_MS, noEndpoint, ownAnswer, REFUSALS, toHttps } from '../answer.t
 import type { Refusal } from '../answer.ts';
 import { Attempts } from '../attempts.ts';
 import type { AttemptOwner } from '../attempts.ts';
+import { Http1Out } from '../client-out.ts';
 import type { LaneContext } from '../context.ts';
 import { requestIdOf } from '../forwarding.ts';
 import { requestHeaderEdits, responseHeaderEdits } from '../header-edits.ts';
@@ -54,7 +55,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
   readonly #plan: Plan;
   readonly #attempts: Attempts;
   readonly #record: Record;
-  readonly #out: Outbox;
+  readonly #out: Http1Out;
   readonly #toClient = new FrameTracker();
   readonly #toEndpoint = new FrameTracker();
   #requestId = '';
@@ -82,7 +83,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     this.#plan = new Plan(ctx);
     this.#attempts = new Attempts(ctx, this.#plan, this);
     this.#record = new Record(ctx, this.#plan);
-    this.#out = new Outbox(request.socket, ctx.blocks);
+    this.#out = new Http1Out(new Outbox(request.socket, ctx.blocks));
     this.client = new SocketStream(request.socket, (chunk) => {
       this.#onToClient(chunk);
     });
@@ -319,7 +320,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     this.#record.settle(this.#endpoint !== undefined);
     if (source !== undefined) this.#ctx.counters.error(source, refusal.status);
     this.#record.status = refusal.status;
-    this.#out.text(ownAnswer(this.#ctx, refusal, this.#request.head, this.#requestId, true));
+    this.#out.answer(ownAnswer(this.#ctx, refusal, this.#request.head, this.#requestId, true));
     this.#closeAfterAnswer();
   }
 

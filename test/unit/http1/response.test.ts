@@ -4,7 +4,7 @@ import { framingFor, interimText, responseText } from '../../../src/http1/serial
 import type { ResponseEdits } from '../../../src/http1/serialize.ts';
 import { responseHead } from './heads.ts';
 
-const EDITS: ResponseEdits = { extra: '', connection: '', framing: 'same', serverHeader: '' };
+const EDITS: ResponseEdits = { extra: '', connection: '', framing: 'length', serverHeader: '' };
 
 function delivered(lines: string[], edits: Partial<ResponseEdits> = {}, line?: string): string[] {
   const text = responseText(responseHead(lines, line), { ...EDITS, ...edits });
@@ -78,7 +78,7 @@ describe('responseText', () => {
   });
 
   test('Trailer stays, chunked is said in one way', () => {
-    expect(delivered(['TRANSFER-ENCODING: chunked', 'Trailer: X'])).toEqual([
+    expect(delivered(['TRANSFER-ENCODING: chunked', 'Trailer: X'], { framing: 'chunked' })).toEqual([
       'HTTP/1.1 200 OK',
       'Trailer: X',
       'Transfer-Encoding: chunked',
@@ -100,9 +100,9 @@ describe('responseText', () => {
     const chunked = responseHead(['Transfer-Encoding: chunked']);
     const untilClose = responseHead(['X: 1']);
     const sized = responseHead(['Content-Length: 1']);
-    expect([chunked, untilClose, sized].map((head) => framingFor(head, 1))).toEqual(['same', 'chunked', 'same']);
-    expect([chunked, untilClose, sized].map((head) => framingFor(head, 0))).toEqual(['close', 'close', 'same']);
-    expect(framingFor(responseHead(['X: 1'], undefined, 'HEAD'), 1)).toBe('same');
+    expect([chunked, untilClose, sized].map((head) => framingFor(head, 1))).toEqual(['chunked', 'chunked', 'length']);
+    expect([chunked, untilClose, sized].map((head) => framingFor(head, 0))).toEqual(['close', 'close', 'length']);
+    expect(framingFor(responseHead(['X: 1'], undefined, 'HEAD'), 1)).toBe('length');
     expect(delivered(['X: 1'], { framing: 'chunked' })).toEqual([
       'HTTP/1.1 200 OK',
       'X: 1',

@@ -1,27 +1,28 @@
-/** One request and its response on the raw HTTP/1.1 lane: from the head to the last byte, over one endpoint's connection. */
-import { editCookies } from '../../affinity/cookies.ts';
-import { CHUNK_END, chunkHeader, lastChunk } from '../../http1/chunks.ts';
-import type { Http1Error } from '../../http1/error.ts';
-import type { HeadLimits } from '../../http1/limits.ts';
-import type { RequestHead } from '../../http1/request-head.ts';
-import type { ResponseHead } from '../../http1/response-head.ts';
-import { ResponseParser } from '../../http1/response-parser.ts';
-import type { ResponseSink } from '../../http1/response-parser.ts';
-import { interimText, requestText } from '../../http1/serialize.ts';
-import type { ErrorSource } from '../../shared/layout.ts';
-import type { DialFailure } from '../../upstream/connection.ts';
-import { noEndpoint, ownAnswer, REFUSALS, toHttps } from '../answer.ts';
-import type { Refusal } from '../answer.ts';
-import { Attempts } from '../attempts.ts';
-import type { AttemptOwner } from '../attempts.ts';
-import type { Outbox } from '../../io/outbox.ts';
-import type { LaneContext } from '../context.ts';
-import { requestIdOf } from '../forwarding.ts';
-import type { Forwarding } from '../forwarding.ts';
-import { requestHeaderEdits, responseHeaderEdits } from '../header-edits.ts';
-import { Plan } from '../plan.ts';
-import { Record } from '../record.ts';
-import { ResponseWriter } from '../response-writer.ts';
+/** One request and its response, whatever lane they came by: from the head to the last byte, over one endpoint's connection. */
+import { editCookies } from '../affinity/cookies.ts';
+import { CHUNK_END, chunkHeader, lastChunk } from '../http1/chunks.ts';
+import type { Http1Error } from '../http1/error.ts';
+import type { HeadLimits } from '../http1/limits.ts';
+import type { RequestHead } from '../http1/request-head.ts';
+import type { ResponseHead } from '../http1/response-head.ts';
+import { ResponseParser } from '../http1/response-parser.ts';
+import type { ResponseSink } from '../http1/response-parser.ts';
+import { interimText, requestText } from '../http1/serialize.ts';
+import type { Outbox } from '../io/outbox.ts';
+import type { ErrorSource } from '../shared/layout.ts';
+import type { DialFailure } from '../upstream/connection.ts';
+import { noEndpoint, ownAnswer, REFUSALS, toHttps } from './answer.ts';
+import type { Refusal } from './answer.ts';
+import { Attempts } from './attempts.ts';
+import type { AttemptOwner } from './attempts.ts';
+import type { ClientOut } from './client-out.ts';
+import type { LaneContext } from './context.ts';
+import { requestIdOf } from './forwarding.ts';
+import type { Forwarding } from './forwarding.ts';
+import { requestHeaderEdits, responseHeaderEdits } from './header-edits.ts';
+import { Plan } from './plan.ts';
+import { Record } from './record.ts';
+import { ResponseWriter } from './response-writer.ts';
 
 /** Methods that may be sent a second time (RFC 9110 section 9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
@@ -31,24 +32,23 @@ const MAX_FRESH_FAILURES = 1;
 /** A backend that sends more 1xx than this never comes to the point. */
 const MAX_INTERIMS = 32;
 
-/** The client's connection, as far as an exchange uses it. */
+/** The client's connection or stream, as far as an exchange uses it. */
 export interface ExchangeClient {
-  readonly out: Outbox;
+  readonly out: ClientOut;
   readonly forwarding: Forwarding;
-  /** Requests begun on the connection. */
-  readonly requests: number;
   /** The current request is complete. */
   readonly requestDone: boolean;
   /** Within its parser: what is read may bring more of the request at once. */
   readonly parsing: boolean;
+  /** More of the request's body is wanted. */
   resume(): void;
-  /** Cuts the connection in the middle of a response. */
+  /** Cuts the response off in its middle. */
   destroy(): void;
   /** The exchange is over. `keepAlive`: another request may follow. */
   exchangeDone(keepAlive: boolean): void;
 }
 
-/** One per client connection, reused for its requests. */
+/** Reused for request after request. */
 export class Exchange implements AttemptOwner, ResponseSink {
   /** A request is under way. */
   busy = false;
@@ -117,8 +117,9 @@ export class Exchange implements AttemptOwner, ResponseSink {
     this.#keepAlive = false;
   }
 
-  begin(head: RequestHead): void {
-    const { settings, deadlines, draining } = this.#ctx;
+  /** `keepAlive`: another request may follow on the connection. */
+  begin(head: RequestHead, keepAlive: boolean): void {
+    const { settings, deadlines } = this.#ctx;
     this.busy = true;
     this.#ctx.counters.exchange(1);
     this.#head = head;
@@ -129,11 +130,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
     this.#trailers = '';
     this.#fault = undefined;
     this.#requestId = requestIdOf(head, this.#ctx);
-    this.#keepAlive = head.keepAlive && !draining;
-    if (this.#client.requests >= settings.maxRequestsPerConnection) {
-      this.#ctx.counters.limit('requests_per_connection');
-      this.#keepAlive = false;
-    }
+    this.#keepAlive = keepAlive && !this.#ctx.draining;
     this.#record.begin(head, this.#requestId, this.#client.out.bytes);
     this.#requestDeadline = head.hasBody ? deadlines.now + settings.bodyTimeout : Infinity;
     this.#responseDeadline = Infinity;
@@ -286,7 +283,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
     }
     if (this.#head?.minor === 1) {
       const named = responseHeaderEdits(this.#plan, this.#ctx, this.#head, head);
-      this.#client.out.text(interimText(head, named));
+      this.#client.out.interim(interimText(head, named));
     }
   }
 
@@ -335,7 +332,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
     }
     const complete = this.#client.requestDone || this.#head?.hasBody === false;
     const keepAlive = this.#keepAlive && complete && !this.#ctx.draining;
-    this.#client.out.text(ownAnswer(this.#ctx, refusal, this.#head, this.#requestId, !keepAlive));
+    this.#client.out.answer(ownAnswer(this.#ctx, refusal, this.#head, this.#requestId, !keepAlive));
     this.#client.out.flush();
     this.#record.status = refusal.status;
     this.#end();
