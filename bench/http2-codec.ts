@@ -132,6 +132,7 @@ for (const [name, payload] of [
         onTrailers: () => undefined,
         onRefused: () => undefined,
         onReset: () => undefined,
+        onStrayFault: () => undefined,
         onWritable: () => undefined,
         onGoaway: () => undefined,
         onError(fault) {

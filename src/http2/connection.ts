@@ -37,6 +37,8 @@ export interface ConnectionEvents<S extends Stream> extends Blocks {
   onEnd(stream: S): void;
   /** The stream is over before its time. `fault`: what the peer did wrong; undefined = it reset the stream by `code`, or went away. */
   onReset(stream: S, code: number, fault: Http2Error | undefined): void;
+  /** The peer did something wrong on a stream that the lane does not know, such as a malformed request. */
+  onStrayFault(fault: Http2Error): void;
   /** There is room again for what `send` did not take. */
   onWritable(stream: S): void;
   /** The peer will go; of a server: streams of ours above `lastId` are reset (REFUSED_STREAM), nobody has looked at them. */
@@ -89,6 +91,11 @@ export abstract class Connection<S extends Stream> implements FrameSink {
   /** Streams that are not over. */
   get streams(): number {
     return this.open.size;
+  }
+
+  /** The frame, or field block, that has begun and is not complete, by its number; 0 = none, or DATA. */
+  get partial(): number {
+    return this.#parser.partial;
   }
 
   /** After `onError`. */
@@ -281,6 +288,7 @@ export abstract class Connection<S extends Stream> implements FrameSink {
     const stream = this.open.get(id);
     if (stream === undefined) {
       this.#closed.add(id, RESET_BY_US);
+      this.events.onStrayFault(fault);
       return;
     }
     this.#drop(stream, RESET_BY_US);
@@ -321,10 +329,11 @@ export abstract class Connection<S extends Stream> implements FrameSink {
     if (this.#spare.length < SPARE_STREAMS) this.#spare.push(stream);
   }
 
-  /** Writes the block that the encoder has made. */
-  protected writeBlock(stream: S, endStream: boolean): void {
+  /** Writes the block that the encoder has made; returns its bytes. */
+  protected writeBlock(stream: S, endStream: boolean): number {
     this.writer.fieldBlock(stream.id, block.bytes, block.length, endStream);
     if (endStream) this.endLocal(stream);
+    return block.length;
   }
 
   /** False = the connection has failed. */

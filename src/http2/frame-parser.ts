@@ -77,6 +77,8 @@ export class FrameParser {
   #pending: Buffer | undefined;
   #pendingLength = 0;
   readonly #block: FieldBlock;
+  /** Frames begun, field blocks counted once. */
+  #frames = 0;
 
   /** @param from who sends: a client begins with the preface */
   constructor(sink: FrameSink, limits: Pick<Http2Limits, 'block' | 'continuations'>, from: 'client' | 'server') {
@@ -84,6 +86,11 @@ export class FrameParser {
     this.#block = new FieldBlock(limits);
     this.#fromClient = from === 'client';
     this.#state = this.#fromClient ? IN_PREFACE : IN_HEADER;
+  }
+
+  /** The number of the frame or field block that is there in part; 0 = none, or DATA. A slow sender's stays the same. */
+  get partial(): number {
+    return this.#pendingLength > 0 || this.#state === IN_PAYLOAD || this.#block.id !== 0 ? this.#frames : 0;
   }
 
   /** Nothing is consumed from now on. */
@@ -160,6 +167,7 @@ export class FrameParser {
     this.#type = buffer[at + 3]!;
     this.#flags = buffer[at + 4]!;
     this.#id = buffer.readUInt32BE(at + 5) & MAX_31;
+    if (this.#block.id === 0) this.#frames++;
     const fault = this.#headerFault();
     if (fault !== undefined) this.#fail(fault, 0);
     else if (this.#type === DATA) {

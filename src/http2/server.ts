@@ -49,15 +49,16 @@ export class ServerConnection extends Connection<ServerStream> {
    * @param text an HTTP/1.1 head, empty line included
    * @param end there is no body
    * @param never names that must not be indexed (`ClientStream.never`)
+   * @returns bytes of its field block
    */
-  respond(stream: ServerStream, text: string, end: boolean, never: readonly string[] = []): void {
+  respond(stream: ServerStream, text: string, end: boolean, never: readonly string[] = []): number {
     this.encoder.response(text, never);
-    this.writeBlock(stream, end);
+    return this.writeBlock(stream, end);
   }
 
   /** Sends a 1xx other than 101. */
-  interim(stream: ServerStream, text: string): void {
-    this.respond(stream, text, false);
+  interim(stream: ServerStream, text: string): number {
+    return this.respond(stream, text, false);
   }
 
   /** Asks the client to open no more streams; those that are under way already are served (6.8). */

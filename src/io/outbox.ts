@@ -45,10 +45,15 @@ export class Outbox {
       const copied = buffer.copy(block, length, start, Math.min(end, start + BLOCK_BYTES - length));
       start += copied;
       length += copied;
-      this.#underway.push(block);
-      this.bytes += length;
-      this.#socket.write(block.subarray(0, length), this.#onWritten);
+      this.block(block, length);
     }
+  }
+
+  /** Writes the first `length` bytes of a block that was taken from the pool, behind what has been written. */
+  block(block: Buffer, length: number): void {
+    this.#underway.push(block);
+    this.bytes += length;
+    this.#socket.write(block.subarray(0, length), this.#onWritten);
   }
 
   /** Writes what is left. False = the socket has more to write than it should: wait for `drain`. */

@@ -51,6 +51,12 @@ export function toHttps(host: string, port: number, target: string): Refusal {
 /** Sentences for refusals that any lane may have to give. */
 export const REFUSALS = {
   badAuthority: { status: 400, code: 'bad_host', message: 'The Host header is not a valid authority' },
+  misdirected: {
+    status: 421,
+    code: 'misdirected',
+    message: 'This connection was made for a host with another certificate',
+  },
+  noProtocol: { status: 501, code: 'unknown_protocol', message: 'CONNECT to this protocol is not served' },
   noRoute: { status: 404, code: 'no_route', message: 'No route matches this host and path' },
   noBackend: { status: 503, code: 'no_backend', message: 'The backend of this route is not usable' },
   bodyTimeout: { status: 408, code: 'body_timeout', message: 'The request body did not arrive in time' },

@@ -1,16 +1,38 @@
 /** The lanes, which requests each takes, and what a lane cannot do; read by the dispatcher and by the conformance suite. */
 import type { RequestFacts } from '../model/facts.ts';
 
-export const LANES = ['http1', 'upgrade'] as const;
+export const LANES = ['http1', 'http2', 'upgrade'] as const;
 export type LaneName = (typeof LANES)[number];
 
 export interface Incapability {
   readonly lane: LaneName;
-  readonly cannot: 'requestBody' | 'keepAlive' | 'pipelining' | 'http10' | 'replay' | 'otherMethods';
+  readonly cannot:
+    | 'requestBody'
+    | 'keepAlive'
+    | 'pipelining'
+    | 'http10'
+    | 'replay'
+    | 'otherMethods'
+    | 'connectionFields'
+    | 'badAuthority'
+    | 'closeOnRefusal';
   readonly because: string;
 }
 
 export const CANNOT: readonly Incapability[] = [
+  { lane: 'http2', cannot: 'http10', because: 'HTTP/2 is a version of its own' },
+  { lane: 'http2', cannot: 'pipelining', because: 'streams are answered in whatever order' },
+  {
+    lane: 'http2',
+    cannot: 'connectionFields',
+    because: 'fields of a connection make a request malformed (RFC 9113 section 8.2.2)',
+  },
+  {
+    lane: 'http2',
+    cannot: 'badAuthority',
+    because: 'a malformed request is a stream error, it has no answer (RFC 9113 section 8.1.1)',
+  },
+  { lane: 'http2', cannot: 'closeOnRefusal', because: 'the other streams of the connection go on' },
   {
     lane: 'upgrade',
     cannot: 'requestBody',

@@ -63,15 +63,25 @@ export class Certificates {
 
   /** Exact host, wildcard, default; `name` as a client sends it. */
   contextFor(name: string): SecureContext {
-    const host = name.toLowerCase().replace(/\.$/, '');
-    const own = this.#hosts.get(host) ?? this.#hosts.get(`*${host.slice(host.indexOf('.'))}`);
-    return this.#contextOf(own ?? this.#hosts.get(''));
+    return this.#contextOf(this.#secretOf(name));
+  }
+
+  /** A client that has been shown one of them as `name` may ask for `other` on the same connection. */
+  same(name: string, other: string): boolean {
+    return this.#secretOf(name) === this.#secretOf(other);
   }
 
   /** Everything that a server needs for clients that name no host. */
   defaultOptions(): SecureContextOptions {
     const secret = this.#hosts.get('');
     return this.#optionsOf(secret === undefined ? undefined : this.#takenPair(secret));
+  }
+
+  /** undefined = none of its own, nor is there one for the rest. */
+  #secretOf(name: string): ObjectKey | undefined {
+    const host = name.toLowerCase().replace(/\.$/, '');
+    const own = this.#hosts.get(host) ?? this.#hosts.get(`*${host.slice(host.indexOf('.'))}`);
+    return own ?? this.#hosts.get('');
   }
 
   #contextOf(secret: ObjectKey | undefined): SecureContext {

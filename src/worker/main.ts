@@ -5,6 +5,9 @@ import { chooseAdopt, poisoning, READ_BYTES, withDataEvents } from '../io/adopt.
 import type { Adopt } from '../io/adopt.ts';
 import { ClientConnection } from '../lanes/http1/client.ts';
 import type { Http1Lane } from '../lanes/http1/client.ts';
+import { Http2Connection } from '../lanes/http2/connection.ts';
+import { Http2Lane } from '../lanes/http2/lane.ts';
+import { Turn } from '../lanes/http2/turn.ts';
 import { UpgradeLane } from '../lanes/upgrade/lane.ts';
 import { collectGarbage } from '../shared/memory.ts';
 import type { FromWorker, Ports, TableDelta, ToWorker, WorkerStart } from '../shared/messages.ts';
@@ -34,6 +37,7 @@ const certificates = new Certificates({
 let lane: Http1Lane | undefined;
 /** The same over TLS, with the same connections. */
 let secureLane: Http1Lane | undefined;
+let http2Lane: Http2Lane | undefined;
 let upgrades: UpgradeLane | undefined;
 let tls: TlsTermination | undefined;
 let listeners: readonly Listener[] = [];
@@ -47,7 +51,8 @@ function applyTable(delta: TableDelta): void {
     ctx = new WorkerContext(start, delta, send);
     ctx.deadlines.start();
     tls = new TlsTermination(ctx, certificates, start.tls.sessionChannel, (socket, tcp) => {
-      if (secureLane !== undefined) new ClientConnection(secureLane, socket, tcp);
+      if (socket.alpnProtocol === 'h2' && http2Lane !== undefined) new Http2Connection(http2Lane, socket, tcp);
+      else if (secureLane !== undefined) new ClientConnection(secureLane, socket, tcp);
     });
     watch(ctx);
     // The message that everything came in is garbage in the next turn, and no request waits yet.
@@ -86,6 +91,11 @@ async function listen(wanted: Ports): Promise<void> {
     },
   };
   secureLane = { ...lane, adopt: poisoned(withDataEvents), scheme: 'https' };
+  http2Lane = new Http2Lane({
+    ...secureLane,
+    turn: new Turn(),
+    sameCertificate: (sni, host) => certificates.same(sni, host),
+  });
   const [http, https] = [lane, tls];
   try {
     const plainListener = new Listener(context, (accepted) => new ClientConnection(http, accepted));

@@ -3,20 +3,18 @@
  * busiest connection to come again, and the kernel deals it anew.
  */
 import type { Counters } from '../lanes/counters.ts';
+import type { OpenConnection } from '../lanes/open-connection.ts';
 
 /** Above so many times the mean (of two workers: three times the other) and so many more, it is worth a reconnect. */
 const FACTOR = 1.5;
 const MARGIN = 32;
 
-export interface Sheddable {
-  /** Requests begun on the connection. */
-  readonly requests: number;
-  /** Ends it after its current request; false = not now. */
-  shed(): boolean;
-}
-
 /** To be called once a second; at most one connection goes at a time. */
-export function shedIfOverloaded(counters: Counters, workers: number, connections: Iterable<Sheddable>): void {
+export function shedIfOverloaded(
+  counters: Counters,
+  workers: number,
+  connections: Iterable<Pick<OpenConnection, 'requests' | 'shed'>>,
+): void {
   const { own, all } = counters.exchanges();
   const mean = all / workers;
   if (workers < 2 || own <= FACTOR * mean || own <= mean + MARGIN) return;

@@ -1,4 +1,4 @@
-/** Ends TLS: takes accepted sockets through their handshakes and hands on those that come to talk HTTP/1.1. */
+/** Ends TLS: takes accepted sockets through their handshakes and hands on those that come to talk HTTP. */
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Deadlines, Timed } from '../io/deadlines.ts';
@@ -32,7 +32,7 @@ export class TlsTermination {
           done(error as Error);
         }
       },
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: ['h2', 'http/1.1'],
       // Ours covers the whole handshake; Node's begins anew with every byte.
       handshakeTimeout: ctx.settings.headTimeout * 2,
     });

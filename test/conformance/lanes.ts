@@ -4,7 +4,8 @@
  */
 import { CANNOT, LANES } from '../../src/lanes/capabilities.ts';
 import type { Incapability, LaneName } from '../../src/lanes/capabilities.ts';
-import { acceptWebSocket, RawClient, webSocketKey } from '../support/wire.ts';
+import { Http2Client } from '../support/http2-client.ts';
+import { acceptWebSocket, closeWithWires, RawClient, webSocketKey } from '../support/wire.ts';
 import type { BackendExchange, Headers, Message } from '../support/wire.ts';
 
 export type Capability = Incapability['cannot'];
@@ -94,6 +95,39 @@ class Http1Client implements LaneClient {
   }
 }
 
+/** Requests as streams of one connection of HTTP/2. */
+class StreamsClient implements LaneClient {
+  readonly #client: Http2Client;
+  readonly #answers: Promise<Answer>[] = [];
+
+  constructor(client: Http2Client) {
+    this.#client = client;
+  }
+
+  ask({ method = 'GET', target = '/', host, headers = [], ...rest }: Question): void {
+    // Around a value there may be no blanks (RFC 9113, 8.2.1).
+    const fields = headers.map(([name, value]) => [name, value.replace(/^[ \t]+|[ \t]+$/g, '')] as const);
+    const answer = this.#client.ask({ ...rest, method, target, authority: host, headers: fields });
+    // It may be asked for late.
+    answer.catch(() => undefined);
+    this.#answers.push(answer);
+  }
+
+  async answer(): Promise<Answer> {
+    const answer = this.#answers.shift();
+    if (answer === undefined) throw new Error('nothing was asked');
+    return await answer;
+  }
+
+  reset(): void {
+    this.#client.reset();
+  }
+
+  async closed(): Promise<'end' | 'reset'> {
+    return await this.#client.closed();
+  }
+}
+
 const HANDSHAKE: Headers = [
   ['Connection', 'Upgrade'],
   ['Upgrade', 'websocket'],
@@ -116,11 +150,22 @@ function connection(secure: boolean): Connect {
 type Driver = Omit<Lane, 'name' | 'lane' | 'secure'>;
 
 /** Every lane of the table, by name: one without an entry here does not compile. */
-const DRIVERS: { readonly [Name in LaneName]: (connect: Connect) => Driver } = {
+const DRIVERS: { readonly [Name in LaneName]: (connect: Connect, secure: boolean) => Driver } = {
   http1: (connect) => ({
     success: 200,
     connect: async (ports, from) => new Http1Client(await connect(ports, from)),
     wire: connect,
+    accept: (exchange, lines = '') => {
+      exchange.answer(200, lines, 'ok');
+    },
+  }),
+  http2: (_connect, secure) => ({
+    success: 200,
+    connect: async ({ http, https }, from) => {
+      const client = await Http2Client.connect(secure ? https : http, { secure, from });
+      closeWithWires(client);
+      return new StreamsClient(client);
+    },
     accept: (exchange, lines = '') => {
       exchange.answer(200, lines, 'ok');
     },
@@ -135,9 +180,9 @@ const DRIVERS: { readonly [Name in LaneName]: (connect: Connect) => Driver } = {
 };
 
 export const ALL_LANES: readonly Lane[] = [false, true].flatMap((secure) =>
-  LANES.map((lane) => {
+  LANES.filter((lane) => secure || lane !== 'http2').map((lane) => {
     const name = secure ? `${lane} over TLS` : lane;
-    return { name, lane, secure, ...DRIVERS[lane](connection(secure)) };
+    return { name, lane, secure, ...DRIVERS[lane](connection(secure), secure) };
   }),
 );
 

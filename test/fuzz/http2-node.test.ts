@@ -52,6 +52,7 @@ function attach<S extends Stream>(socket: Socket, make: (events: ConnectionEvent
     onTrailers: (stream, lines) => (own(stream).trailers = lines),
     onEnd: (stream) => own(stream).done(),
     onReset: () => undefined,
+    onStrayFault: () => undefined,
     onWritable: (stream) => pump(connection, stream),
     onGoaway: () => undefined,
     onError(fault) {

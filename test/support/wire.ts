@@ -526,8 +526,13 @@ const open = new Set<{ destroy(): void }>();
 /** Closes every client and backend that is still there; for `afterEach` or `afterAll`. */
 export function closeWires(kind: 'clients' | 'all' = 'all'): void {
   for (const one of open) {
-    if (kind === 'clients' && !(one instanceof RawClient)) continue;
+    if (kind === 'clients' && one instanceof HostileBackend) continue;
     one.destroy();
     open.delete(one);
   }
+}
+
+/** Has another kind of client closed with them. */
+export function closeWithWires(client: { destroy(): void }): void {
+  open.add(client);
 }

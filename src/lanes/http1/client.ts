@@ -17,6 +17,7 @@ import type { LaneContext } from '../context.ts';
 import { Exchange } from '../exchange.ts';
 import type { ExchangeClient } from '../exchange.ts';
 import { Forwarding } from '../forwarding.ts';
+import type { OpenConnection } from '../open-connection.ts';
 import { refusedRecord } from '../record.ts';
 import { tlsFactsOf } from '../tls-facts.ts';
 import type { UpgradeRequest } from '../upgrade-request.ts';
@@ -34,11 +35,11 @@ export interface Http1Lane {
   readonly limits: HeadLimits;
   /** Takes over a connection that asks for an upgrade. */
   readonly upgrade: (request: UpgradeRequest) => void;
-  readonly connections: Set<ClientConnection>;
+  readonly connections: Set<OpenConnection>;
   readonly scheme: 'http' | 'https';
 }
 
-export class ClientConnection implements RequestSink, ExchangeClient, Timed {
+export class ClientConnection implements RequestSink, ExchangeClient, OpenConnection, Timed {
   readonly socket: Socket;
   readonly out: Http1Out;
   readonly forwarding: Forwarding;

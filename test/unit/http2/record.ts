@@ -91,6 +91,7 @@ function common<S extends Stream>(log: Log, connection: () => ServerConnection |
     onTrailers: (stream: S, lines: string) => log.add(`${stream.id} trailers ${visible(lines)}`),
     onEnd: (stream: S) => log.add(`${stream.id} end`),
     onReset: (stream: S, code: number, fault: Http2Error | undefined) => log.reset(stream.id, code, fault),
+    onStrayFault: () => undefined,
     onWritable: (stream: S) => log.add(`${stream.id} writable`),
     onGoaway: (lastId: number, code: number) => log.add(`goaway ${lastId} ${CODE_NAMES[code] ?? code}`),
     onError: (fault: Http2Error) => log.add(`error ${fault.name}`),

@@ -1,0 +1,43 @@
+/** What the connections of a worker's HTTP/2 lane have in common. */
+import type { HeadLimits } from '../../http1/limits.ts';
+import { DEFAULT_LIMITS } from '../../http2/limits.ts';
+import type { Http2Limits } from '../../http2/limits.ts';
+import type { Adopt } from '../../io/adopt.ts';
+import type { LaneContext } from '../context.ts';
+import type { OpenConnection } from '../open-connection.ts';
+import { StreamClient } from './stream-client.ts';
+import type { Turn } from './turn.ts';
+
+/** Streams that have ended and are kept for the next: each has the objects of a whole exchange. */
+const SPARE_STREAMS = 256;
+
+export interface Http2LaneOptions {
+  readonly ctx: LaneContext;
+  readonly adopt: Adopt;
+  readonly limits: HeadLimits;
+  readonly connections: Set<OpenConnection>;
+  readonly turn: Turn;
+  readonly scheme: 'http' | 'https';
+  /** A connection that was made for one host may ask for another: they have the same certificate. */
+  readonly sameCertificate: (sni: string, host: string) => boolean;
+}
+
+export class Http2Lane {
+  readonly options: Http2LaneOptions;
+  readonly limits: Http2Limits;
+  readonly #spare: StreamClient[] = [];
+
+  constructor(options: Http2LaneOptions) {
+    this.options = options;
+    const { head, headers, target } = options.limits;
+    this.limits = { ...DEFAULT_LIMITS, headerList: head, headers, target };
+  }
+
+  take(): StreamClient {
+    return this.#spare.pop() ?? new StreamClient(this.options.ctx, this.options.limits);
+  }
+
+  give(stream: StreamClient): void {
+    if (this.#spare.length < SPARE_STREAMS) this.#spare.push(stream);
+  }
+}
