@@ -36,19 +36,22 @@ export interface AbuseLimits {
 
 export const ABUSE_INTERVAL_MS = 10_000;
 
+const STREAMS = 100;
+const STREAM_WINDOW = 131_072;
+
 /**
- * Windows: a stream fills 256 KiB × 8 / 50 ms = 42 Mbit/s at a round trip of 50 ms, and a connection holds no more than
- * 1 MiB that nobody takes.
+ * Windows: a stream fills 128 KiB × 8 / 50 ms = 21 Mbit/s at a round trip of 50 ms. The connection's is the sum of its
+ * streams', so that those whose endpoints take nothing hold up no other; it is also what a connection can make us hold.
  */
 export const DEFAULT_LIMITS: Http2Limits = {
-  streams: 100,
+  streams: STREAMS,
   headerList: 16_384,
   headers: 100,
   target: 8_192,
   block: 65_536,
   continuations: 16,
-  streamWindow: 262_144,
-  connectionWindow: 1_048_576,
+  streamWindow: STREAM_WINDOW,
+  connectionWindow: STREAMS * STREAM_WINDOW,
   extendedConnect: true,
   abuse: { resets: 200, pings: 500, settings: 20, emptyData: 200, windowUpdates: 2_000, idleFrames: 2_000 },
 };

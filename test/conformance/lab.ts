@@ -79,13 +79,11 @@ export class Lab {
     await this.app.change(`${site.name}.slice.yaml`, sliceOf(site, state));
   }
 
-  /** Gives a site a second endpoint, at another backend, and waits until it is live. */
-  async addEndpoint(site: Site, backend: HostileBackend): Promise<void> {
-    const endpoints = [{ pod: `${site.name}-other`, port: backend.port }];
-    await this.app.change(
-      `${site.name}.other.yaml`,
-      slice({ service: site.name, name: `${site.name}-other`, endpoints }),
-    );
+  /** Gives a site another endpoint, at another backend, and waits until it is live. */
+  async addEndpoint(site: Site, backend: HostileBackend, name = 'other'): Promise<void> {
+    const pod = `${site.name}-${name}`;
+    const endpoints = [{ pod, port: backend.port }];
+    await this.app.change(`${site.name}.${name}.yaml`, slice({ service: site.name, name: pod, endpoints }));
   }
 
   async limitHits(limit: string): Promise<number> {

@@ -119,13 +119,22 @@ export async function answerOf(stream: ClientHttp2Stream): Promise<Http2Answer> 
   stream.on('response', (_headers, _flags, raw: string[]) => (message = messageOf(raw)));
   stream.on('trailers', (_headers, _flags, raw: string[]) => (trailers = pairs(raw)));
   stream.on('data', (chunk: Buffer) => (body += chunk.toString('latin1')));
-  // What the stream is closed with says it, too.
-  stream.on('error', () => undefined);
-  await once(stream, 'close', { signal: AbortSignal.timeout(DEADLINE) });
-  const { rstCode } = stream;
-  if (rstCode !== undefined && rstCode !== constants.NGHTTP2_NO_ERROR) throw new ResetError(rstCode);
+  const code = await endOf(stream);
+  if (code !== constants.NGHTTP2_NO_ERROR) throw new ResetError(code);
   if (message.status === 0) throw new ResetError(-1);
   return { ...message, body, trailers, interim };
+}
+
+/** The code that the stream is closed with, by whichever side. */
+export async function endOf(stream: ClientHttp2Stream): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const late = setTimeout(() => reject(new Error('the stream does not end')), DEADLINE);
+  // The code says it, too.
+  stream.on('error', () => undefined);
+  const done = () => resolve(stream.rstCode ?? 0);
+  if (stream.closed) done();
+  else stream.on('close', done);
+  return await promise.finally(() => clearTimeout(late));
 }
 
 function messageOf(raw: readonly string[]): Message & { status: number } {

@@ -246,10 +246,15 @@ function framingOf(message: Message): BodyFraming | undefined {
 }
 
 export class RawClient extends Wire {
-  /** @param options a loopback address to come from, whether reading starts at once, and whether it speaks TLS */
+  /** @param options a loopback address to come from, whether reading starts at once, and whether it speaks TLS, for which protocol */
   static async connect(
     port: number,
-    options: { readonly from?: string; readonly pauseOnConnect?: boolean; readonly secure?: boolean } = {},
+    options: {
+      readonly from?: string;
+      readonly pauseOnConnect?: boolean;
+      readonly secure?: boolean;
+      readonly protocol?: 'h2';
+    } = {},
   ): Promise<RawClient> {
     const tcp = connect({
       host: '127.0.0.1',
@@ -259,7 +264,13 @@ export class RawClient extends Wire {
       ...(options.from === undefined ? {} : { localAddress: options.from }),
     });
     const secure = options.secure === true;
-    const socket = secure ? secureConnect({ socket: tcp, rejectUnauthorized: false }) : tcp;
+    const socket = secure
+      ? secureConnect({
+          socket: tcp,
+          rejectUnauthorized: false,
+          ...(options.protocol === undefined ? {} : { ALPNProtocols: [options.protocol] }),
+        })
+      : tcp;
     const client = new RawClient(socket, tcp);
     if (options.pauseOnConnect === true) socket.pause();
     open.add(client);

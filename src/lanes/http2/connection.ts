@@ -137,7 +137,8 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
   }
 
   onReset(stream: ServerStream, _code: number, fault: Http2Error | undefined): void {
-    if (fault !== undefined) this.#count(fault);
+    // A fault of the connection is counted once.
+    if (fault?.level === 'stream') this.#count(fault);
     this.#clientOf(stream)?.onReset();
   }
 
@@ -203,7 +204,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
     else if (this.#ctx.draining) this.#leave();
     if (!this.codec.settingsAcked && now >= this.#settingsDeadline) this.#giveUp(CODE.SETTINGS_TIMEOUT);
     else if (this.#isSlow(now)) this.#giveUp(CODE.ENHANCE_YOUR_CALM);
-    else if (this.#streams.size === 0) this.#checkIdle(now);
+    else if (this.#streams.size === 0 && this.#partial === 0) this.#checkIdle(now);
   }
 
   #listen(): void {
