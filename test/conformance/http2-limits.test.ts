@@ -50,6 +50,10 @@ async function lastWords(client: RawClient): Promise<string[]> {
   return frames.filter(({ type }) => type === T.GOAWAY || type === T.RST_STREAM).map(describeFrame);
 }
 
+function times(count: number, bytes: Buffer): Buffer[] {
+  return Array.from({ length: count }, () => bytes);
+}
+
 async function open(): Promise<Http2Client> {
   const client = await Http2Client.connect(lab.ports.https, { secure: true });
   closeWithWires(client);
@@ -78,7 +82,7 @@ describe('floods', () => {
     [
       'a flood of 100,000 CONTINUATION frames',
       'http2_continuation_flood',
-      () => Buffer.concat([frame(T.HEADERS, 1, 1, encode(GET)), ...Array(100_000).fill(frame(T.CONTINUATION, 0, 1))]),
+      () => Buffer.concat([frame(T.HEADERS, 1, 1, encode(GET)), ...times(100_000, frame(T.CONTINUATION, 0, 1))]),
       /ENHANCE_YOUR_CALM continuation_flood/,
     ],
     [
@@ -87,38 +91,33 @@ describe('floods', () => {
       () =>
         Buffer.concat([
           frame(T.HEADERS, 1, 1, encode(GET)),
-          ...Array(10).fill(frame(T.CONTINUATION, 0, 1, Buffer.alloc(16_000))),
+          ...times(10, frame(T.CONTINUATION, 0, 1, Buffer.alloc(16_000))),
         ]),
       /ENHANCE_YOUR_CALM block_too_large/,
     ],
-    [
-      '100,000 PINGs',
-      'http2_ping_flood',
-      () => Buffer.concat(Array(100_000).fill(ping())),
-      /ENHANCE_YOUR_CALM ping_flood/,
-    ],
+    ['100,000 PINGs', 'http2_ping_flood', () => Buffer.concat(times(100_000, ping())), /ENHANCE_YOUR_CALM ping_flood/],
     [
       '10,000 SETTINGS',
       'http2_settings_flood',
-      () => Buffer.concat(Array(10_000).fill(settings([1, 4096]))),
+      () => Buffer.concat(times(10_000, settings([1, 4096]))),
       /ENHANCE_YOUR_CALM settings_flood/,
     ],
     [
       '10,000 DATA frames without data',
       'http2_empty_data_flood',
-      () => Buffer.concat([headers(1, POST, { end: false }), ...Array(10_000).fill(data(1, '', false))]),
+      () => Buffer.concat([headers(1, POST, { end: false }), ...times(10_000, data(1, '', false))]),
       /ENHANCE_YOUR_CALM empty_data_flood/,
     ],
     [
       '100,000 WINDOW_UPDATEs',
       'http2_window_update_flood',
-      () => Buffer.concat(Array(100_000).fill(windowUpdate(0, 1))),
+      () => Buffer.concat(times(100_000, windowUpdate(0, 1))),
       /ENHANCE_YOUR_CALM window_update_flood/,
     ],
     [
       '100,000 frames of unknown type',
       'http2_idle_frame_flood',
-      () => Buffer.concat(Array(100_000).fill(frame(0x42, 0, 0, 'what?'))),
+      () => Buffer.concat(times(100_000, frame(0x42, 0, 0, 'what?'))),
       /ENHANCE_YOUR_CALM idle_frame_flood/,
     ],
   ])('%s end the connection, and nobody else’s', async (_name, limit, wire, last) => {
@@ -248,10 +247,7 @@ describe('while others misbehave', () => {
 
   test('200 connections that each flood: another one’s requests are answered all the while', async () => {
     const other = await open();
-    const flood = Buffer.concat([
-      frame(T.HEADERS, 1, 1, encode(GET)),
-      ...Array(2000).fill(frame(T.CONTINUATION, 0, 1)),
-    ]);
+    const flood = Buffer.concat([frame(T.HEADERS, 1, 1, encode(GET)), ...times(2000, frame(T.CONTINUATION, 0, 1))]);
     const attack = (async () => {
       for (let i = 0; i < 200; i++) {
         const client = await raw();

@@ -28,7 +28,7 @@ export interface Http2Question {
 }
 
 /** The stream was reset before it had a whole answer. */
-export class ResetError extends Error {
+class ResetError extends Error {
   readonly code: number;
 
   constructor(code: number) {
