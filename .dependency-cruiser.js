@@ -18,7 +18,7 @@ const ARROWS = {
   admin: ['model', 'config', 'telemetry'],
   demo: ['model', 'source', 'telemetry'],
   io: ['model', 'http1'],
-  upstream: ['model', 'io', 'shared', 'http1', 'config', 'telemetry'],
+  upstream: ['model', 'io', 'shared', 'http1', 'http2', 'config', 'telemetry'],
   'session-store': ['model', 'config'],
   lanes: [
     'model',

@@ -34,6 +34,16 @@ export class ClientConnection extends Connection<ClientStream> {
     return !this.over && !this.#goingAway && this.#nextId < MAX_31 && this.open.size < this.peer.maxStreams;
   }
 
+  /** Its SETTINGS have come: the backend speaks HTTP/2. */
+  get peerKnown(): boolean {
+    return this.peer.known;
+  }
+
+  /** Requests that the backend takes at once. */
+  get maxStreams(): number {
+    return this.peer.maxStreams;
+  }
+
   /** The backend takes extended CONNECT; known with its SETTINGS. */
   get takesExtendedConnect(): boolean {
     return this.peer.connectProtocol;

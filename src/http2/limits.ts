@@ -55,3 +55,19 @@ export const DEFAULT_LIMITS: Http2Limits = {
   extendedConnect: true,
   abuse: { resets: 200, pings: 500, settings: 20, emptyData: 200, windowUpdates: 2_000, idleFrames: 2_000 },
 };
+
+/** Endpoints are no strangers: gRPC servers measure their way to us by PING and SETTINGS, and one connection serves many. */
+export const BACKEND_LIMITS: Http2Limits = {
+  ...DEFAULT_LIMITS,
+  streams: 1_000,
+  connectionWindow: 8 * DEFAULT_LIMITS.connectionWindow,
+  extendedConnect: false,
+  abuse: {
+    resets: 20_000,
+    pings: 20_000,
+    settings: 2_000,
+    emptyData: 20_000,
+    windowUpdates: 200_000,
+    idleFrames: 200_000,
+  },
+};

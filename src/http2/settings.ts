@@ -9,6 +9,8 @@ const MAX_ENTRIES = 64;
 const MAX_MAX_FRAME = 16_777_215;
 
 export class PeerSettings {
+  /** They have come. */
+  known = false;
   headerTableSize = TABLE_SIZE;
   initialWindow = DEFAULT_WINDOW;
   /** Streams that we may have open at once. */
@@ -19,6 +21,7 @@ export class PeerSettings {
   /** Reads entries of 6 bytes, in order; settings that we do not need are checked only. */
   read(buffer: Buffer, start: number, end: number, from: 'client' | 'server'): Http2Error | undefined {
     if (end - start > MAX_ENTRIES * 6) return ERRORS.settingsFlood;
+    this.known = true;
     for (let at = start; at < end; at += 6) {
       const fault = this.#set(buffer.readUInt16BE(at), buffer.readUInt32BE(at + 2), from);
       if (fault !== undefined) return fault;

@@ -5,7 +5,7 @@
 import { OUTCOME, REASON } from '../affinity/decision.ts';
 import type { LiveEndpoint } from '../model/live.ts';
 import { detached } from '../session-store/detached.ts';
-import type { DialFailure, UpstreamConnection, UpstreamHandler } from '../upstream/connection.ts';
+import type { DialFailure, DialHandler, UpstreamLink } from '../upstream/request-wire.ts';
 import type { LaneContext } from './context.ts';
 import type { Plan } from './plan.ts';
 import type { Waiter } from './waiting-room.ts';
@@ -22,16 +22,17 @@ const MAX_ADOPTED = 3;
 /** A route without a policy is retried as one with a policy that says nothing of it. */
 const DEFAULT_RETRY = { attempts: 2, changeOnFailure: true };
 
-export interface AttemptOwner extends UpstreamHandler {
+export interface AttemptOwner extends DialHandler {
   /** No endpoint took the request. `code` is for logs and the answer's body. */
   onNoEndpoint(status: number, code: string): void;
 }
 
 /** Reused for all requests of a connection. */
-export class Attempts implements Waiter {
+export class Attempts<L extends UpstreamLink> implements Waiter {
   readonly #ctx: LaneContext;
   readonly #plan: Plan;
   readonly #owner: AttemptOwner;
+  readonly #open: (endpoint: LiveEndpoint, fresh: boolean) => L;
   #timer: NodeJS.Timeout | undefined;
   #wait = BACKOFF_FIRST;
   #failure: DialFailure = 'refused';
@@ -46,12 +47,14 @@ export class Attempts implements Waiter {
   #asking: object | undefined;
   /** An endpoint was passed over because it is at its limit. */
   #full = false;
-  connection: UpstreamConnection | undefined;
+  connection: L | undefined;
 
-  constructor(ctx: LaneContext, plan: Plan, owner: AttemptOwner) {
+  /** @param open gets a connection for the owner, a new one when it has to be fresh */
+  constructor(ctx: LaneContext, plan: Plan, owner: AttemptOwner, open: (endpoint: LiveEndpoint, fresh: boolean) => L) {
     this.#ctx = ctx;
     this.#plan = plan;
     this.#owner = owner;
+    this.#open = open;
   }
 
   /** The request waits for an endpoint that has vanished. */
@@ -76,7 +79,7 @@ export class Attempts implements Waiter {
     const { endpoint } = this.#plan;
     if (endpoint === undefined) throw new Error('again() before an endpoint was chosen');
     this.#ctx.counters.retry();
-    this.connection = this.#ctx.upstreams.dial(endpoint, this.#owner);
+    this.connection = this.#open(endpoint, true);
   }
 
   /**
@@ -87,7 +90,7 @@ export class Attempts implements Waiter {
     const { connection } = this;
     if (connection === undefined || ++this.#adopted > MAX_ADOPTED) return false;
     this.leave();
-    this.#ctx.upstreams.release(connection, -1);
+    connection.giveBack();
     this.#next(this.#fresh);
     return true;
   }
@@ -257,13 +260,13 @@ export class Attempts implements Waiter {
   }
 
   #connect(endpoint: LiveEndpoint, fresh: boolean): void {
-    const { upstreams, counters } = this.#ctx;
+    const { counters } = this.#ctx;
     const { tried } = this.#plan.decision;
     // The endpoint that was waited for in vain counts as tried: `attempts` is about the others.
     if (this.#own >= 0 && this.#own !== endpoint.slot && !tried.includes(this.#own)) tried.push(this.#own);
     counters.gauge(endpoint.slot, 'inFlight', 1);
     this.#entered = endpoint.slot;
-    const connection = fresh ? upstreams.dial(endpoint, this.#owner) : upstreams.acquire(endpoint, this.#owner);
+    const connection = this.#open(endpoint, fresh);
     this.connection = connection;
     if (connection.connected) this.#owner.onUpstreamConnected();
   }

@@ -2,6 +2,7 @@
 import type { DecideEnv } from '../affinity/decide.ts';
 import type { BlockPool } from '../io/block-pool.ts';
 import type { Deadlines } from '../io/deadlines.ts';
+import type { Turn } from '../io/turn.ts';
 import type { AccessRecord, WorkerSettings } from '../shared/messages.ts';
 import type { SessionTable } from '../shared/session-table.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
@@ -23,6 +24,7 @@ export interface LaneContext {
   readonly keys: SharedKeys | undefined;
   readonly deadlines: Deadlines;
   readonly blocks: BlockPool;
+  readonly turn: Turn;
   readonly upstreams: Upstreams;
   readonly addresses: ClientAddresses;
   /** Requests whose endpoint has vanished and may come back; they look again at every new table. */

@@ -1,16 +1,14 @@
 /** One request and its response, whatever lane they came by: from the head to the last byte, over one endpoint's connection. */
 import { editCookies } from '../affinity/cookies.ts';
-import { CHUNK_END, chunkHeader, lastChunk } from '../http1/chunks.ts';
 import type { Http1Error } from '../http1/error.ts';
 import type { HeadLimits } from '../http1/limits.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
-import { ResponseParser } from '../http1/response-parser.ts';
-import type { ResponseSink } from '../http1/response-parser.ts';
 import { interimText, requestText } from '../http1/serialize.ts';
-import type { Outbox } from '../io/outbox.ts';
 import type { ErrorSource } from '../shared/layout.ts';
-import type { DialFailure } from '../upstream/connection.ts';
+import type { UpstreamConnection, UpstreamHandler } from '../upstream/connection.ts';
+import type { DialFailure, RequestWire, StreamHandler } from '../upstream/request-wire.ts';
+import { UpstreamStream } from '../upstream/http2-stream.ts';
 import { noEndpoint, ownAnswer, REFUSALS, toHttps } from './answer.ts';
 import type { Refusal } from './answer.ts';
 import { Attempts } from './attempts.ts';
@@ -20,6 +18,7 @@ import type { LaneContext } from './context.ts';
 import { requestIdOf } from './forwarding.ts';
 import type { Forwarding } from './forwarding.ts';
 import { requestHeaderEdits, responseHeaderEdits } from './header-edits.ts';
+import { Http1Wire } from './http1-wire.ts';
 import { Plan } from './plan.ts';
 import { Record } from './record.ts';
 import { ResponseWriter } from './response-writer.ts';
@@ -49,18 +48,19 @@ export interface ExchangeClient {
 }
 
 /** Reused for request after request. */
-export class Exchange implements AttemptOwner, ResponseSink {
+export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
   /** A request is under way. */
   busy = false;
   readonly #ctx: LaneContext;
-  readonly #limits: HeadLimits;
   readonly #client: ExchangeClient;
   readonly #plan: Plan;
-  readonly #attempts: Attempts;
+  readonly #attempts: Attempts<UpstreamConnection | UpstreamStream>;
   readonly #record: Record;
   readonly #writer: ResponseWriter;
   readonly #editCookieLine: (value: string) => string;
-  #response: ResponseParser;
+  readonly #http1: Http1Wire;
+  /** The request's way to its endpoint, once it is sent. */
+  #wire: RequestWire;
   #head: RequestHead | undefined;
   #requestId = '';
   /** The head for the backend; kept, so that it can be sent a second time. */
@@ -90,13 +90,17 @@ export class Exchange implements AttemptOwner, ResponseSink {
 
   constructor(ctx: LaneContext, limits: HeadLimits, client: ExchangeClient) {
     this.#ctx = ctx;
-    this.#limits = limits;
     this.#client = client;
     this.#plan = new Plan(ctx);
-    this.#attempts = new Attempts(ctx, this.#plan, this);
+    const { upstreams } = ctx;
+    this.#attempts = new Attempts(ctx, this.#plan, this, (endpoint, fresh) => {
+      if (this.#plan.http2) return upstreams.stream(endpoint, this);
+      return fresh ? upstreams.dial(endpoint, this) : upstreams.acquire(endpoint, this);
+    });
     this.#record = new Record(ctx, this.#plan);
     this.#writer = new ResponseWriter(ctx, this.#plan, client.out);
-    this.#response = new ResponseParser(this, limits);
+    this.#http1 = new Http1Wire(upstreams, this, limits);
+    this.#wire = this.#http1;
     this.#editCookieLine = (value) => {
       const live = this.#plan.policy;
       return live === undefined ? value : editCookies(value, live);
@@ -155,16 +159,8 @@ export class Exchange implements AttemptOwner, ResponseSink {
     this.#bodySeen = true;
     this.#record.bytesIn += end - start;
     this.#requestDeadline = this.#ctx.deadlines.now + this.#ctx.settings.bodyTimeout;
-    const out = this.#attempts.connection?.out;
-    if (this.#sent && out !== undefined) this.#sendBody(out, buffer, start, end);
+    if (this.#sent) this.#wire.body(buffer, start, end);
     else this.#waiting.push(Buffer.from(buffer.subarray(start, end)));
-  }
-
-  #sendBody(out: Outbox, buffer: Buffer, start: number, end: number): void {
-    if (this.#head?.chunked !== true) return out.range(buffer, start, end);
-    out.text(chunkHeader(end - start));
-    out.range(buffer, start, end);
-    out.text(CHUNK_END);
   }
 
   onRequestTrailers(lines: string): void {
@@ -180,12 +176,8 @@ export class Exchange implements AttemptOwner, ResponseSink {
   /** Sends what the last read gave. False = the client has to wait. */
   flushRequest(): boolean {
     if (!this.busy) return true;
-    const connection = this.#attempts.connection;
     // A request that is complete waits in memory, while the socket is read on: its client may go away.
-    const writable =
-      this.#sent && connection !== undefined
-        ? connection.out.flush()
-        : this.#waiting.length === 0 || this.#client.requestDone;
+    const writable = this.#sent ? this.#wire.flush() : this.#waiting.length === 0 || this.#client.requestDone;
     this.#clientPaused = !writable;
     return writable;
   }
@@ -194,7 +186,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
     if (!this.#upstreamPaused) return;
     this.#upstreamPaused = false;
     this.#responseDeadline = this.#ctx.deadlines.now + this.#ctx.settings.responseBodyTimeout;
-    this.#attempts.connection?.socket.resume();
+    this.#wire.resume();
   }
 
   onUpstreamConnected(): void {
@@ -203,14 +195,14 @@ export class Exchange implements AttemptOwner, ResponseSink {
     if (this.#attempts.holds()) return;
     if (!this.#record.connected() && this.#attempts.adopt()) return;
     this.#sent = true;
-    this.#response.reset(this.#head.method);
-    connection.out.text(this.#text);
-    for (const bytes of this.#waiting) this.#sendBody(connection.out, bytes, 0, bytes.length);
+    this.#wire = connection instanceof UpstreamStream ? connection : this.#http1.use(connection);
+    this.#wire.begin(this.#head, this.#text);
+    for (const bytes of this.#waiting) this.#wire.body(bytes, 0, bytes.length);
     this.#waiting = [];
     if (this.#client.requestDone) this.#endRequest();
     // While the request is being parsed its body may follow in the same write.
     if (this.#client.parsing) return;
-    if (connection.out.flush()) this.#resumeClient();
+    if (this.#wire.flush()) this.#resumeClient();
   }
 
   onUpstreamDialFailed(failure: DialFailure): void {
@@ -232,12 +224,21 @@ export class Exchange implements AttemptOwner, ResponseSink {
   onUpstreamData(buffer: Buffer, length: number): boolean {
     if (this.#attempts.interrupted()) return true;
     this.#answered = true;
-    const at = this.#response.execute(buffer, 0, length);
+    const at = this.#http1.read(buffer, length);
+    // More than was asked for would be the answer to somebody else's request: such a connection is not used again.
+    return this.#afterRead(this.#http1.done, at === length);
+  }
+
+  onUpstreamRead(done: boolean): boolean {
+    return this.#afterRead(done, true);
+  }
+
+  /** What was read is parsed. `clean`: it held nothing else. */
+  #afterRead(done: boolean, clean: boolean): boolean {
     if (this.#fault !== undefined) return this.#refuseFaulty(this.#fault);
     const writable = this.#client.out.flush();
-    if (this.#response.done) {
-      // More than was asked for would be the answer to somebody else's request: such a connection is not used again.
-      this.#finish(at === length);
+    if (done) {
+      this.#finish(clean);
       return true;
     }
     if (this.#responded) this.#responseDeadline = this.#ctx.deadlines.now + this.#ctx.settings.responseBodyTimeout;
@@ -253,7 +254,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
       if (this.#attempts.connection !== connection) connection?.destroy();
       return;
     }
-    this.#response.finish();
+    this.#http1.readEnd();
     if (this.#fault !== undefined) {
       this.#refuseFaulty(this.#fault);
       return;
@@ -264,7 +265,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
 
   /** The response cannot be used, and its parser is in the middle of it. */
   #refuseFaulty(fault: Refusal): true {
-    this.#response = new ResponseParser(this, this.#limits);
+    this.#http1.renew();
     this.refuse(fault, 'upstream');
     return true;
   }
@@ -276,9 +277,10 @@ export class Exchange implements AttemptOwner, ResponseSink {
   }
 
   onInterim(head: ResponseHead): void {
+    this.#answered = true;
     if (++this.#interims > MAX_INTERIMS) {
       this.#fault = REFUSALS.badResponse;
-      this.#response.detach();
+      this.#wire.detach();
       return;
     }
     if (this.#head?.minor === 1) {
@@ -289,6 +291,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
 
   onHead(head: ResponseHead): void {
     if (this.#head === undefined) return;
+    this.#answered = true;
     if (head.status === 101) {
       this.#fault = REFUSALS.badResponse;
       return;
@@ -367,7 +370,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
 
   /** The request is complete and handed over: now the backend's time runs. */
   #endRequest(): void {
-    if (this.#head?.chunked === true) this.#attempts.connection?.out.text(lastChunk(this.#trailers));
+    this.#wire.end(this.#trailers);
     this.#trailers = '';
     if (!this.#responded) this.#responseDeadline = this.#ctx.deadlines.now + this.#ctx.settings.responseTimeout;
   }
@@ -394,13 +397,7 @@ export class Exchange implements AttemptOwner, ResponseSink {
 
   /** The response is complete. `clean`: the connection held nothing else. */
   #finish(clean: boolean): void {
-    const { connection } = this.#attempts;
-    const { head } = this.#response;
-    const reusable = clean && this.#client.requestDone && head.keepAlive && !head.untilClose;
-    if (connection !== undefined) {
-      if (reusable) this.#ctx.upstreams.release(connection, head.keepAliveTimeout);
-      else connection.destroy();
-    }
+    this.#wire.finish(clean && this.#client.requestDone);
     const keepAlive = this.#keepAlive;
     this.#end();
     this.#client.exchangeDone(keepAlive);

@@ -62,6 +62,11 @@ export class Plan {
     return this.#pool?.live;
   }
 
+  /** The endpoint is spoken to in HTTP/2. */
+  get http2(): boolean {
+    return false;
+  }
+
   /** Name of the Service that serves the request, or would. */
   get service(): string {
     const { route, pool, decision } = this;

@@ -5,10 +5,8 @@ import type { Timed } from '../io/deadlines.ts';
 import { poisoning, WRITE_HIGH_WATER } from '../io/adopt.ts';
 import type { ReadHandler } from '../io/adopt.ts';
 import { Outbox } from '../io/outbox.ts';
+import type { DialFailure, DialHandler, UpstreamLink } from './request-wire.ts';
 import type { UpstreamEndpoint, Upstreams } from './upstreams.ts';
-
-/** Why a connection could not be made; `local`: for want of something of ours (descriptors, ports), not the endpoint's fault. */
-export type DialFailure = 'refused' | 'timeout' | 'unreachable' | 'local';
 
 const FAILURES: Readonly<Record<string, DialFailure>> = {
   ECONNREFUSED: 'refused',
@@ -22,10 +20,7 @@ const FAILURES: Readonly<Record<string, DialFailure>> = {
 };
 
 /** Who uses the connection at the moment. */
-export interface UpstreamHandler {
-  onUpstreamConnected(): void;
-  /** No byte of the request was sent: another endpoint may be tried. */
-  onUpstreamDialFailed(failure: DialFailure): void;
+export interface UpstreamHandler extends DialHandler {
   /** `length` bytes at the start of `buffer`, valid only during the call. False = pause reading. */
   onUpstreamData(buffer: Buffer, length: number): boolean;
   onUpstreamDrain(): void;
@@ -35,7 +30,7 @@ export interface UpstreamHandler {
   onUpstreamClosed(): void;
 }
 
-export class UpstreamConnection implements Timed {
+export class UpstreamConnection implements UpstreamLink, Timed {
   readonly endpoint: UpstreamEndpoint;
   readonly socket: Socket;
   readonly out: Outbox;
@@ -92,6 +87,10 @@ export class UpstreamConnection implements Timed {
     this.handler = null;
     this.#upstreams.forget(this);
     this.socket.destroy();
+  }
+
+  giveBack(): void {
+    this.#upstreams.release(this, -1);
   }
 
   /** Takes the idle connection for another exchange. */

@@ -4,8 +4,13 @@ import type { Deadlines } from '../io/deadlines.ts';
 import { READ_BYTES } from '../io/adopt.ts';
 import type { HealthMarks } from '../shared/meters.ts';
 import type { LiveEndpoint } from '../model/live.ts';
+import { BACKEND_LIMITS } from '../http2/limits.ts';
+import type { Turn } from '../io/turn.ts';
 import { UpstreamConnection } from './connection.ts';
 import type { UpstreamHandler } from './connection.ts';
+import { Http2UpstreamConnection } from './http2-connection.ts';
+import { UpstreamStream } from './http2-stream.ts';
+import type { StreamHandler } from './request-wire.ts';
 
 /** Idle connections kept per endpoint and worker. */
 const MAX_IDLE = 512;
@@ -18,6 +23,8 @@ export class UpstreamEndpoint {
   readonly address: string;
   readonly port: number;
   readonly idle: UpstreamConnection[] = [];
+  /** Connections of HTTP/2 that take more requests, the fullest first. */
+  readonly shared: Http2UpstreamConnection[] = [];
   /** It has left its pool: connections are closed instead of kept. */
   retired = false;
 
@@ -31,6 +38,7 @@ export class UpstreamEndpoint {
 export interface UpstreamOptions {
   readonly deadlines: Deadlines;
   readonly blocks: BlockPool;
+  readonly turn: Turn;
   readonly health: HealthMarks;
   /** ms */
   readonly connectTimeout: number;
@@ -49,6 +57,7 @@ export class Upstreams {
   readonly readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
   readonly deadlines: Deadlines;
   readonly blocks: BlockPool;
+  readonly turn: Turn;
   readonly health: HealthMarks;
   readonly poisonReads: boolean;
   readonly #options: UpstreamOptions;
@@ -61,6 +70,7 @@ export class Upstreams {
     this.#options = options;
     this.deadlines = options.deadlines;
     this.blocks = options.blocks;
+    this.turn = options.turn;
     this.health = options.health;
     this.poisonReads = options.poisonReads;
   }
@@ -73,6 +83,13 @@ export class Upstreams {
     this.#idle--;
     idle.lend(handler);
     return idle;
+  }
+
+  /** A stream on a connection of HTTP/2, at once (`connected`) or when that is there: it reports to `handler`. */
+  stream(endpoint: LiveEndpoint, handler: StreamHandler): UpstreamStream {
+    const stream = new UpstreamStream(handler);
+    this.#join(this.#of(endpoint), stream);
+    return stream;
   }
 
   /** A new connection, for an exchange that must not meet a stale one (an upgrade, a replay). */
@@ -105,6 +122,7 @@ export class Upstreams {
     upstream.retired = true;
     this.#endpoints[slot] = undefined;
     for (const connection of [...upstream.idle]) connection.destroy();
+    for (const connection of [...upstream.shared]) connection.retire();
   }
 
   closeIdle(): void {
@@ -139,6 +157,34 @@ export class Upstreams {
 
   #dial(upstream: UpstreamEndpoint, handler: UpstreamHandler): UpstreamConnection {
     return new UpstreamConnection(this, upstream, handler, this.deadlines.exact() + this.#options.connectTimeout);
+  }
+
+  #join(upstream: UpstreamEndpoint, stream: UpstreamStream): void {
+    const connection = upstream.shared.find(({ hasRoom }) => hasRoom) ?? this.#share(upstream);
+    connection.add(stream);
+  }
+
+  #share(upstream: UpstreamEndpoint): Http2UpstreamConnection {
+    const { turn, deadlines, blocks } = this;
+    const { connectTimeout, idleTimeout } = this.#options;
+    const connection = new Http2UpstreamConnection({
+      turn,
+      deadlines,
+      blocks,
+      limits: BACKEND_LIMITS,
+      scheme: 'http',
+      connectTimeout,
+      idleTimeout,
+      dial: (handler) => this.#dial(upstream, handler),
+      onClosed: (closed) => {
+        const at = upstream.shared.indexOf(closed);
+        if (at >= 0) upstream.shared.splice(at, 1);
+      },
+      onUseless: () => this.dialFailed(upstream),
+      onOverflow: (stream) => this.#join(upstream, stream),
+    });
+    upstream.shared.push(connection);
+    return connection;
   }
 
   #of(endpoint: LiveEndpoint): UpstreamEndpoint {

@@ -5,6 +5,7 @@ import { KeyRing } from '../affinity/keyring.ts';
 import { TokenMemo } from '../affinity/token-memo.ts';
 import { BlockPool } from '../io/block-pool.ts';
 import { Deadlines } from '../io/deadlines.ts';
+import { Turn } from '../io/turn.ts';
 import { ClientAddresses } from '../lanes/client-address.ts';
 import type { LaneContext } from '../lanes/context.ts';
 import { Counters } from '../lanes/counters.ts';
@@ -38,6 +39,7 @@ export class WorkerContext implements LaneContext {
   readonly sessions: SessionTable;
   readonly deadlines = new Deadlines(Date.now);
   readonly blocks = new BlockPool();
+  readonly turn = new Turn();
   readonly upstreams: Upstreams;
   readonly addresses: ClientAddresses;
   readonly env: DecideEnv & { now: number };
@@ -68,6 +70,7 @@ export class WorkerContext implements LaneContext {
     this.upstreams = new Upstreams({
       deadlines: this.deadlines,
       blocks: this.blocks,
+      turn: this.turn,
       health,
       connectTimeout: settings.connectTimeout,
       idleTimeout: settings.upstreamIdleTimeout,

@@ -7,7 +7,6 @@ import { ClientConnection } from '../lanes/http1/client.ts';
 import type { Http1Lane } from '../lanes/http1/client.ts';
 import { Http2Connection } from '../lanes/http2/connection.ts';
 import { Http2Lane } from '../lanes/http2/lane.ts';
-import { Turn } from '../lanes/http2/turn.ts';
 import { UpgradeLane } from '../lanes/upgrade/lane.ts';
 import { collectGarbage } from '../shared/memory.ts';
 import type { FromWorker, Ports, TableDelta, ToWorker, WorkerStart } from '../shared/messages.ts';
@@ -93,7 +92,6 @@ async function listen(wanted: Ports): Promise<void> {
   secureLane = { ...lane, adopt: poisoned(withDataEvents), scheme: 'https' };
   http2Lane = new Http2Lane({
     ...secureLane,
-    turn: new Turn(),
     sameCertificate: (sni, host) => certificates.same(sni, host),
   });
   const [http, https] = [lane, tls];

@@ -20,7 +20,7 @@ import { tlsFactsOf } from '../tls-facts.ts';
 import type { Http2Lane } from './lane.ts';
 import { StreamClient } from './stream-client.ts';
 import type { StreamConnection } from './stream-client.ts';
-import type { Flushable } from './turn.ts';
+import type { Flushable } from '../../io/turn.ts';
 
 /** Faults that are limits. */
 const LIMIT_OF: Readonly<Record<string, Limit>> = {
@@ -163,7 +163,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
 
   /** Something has been written. */
   wake(): void {
-    if (!this.parsing) this.#lane.options.turn.add(this);
+    if (!this.parsing) this.#ctx.turn.add(this);
   }
 
   flush(): void {

@@ -6,7 +6,6 @@ import type { Adopt } from '../../io/adopt.ts';
 import type { LaneContext } from '../context.ts';
 import type { OpenConnection } from '../open-connection.ts';
 import { StreamClient } from './stream-client.ts';
-import type { Turn } from './turn.ts';
 
 /** Streams that have ended and are kept for the next: each has the objects of a whole exchange. */
 const SPARE_STREAMS = 256;
@@ -16,7 +15,6 @@ export interface Http2LaneOptions {
   readonly adopt: Adopt;
   readonly limits: HeadLimits;
   readonly connections: Set<OpenConnection>;
-  readonly turn: Turn;
   readonly scheme: 'http' | 'https';
   /** A connection that was made for one host may ask for another: they have the same certificate. */
   readonly sameCertificate: (sni: string, host: string) => boolean;

@@ -1,5 +1,6 @@
-/** The answer on one stream of HTTP/2: what the client's windows do not let through yet waits here, and its endpoint with it. */
+/** The answer on one stream of HTTP/2; what the client's windows do not let through yet waits, and its endpoint with it. */
 import type { Framing } from '../../http1/serialize.ts';
+import { BodySender } from '../../http2/body-sender.ts';
 import type { ServerConnection } from '../../http2/server.ts';
 import type { ServerStream } from '../../http2/stream.ts';
 import type { ClientOut } from '../client-out.ts';
@@ -13,48 +14,41 @@ export interface OutConnection {
   wake(): void;
 }
 
-const NOTHING: Buffer = Buffer.alloc(0);
 const HEAD_END = '\r\n\r\n';
 
 /** Reused for stream after stream. */
 export class StreamOut implements ClientOut {
-  bytes = 0;
+  readonly #body = new BodySender<ServerStream>();
   #connection: OutConnection | undefined;
   #stream: ServerStream | undefined;
-  /** The last part of the body, not sent yet, so that END_STREAM may go with it; valid until `flush`. */
-  #part = NOTHING;
-  #start = 0;
-  #stop = 0;
-  /** Copies. */
-  #waiting: Buffer[] = [];
-  #trailers = '';
-  #ended = false;
+  #headBytes = 0;
 
   open(connection: OutConnection, stream: ServerStream): void {
     this.#connection = connection;
     this.#stream = stream;
-    this.bytes = 0;
-    this.#trailers = '';
-    this.#ended = false;
+    this.#headBytes = 0;
+    this.#body.open(connection.codec, stream);
   }
 
   /** The stream is over, or shall be. */
   close(): void {
     this.#connection = undefined;
     this.#stream = undefined;
-    this.#part = NOTHING;
-    this.#start = this.#stop = 0;
-    if (this.#waiting.length > 0) this.#waiting = [];
+    this.#body.close();
   }
 
-  /** Bytes that the windows hold back. */
+  get bytes(): number {
+    return this.#headBytes + this.#body.bytes;
+  }
+
+  /** There are bytes that the windows hold back. */
   get blocked(): boolean {
-    return this.#waiting.length > 0;
+    return this.#body.blocked;
   }
 
-  /** Nothing more will come, and everything is on its way. */
+  /** The answer is whole and on its way. */
   get done(): boolean {
-    return this.#ended && !this.blocked;
+    return this.#body.done;
   }
 
   framing(): Framing {
@@ -66,24 +60,16 @@ export class StreamOut implements ClientOut {
   }
 
   head(text: string, _framing: Framing, empty: boolean): void {
-    this.#ended = empty;
+    if (empty) this.#body.skip();
     this.#respond(text, empty);
   }
 
   body(buffer: Buffer, start: number, end: number): void {
-    this.#sendPart(false);
-    this.#part = buffer;
-    this.#start = start;
-    this.#stop = end;
+    this.#body.add(buffer, start, end);
   }
 
   end(trailers: string): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#trailers = trailers;
-    if (trailers === '' && this.#start < this.#stop) return this.#sendPart(true);
-    this.#sendPart(false);
-    if (!this.blocked) this.#sendEnd();
+    this.#body.end(trailers);
   }
 
   answer(text: string): void {
@@ -96,7 +82,7 @@ export class StreamOut implements ClientOut {
   }
 
   flush(): boolean {
-    this.#sendPart(false);
+    this.#body.flush();
     const connection = this.#connection;
     if (connection === undefined) return true;
     connection.wake();
@@ -105,42 +91,11 @@ export class StreamOut implements ClientOut {
 
   /** There is room in the windows again. */
   drain(): void {
-    for (let bytes = this.#waiting[0]; bytes !== undefined; bytes = this.#waiting[0]) {
-      const last = this.#ended && this.#trailers === '' && this.#waiting.length === 1;
-      const sent = this.#send(bytes, 0, bytes.length, last);
-      if (sent < bytes.length) {
-        this.#waiting[0] = bytes.subarray(sent);
-        return;
-      }
-      this.#waiting.shift();
-      if (last) return;
-    }
-    if (this.#ended) this.#sendEnd();
+    this.#body.drain();
   }
 
   #respond(text: string, end: boolean): void {
     if (this.#connection === undefined || this.#stream === undefined) return;
-    this.bytes += this.#connection.codec.respond(this.#stream, text, end);
-  }
-
-  #sendPart(last: boolean): void {
-    const [part, start, stop] = [this.#part, this.#start, this.#stop];
-    if (start === stop) return;
-    this.#part = NOTHING;
-    this.#start = this.#stop = 0;
-    const sent = this.blocked ? 0 : this.#send(part, start, stop, last);
-    if (sent < stop - start) this.#waiting.push(Buffer.from(part.subarray(start + sent, stop)));
-  }
-
-  #send(buffer: Buffer, start: number, stop: number, last: boolean): number {
-    if (this.#connection === undefined || this.#stream === undefined) return stop - start;
-    const sent = this.#connection.codec.send(this.#stream, buffer, start, stop, last);
-    this.bytes += sent;
-    return sent;
-  }
-
-  #sendEnd(): void {
-    if (this.#connection === undefined || this.#stream === undefined) return;
-    this.#connection.codec.end(this.#stream, this.#trailers);
+    this.#headBytes += this.#connection.codec.respond(this.#stream, text, end);
   }
 }

@@ -14,7 +14,8 @@ import { Outbox } from '../../io/outbox.ts';
 import { SocketStream } from '../../io/socket-stream.ts';
 import { DRAINING } from '../../model/live.ts';
 import type { ErrorSource } from '../../shared/layout.ts';
-import type { DialFailure } from '../../upstream/connection.ts';
+import type { UpstreamConnection, UpstreamHandler } from '../../upstream/connection.ts';
+import type { DialFailure } from '../../upstream/request-wire.ts';
 import { LINGER_MS, noEndpoint, ownAnswer, REFUSALS, toHttps } from '../answer.ts';
 import type { Refusal } from '../answer.ts';
 import { Attempts } from '../attempts.ts';
@@ -46,14 +47,14 @@ class ConnectedAgent extends Agent {
   }
 }
 
-export class UpgradedConnection implements AttemptOwner, Timed {
+export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed {
   readonly client: SocketStream;
   readonly #ctx: LaneContext;
   readonly #limits: HeadLimits;
   readonly #request: UpgradeRequest;
   readonly #forward: Forward;
   readonly #plan: Plan;
-  readonly #attempts: Attempts;
+  readonly #attempts: Attempts<UpstreamConnection>;
   readonly #record: Record;
   readonly #out: Http1Out;
   readonly #toClient = new FrameTracker();
@@ -81,7 +82,7 @@ export class UpgradedConnection implements AttemptOwner, Timed {
     this.#request = request;
     this.#forward = forward;
     this.#plan = new Plan(ctx);
-    this.#attempts = new Attempts(ctx, this.#plan, this);
+    this.#attempts = new Attempts(ctx, this.#plan, this, (endpoint) => ctx.upstreams.dial(endpoint, this));
     this.#record = new Record(ctx, this.#plan);
     this.#out = new Http1Out(new Outbox(request.socket, ctx.blocks));
     this.client = new SocketStream(request.socket, (chunk) => {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { BlockPool } from '../../../src/io/block-pool.ts';
+import { Turn } from '../../../src/io/turn.ts';
 import { Deadlines } from '../../../src/io/deadlines.ts';
 import { READY, type LiveEndpoint } from '../../../src/model/live.ts';
 import { createBlocks, createChunk } from '../../../src/shared/cells.ts';
@@ -40,6 +41,7 @@ async function start(): Promise<{ endpoints: LiveEndpoint[]; open: Set<Socket>; 
   const pool = new Upstreams({
     deadlines: new Deadlines(Date.now),
     blocks: new BlockPool(),
+    turn: new Turn(),
     health: new HealthMarks(blocks.mark, 0),
     connectTimeout: 5000,
     idleTimeout: 60_000,

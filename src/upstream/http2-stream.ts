@@ -1,0 +1,144 @@
+/** One request on a connection of HTTP/2 to an endpoint. */
+import type { RequestHead } from '../http1/request-head.ts';
+import { BodySender } from '../http2/body-sender.ts';
+import type { ClientConnection } from '../http2/client.ts';
+import { CODE } from '../http2/error.ts';
+import type { ClientStream } from '../http2/stream.ts';
+import type { RequestWire, StreamHandler, UpstreamLink } from './request-wire.ts';
+
+/** The connection that it shares with others. */
+export interface SharedConnection {
+  readonly codec: ClientConnection;
+  readonly scheme: 'http' | 'https';
+  /** The socket has more to write than it should. */
+  readonly congested: boolean;
+  /** Something has been written. */
+  wake(): void;
+  /** The stream is over. */
+  release(stream: UpstreamStream): void;
+}
+
+export class UpstreamStream implements RequestWire, UpstreamLink {
+  /** An earlier request was answered over the connection; so it may be that nobody has looked at this one. */
+  reused = false;
+  #shared: SharedConnection | undefined;
+  #handler: StreamHandler | undefined;
+  #stream: ClientStream | undefined;
+  readonly #body = new BodySender<ClientStream>();
+  /** The response is complete. */
+  #done = false;
+  /** Bytes of its body that the endpoint has not been told to be taken. */
+  #untold = 0;
+
+  constructor(handler: StreamHandler) {
+    this.#handler = handler;
+  }
+
+  get connected(): boolean {
+    return this.#shared !== undefined;
+  }
+
+  // For the connection.
+
+  join(shared: SharedConnection, reused: boolean): void {
+    this.#shared = shared;
+    this.reused = reused;
+  }
+
+  get handler(): StreamHandler | undefined {
+    return this.#handler;
+  }
+
+  onData(buffer: Buffer, start: number, end: number): void {
+    this.#untold += end - start;
+    this.#handler?.onBody(buffer, start, end);
+  }
+
+  onEnd(): void {
+    this.#done = true;
+    this.#handler?.onEnd();
+  }
+
+  /** What was read has been parsed. */
+  settle(): void {
+    if (this.#handler?.onUpstreamRead(this.#done) === true) this.resume();
+  }
+
+  /** There is room in the endpoint's windows, or the socket has room again. */
+  onWritable(): void {
+    this.#body.drain();
+    if (!this.#body.blocked && this.#shared?.congested === false) this.#handler?.onUpstreamDrain();
+  }
+
+  /** The stream is gone. `unseen`: the endpoint says that it has not looked at it. */
+  onGone(unseen: boolean): void {
+    const handler = this.#handler;
+    if (unseen) this.reused = true;
+    this.#leave();
+    handler?.onUpstreamClosed();
+  }
+
+  // For the exchange.
+
+  begin(head: RequestHead, text: string): void {
+    const shared = this.#shared;
+    if (shared === undefined) return;
+    const end = !head.hasBody;
+    const stream = shared.codec.request(text, shared.scheme, end);
+    stream.owner = this;
+    this.#stream = stream;
+    this.#body.open(shared.codec, stream);
+    if (end) this.#body.skip();
+  }
+
+  body(buffer: Buffer, start: number, end: number): void {
+    this.#body.add(buffer, start, end);
+  }
+
+  end(trailers: string): void {
+    this.#body.end(trailers);
+  }
+
+  flush(): boolean {
+    this.#body.flush();
+    this.#shared?.wake();
+    return !this.#body.blocked && this.#shared?.congested !== true;
+  }
+
+  resume(): void {
+    const bytes = this.#untold;
+    this.#untold = 0;
+    if (bytes === 0 || this.#stream === undefined) return;
+    this.#shared?.codec.consumed(this.#stream, bytes);
+    this.#shared?.wake();
+  }
+
+  detach(): void {
+    // Streams of an answer that nobody wants are reset by `destroy`.
+  }
+
+  finish(reusable: boolean): void {
+    // The rest of the request is not wanted.
+    if (!reusable) this.destroy();
+    else this.#leave();
+  }
+
+  giveBack(): void {
+    this.#leave();
+  }
+
+  destroy(): void {
+    if (this.#stream !== undefined) this.#shared?.codec.reset(this.#stream, CODE.CANCEL);
+    this.#leave();
+  }
+
+  #leave(): void {
+    const shared = this.#shared;
+    this.#handler = undefined;
+    this.#shared = undefined;
+    this.#stream = undefined;
+    this.#body.close();
+    shared?.wake();
+    shared?.release(this);
+  }
+}
