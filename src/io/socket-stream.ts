@@ -1,13 +1,20 @@
 /** A socket whose reads are fed in by its owner, as an ordinary stream for code that wants one. */
 import { Duplex } from 'node:stream';
-import type { Socket } from 'node:net';
+
+/** What is beneath: a socket, or what serves as one. */
+export interface Beneath extends Duplex {
+  setTimeout(ms: number): unknown;
+  setNoDelay(on: boolean): unknown;
+  setKeepAlive(on: boolean, delay: number): unknown;
+  destroySoon(): void;
+}
 
 export class SocketStream extends Duplex {
-  readonly #socket: Socket;
+  readonly #socket: Beneath;
   /** Sees every chunk in the moment it is written. */
   readonly #onWrite: (chunk: Buffer) => void;
 
-  constructor(socket: Socket, onWrite: (chunk: Buffer) => void) {
+  constructor(socket: Beneath, onWrite: (chunk: Buffer) => void) {
     super({ allowHalfOpen: true });
     this.#socket = socket;
     this.#onWrite = onWrite;

@@ -9,7 +9,7 @@ import type { Site } from './lab.ts';
 import { ALL_LANES, reasonToSkip } from './lanes.ts';
 import type { Answer, Capability, Lane, LaneClient, Question } from './lanes.ts';
 
-const lab = await startLab({ plain: 210, sticky: 90 });
+const lab = await startLab({ plain: 280, sticky: 120 });
 
 const cases: { name: string; needs: readonly Capability[]; run: (lane: Lane) => Promise<void> }[] = [];
 

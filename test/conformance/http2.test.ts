@@ -1,11 +1,22 @@
 /** What is HTTP/2's own: many streams on one connection, each with its session, its flow control and its end. */
 import { once } from 'node:events';
 import { constants } from 'node:http2';
+import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { answerOf, endOf, Http2Client } from '../support/http2-client.ts';
 import type { Http2Answer, Http2Question } from '../support/http2-client.ts';
-import { closeWithWires, header, HostileBackend, values } from '../support/wire.ts';
+import {
+  acceptWebSocket,
+  CLOSE,
+  closeWithWires,
+  echoFrames,
+  frame,
+  header,
+  HostileBackend,
+  TEXT,
+  values,
+} from '../support/wire.ts';
 import { COOKIE, startLab } from './lab.ts';
 import type { Site } from './lab.ts';
 
@@ -239,5 +250,60 @@ describe('ends', () => {
     };
     const { headers } = await ask(site);
     expect(headers.map(([name]) => name).sort()).toEqual(['server']);
+  });
+});
+
+describe('WebSocket over HTTP/2 (RFC 8441)', () => {
+  /** A tunnel to a backend that echoes, and what comes out of it. */
+  async function tunnel(): Promise<{ site: Site; stream: ClientHttp2Stream; came: () => Buffer }> {
+    const site = lab.site();
+    site.backend.handler = async (exchange) => {
+      await echoFrames(acceptWebSocket(exchange));
+    };
+    const client = await open();
+    const stream = client.openWebSocket('/chat', site.host, [['sec-websocket-version', '13']]);
+    const [fields] = (await once(stream, 'response')) as [IncomingHttpHeaders & { ':status': number }];
+    expect(fields[':status']).toBe(200);
+    expect(fields['sec-websocket-accept']).toBeUndefined();
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    return { site, stream, came: () => Buffer.concat(chunks) };
+  }
+
+  test('messages go both ways, small and large', async () => {
+    const { site, stream, came } = await tunnel();
+    expect(site.backend.last).toMatchObject({ method: 'GET', target: '/chat' });
+    expect(values(site.backend.last, 'upgrade')).toEqual(['websocket']);
+    expect(values(site.backend.last, 'sec-websocket-key')[0]).toMatch(/^[A-Za-z0-9+/]{22}==$/);
+    const messages = ['hello', 'x'.repeat(200_000), LARGE.slice(0, 2 << 20)];
+    for (const message of messages) stream.write(frame(TEXT, message, { mask: true }));
+    const expected = Buffer.concat(messages.map((message) => frame(TEXT, message)));
+    await eventually(() => came().length >= expected.length);
+    expect(came().equals(expected)).toBe(true);
+  });
+
+  test('it ends when both sides have closed', async () => {
+    const { site, stream } = await tunnel();
+    stream.write(frame(CLOSE, Buffer.from([3, 232]), { mask: true }));
+    stream.end();
+    expect(await endOf(stream)).toBe(constants.NGHTTP2_NO_ERROR);
+    await site.backend.connections[0]?.closed();
+  });
+
+  test('a client that resets it ends the backend’s connection', async () => {
+    const { site, stream } = await tunnel();
+    stream.close(constants.NGHTTP2_CANCEL);
+    await site.backend.connections[0]?.closed();
+  });
+
+  test('another protocol than WebSocket is refused, and the connection goes on', async () => {
+    const client = await open();
+    const site = lab.site();
+    const stream = client.session.request(
+      { ':method': 'CONNECT', ':protocol': 'connect-udp', ':authority': site.host, ':path': '/' },
+      { endStream: false },
+    );
+    expect(await answerOf(stream)).toMatchObject({ status: 501 });
+    expect(await client.ask(question(site))).toMatchObject({ status: 200 });
   });
 });

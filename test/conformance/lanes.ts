@@ -4,7 +4,7 @@
  */
 import { CANNOT, LANES } from '../../src/lanes/capabilities.ts';
 import type { Incapability, LaneName } from '../../src/lanes/capabilities.ts';
-import { Http2Client } from '../support/http2-client.ts';
+import { answerOf, Http2Client, messageOf } from '../support/http2-client.ts';
 import { acceptWebSocket, closeWithWires, RawClient, webSocketKey } from '../support/wire.ts';
 import type { BackendExchange, Headers, Message } from '../support/wire.ts';
 
@@ -55,6 +55,8 @@ export interface Ports {
 export interface Lane {
   readonly name: string;
   readonly lane: LaneName;
+  /** The lane that it goes over, where that has gaps of its own. */
+  readonly over?: LaneName;
   readonly secure: boolean;
   /** Status of the answer of a backend that takes the request. */
   readonly success: number;
@@ -104,10 +106,12 @@ class StreamsClient implements LaneClient {
     this.#client = client;
   }
 
-  ask({ method = 'GET', target = '/', host, headers = [], ...rest }: Question): void {
+  ask(question: Question): void {
     // Around a value there may be no blanks (RFC 9113, 8.2.1).
-    const fields = headers.map(([name, value]) => [name, value.replace(/^[ \t]+|[ \t]+$/g, '')] as const);
-    const answer = this.#client.ask({ ...rest, method, target, authority: host, headers: fields });
+    const headers = (question.headers ?? []).map(
+      ([name, value]) => [name, value.replace(/^[ \t]+|[ \t]+$/g, '')] as const,
+    );
+    const answer = this.send(this.#client, { ...question, headers });
     // It may be asked for late.
     answer.catch(() => undefined);
     this.#answers.push(answer);
@@ -125,6 +129,29 @@ class StreamsClient implements LaneClient {
 
   async closed(): Promise<'end' | 'reset'> {
     return await this.#client.closed();
+  }
+
+  protected async send(client: Http2Client, question: Question & { readonly headers: Headers }): Promise<Answer> {
+    const { method = 'GET', target = '/', host } = question;
+    return await client.ask({ ...question, method, target, authority: host });
+  }
+}
+
+/** The question as a WebSocket handshake of HTTP/2. */
+class TunnelsClient extends StreamsClient {
+  protected override async send(
+    client: Http2Client,
+    question: Question & { readonly headers: Headers },
+  ): Promise<Answer> {
+    const headers: Headers = [['Sec-WebSocket-Version', '13'], ...question.headers];
+    const stream = client.openWebSocket(question.target ?? '/', question.host, headers);
+    // Once it is open there is no end of the answer to wait for.
+    const opened = new Promise<Answer>((resolve) => {
+      stream.on('response', ({ ':status': status }, _flags, raw: string[]) => {
+        if (status === 200) resolve({ ...messageOf(raw), body: '', trailers: [], interim: [] });
+      });
+    });
+    return await Promise.race([opened, answerOf(stream)]);
   }
 }
 
@@ -147,7 +174,13 @@ function connection(secure: boolean): Connect {
     await RawClient.connect(secure ? https : http, { secure, ...(from === undefined ? {} : { from }) });
 }
 
-type Driver = Omit<Lane, 'name' | 'lane' | 'secure'>;
+async function http2Client({ http, https }: Ports, secure: boolean, from?: string): Promise<Http2Client> {
+  const client = await Http2Client.connect(secure ? https : http, { secure, from });
+  closeWithWires(client);
+  return client;
+}
+
+type Driver = Omit<Lane, 'name' | 'lane' | 'over' | 'secure'>;
 
 /** Every lane of the table, by name: one without an entry here does not compile. */
 const DRIVERS: { readonly [Name in LaneName]: (connect: Connect, secure: boolean) => Driver } = {
@@ -161,11 +194,7 @@ const DRIVERS: { readonly [Name in LaneName]: (connect: Connect, secure: boolean
   }),
   http2: (_connect, secure) => ({
     success: 200,
-    connect: async ({ http, https }, from) => {
-      const client = await Http2Client.connect(secure ? https : http, { secure, from });
-      closeWithWires(client);
-      return new StreamsClient(client);
-    },
+    connect: async (ports, from) => new StreamsClient(await http2Client(ports, secure, from)),
     accept: (exchange, lines = '') => {
       exchange.answer(200, lines, 'ok');
     },
@@ -179,16 +208,30 @@ const DRIVERS: { readonly [Name in LaneName]: (connect: Connect, secure: boolean
   }),
 };
 
-export const ALL_LANES: readonly Lane[] = [false, true].flatMap((secure) =>
+/** WebSocket over HTTP/2: the upgrade lane by another way. */
+const TUNNELS: Lane = {
+  name: 'upgrade over HTTP/2',
+  lane: 'upgrade',
+  over: 'http2',
+  secure: true,
+  ...DRIVERS.upgrade(connection(true), true),
+  success: 200,
+  connect: async (ports, from) => new TunnelsClient(await http2Client(ports, true, from)),
+};
+
+const NAMED: readonly Lane[] = [false, true].flatMap((secure) =>
   LANES.filter((lane) => secure || lane !== 'http2').map((lane) => {
     const name = secure ? `${lane} over TLS` : lane;
     return { name, lane, secure, ...DRIVERS[lane](connection(secure), secure) };
   }),
 );
 
+export const ALL_LANES: readonly Lane[] = [...NAMED, TUNNELS];
+
 /** Why a lane cannot do one of these; undefined = it can do them all. */
 export function reasonToSkip(lane: Lane, needs: readonly Capability[]): string | undefined {
-  return CANNOT.find((entry) => entry.lane === lane.lane && needs.includes(entry.cannot))?.because;
+  return CANNOT.find((entry) => (entry.lane === lane.lane || entry.lane === lane.over) && needs.includes(entry.cannot))
+    ?.because;
 }
 
 export interface WireLane {

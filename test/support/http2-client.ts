@@ -70,24 +70,28 @@ export class Http2Client {
     return client;
   }
 
+  /** Opens a stream for WebSocket (RFC 8441). */
+  openWebSocket(target: string, authority: string, headers: Headers): ClientHttp2Stream {
+    const fields = { ':method': 'CONNECT', ':protocol': 'websocket', ':path': target, ':authority': authority };
+    return this.session.request({ ...fieldsOf(headers), ...fields }, { endStream: false });
+  }
+
   /** Sends a request and waits for its answer. @throws ResetError */
   async ask(question: Http2Question): Promise<Http2Answer> {
     return await answerOf(this.send(question));
   }
 
   send({ method, target, authority, headers, body, chunks, trailers }: Http2Question): ClientHttp2Stream {
-    const fields: OutgoingHttpHeaders = { ':method': method, ':path': target, ':authority': authority };
-    for (const [name, value] of headers) {
-      const lower = name.toLowerCase();
-      const before = fields[lower];
-      fields[lower] = before === undefined ? value : [before, value].flat().map(String);
-    }
-    if (body !== undefined && trailers === undefined) fields['content-length'] = body.length;
+    const fields = { ...fieldsOf(headers), ':method': method, ':path': target, ':authority': authority };
     const parts = chunks ?? (body === undefined ? [] : [body]);
-    const stream = this.session.request(fields, {
-      endStream: parts.length === 0 && trailers === undefined,
-      waitForTrailers: trailers !== undefined,
-    });
+    const length = body === undefined || trailers !== undefined ? {} : { 'content-length': body.length };
+    const stream = this.session.request(
+      { ...fields, ...length },
+      {
+        endStream: parts.length === 0 && trailers === undefined,
+        waitForTrailers: trailers !== undefined,
+      },
+    );
     stream.on('wantTrailers', () => stream.sendTrailers(Object.fromEntries(trailers ?? [])));
     for (const part of parts) stream.write(Buffer.from(part, 'latin1'));
     if (parts.length > 0 || trailers !== undefined) stream.end();
@@ -107,6 +111,16 @@ export class Http2Client {
     if (!this.#tcp.destroyed) await once(this.#tcp, 'close', { signal: AbortSignal.timeout(DEADLINE) });
     return this.#ended ?? 'end';
   }
+}
+
+function fieldsOf(headers: Headers): OutgoingHttpHeaders {
+  const fields: OutgoingHttpHeaders = {};
+  for (const [name, value] of headers) {
+    const lower = name.toLowerCase();
+    const before = fields[lower];
+    fields[lower] = before === undefined ? value : [before, value].flat().map(String);
+  }
+  return fields;
 }
 
 /** @throws ResetError */
@@ -137,7 +151,8 @@ export async function endOf(stream: ClientHttp2Stream): Promise<number> {
   return await promise.finally(() => clearTimeout(late));
 }
 
-function messageOf(raw: readonly string[]): Message & { status: number } {
+/** A head as the events of Node's streams give it. */
+export function messageOf(raw: readonly string[]): Message & { status: number } {
   const all = pairs(raw);
   const status = Number(all.find(([name]) => name === ':status')?.[1]);
   const headers = all.filter(([name]) => !name.startsWith(':'));

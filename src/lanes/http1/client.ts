@@ -255,6 +255,7 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
     this.#lane.upgrade({
       head: this.#parser.head,
       socket: this.socket,
+      out: this.out,
       forwarding: this.forwarding,
       first: Buffer.from(buffer.subarray(start, end)),
       takeReads: (reader) => {

@@ -20,6 +20,8 @@ import { tlsFactsOf } from '../tls-facts.ts';
 import type { Http2Lane } from './lane.ts';
 import { StreamClient } from './stream-client.ts';
 import type { StreamConnection } from './stream-client.ts';
+import type { StreamOwner } from './stream-owner.ts';
+import { Tunnel } from './tunnel.ts';
 import type { Flushable } from '../../io/turn.ts';
 
 /** Faults that are limits. */
@@ -47,9 +49,9 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
   /** What can be reset: `#socket`, or the one beneath it. */
   readonly #tcp: Socket;
   readonly #outbox: Outbox;
-  readonly #streams = new Set<StreamClient>();
+  readonly #streams = new Set<StreamOwner>();
   /** Streams that the read under way has brought something for. */
-  readonly #touched: StreamClient[] = [];
+  readonly #touched: StreamOwner[] = [];
   readonly #sni: string;
   /** The authority that was last found to belong to this connection. */
   #authority = '';
@@ -111,9 +113,10 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
       this.#ctx.counters.limit('requests_per_connection');
       this.#leave();
     }
-    if (protocol !== '') this.#refuse(stream, REFUSALS.noProtocol);
-    else if (!this.#serves(stream.head.authority)) this.#refuse(stream, REFUSALS.misdirected);
-    else this.#enter(stream).begin(this, stream);
+    if (!this.#serves(stream.head.authority)) this.#refuse(stream, REFUSALS.misdirected);
+    else if (protocol === '') this.#client(stream).begin(this, stream);
+    else if (protocol.toLowerCase() === 'websocket') this.#tunnel(stream);
+    else this.#refuse(stream, REFUSALS.noProtocol);
   }
 
   onRefused(stream: ServerStream, error: Http1Error): void {
@@ -125,21 +128,21 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
   }
 
   onData(stream: ServerStream, buffer: Buffer, start: number, end: number): void {
-    this.#clientOf(stream)?.onData(buffer, start, end);
+    this.#ownerOf(stream)?.onData(buffer, start, end);
   }
 
   onTrailers(stream: ServerStream, lines: string): void {
-    this.#clientOf(stream)?.onTrailers(lines);
+    this.#ownerOf(stream)?.onTrailers(lines);
   }
 
   onEnd(stream: ServerStream): void {
-    this.#clientOf(stream)?.onEnd();
+    this.#ownerOf(stream)?.onEnd();
   }
 
   onReset(stream: ServerStream, _code: number, fault: Http2Error | undefined): void {
     // A fault of the connection is counted once.
     if (fault?.level === 'stream') this.#count(fault);
-    this.#clientOf(stream)?.onReset();
+    this.#ownerOf(stream)?.onReset();
   }
 
   onStrayFault(fault: Http2Error): void {
@@ -147,7 +150,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
   }
 
   onWritable(stream: ServerStream): void {
-    this.#clientOf(stream)?.onWritable();
+    this.#ownerOf(stream)?.onWritable();
   }
 
   onGoaway(): void {
@@ -170,9 +173,9 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
     this.codec.flush();
   }
 
-  release(client: StreamClient): void {
-    this.#streams.delete(client);
-    this.#lane.give(client);
+  release(owner: StreamOwner): void {
+    this.#streams.delete(owner);
+    if (owner instanceof StreamClient) this.#lane.give(owner);
     if (this.#streams.size === 0) this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.idleTimeout;
   }
 
@@ -240,20 +243,30 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
     return !this.congested;
   }
 
-  #enter(stream: ServerStream): StreamClient {
+  #client(stream: ServerStream): StreamClient {
     const client = this.#lane.take();
-    stream.owner = client;
-    this.#streams.add(client);
-    this.#touched.push(client);
+    this.#enter(stream, client);
     return client;
   }
 
   #refuse(stream: ServerStream, refusal: Refusal): void {
-    this.#enter(stream).refuse(this, stream, refusal);
+    this.#client(stream).refuse(this, stream, refusal);
   }
 
-  #clientOf({ owner }: ServerStream): StreamClient | undefined {
-    if (!(owner instanceof StreamClient)) return undefined;
+  #tunnel(stream: ServerStream): void {
+    const tunnel = new Tunnel(this, stream);
+    this.#enter(stream, tunnel);
+    this.#lane.options.upgrade(tunnel.request);
+  }
+
+  #enter(stream: ServerStream, owner: StreamOwner): void {
+    stream.owner = owner;
+    this.#streams.add(owner);
+    this.#touched.push(owner);
+  }
+
+  #ownerOf({ owner }: ServerStream): StreamOwner | undefined {
+    if (!(owner instanceof StreamClient || owner instanceof Tunnel)) return undefined;
     if (this.parsing) this.#touched.push(owner);
     return owner;
   }

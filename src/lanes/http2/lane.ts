@@ -5,6 +5,7 @@ import type { Http2Limits } from '../../http2/limits.ts';
 import type { Adopt } from '../../io/adopt.ts';
 import type { LaneContext } from '../context.ts';
 import type { OpenConnection } from '../open-connection.ts';
+import type { UpgradeRequest } from '../upgrade-request.ts';
 import { StreamClient } from './stream-client.ts';
 
 /** Streams that have ended and are kept for the next: each has the objects of a whole exchange. */
@@ -16,6 +17,8 @@ export interface Http2LaneOptions {
   readonly limits: HeadLimits;
   readonly connections: Set<OpenConnection>;
   readonly scheme: 'http' | 'https';
+  /** Takes over a stream that asks for a WebSocket connection. */
+  readonly upgrade: (request: UpgradeRequest) => void;
   /** A connection that was made for one host may ask for another: they have the same certificate. */
   readonly sameCertificate: (sni: string, host: string) => boolean;
 }

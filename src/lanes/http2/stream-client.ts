@@ -11,6 +11,7 @@ import type { Forwarding } from '../forwarding.ts';
 import { refusedRecord } from '../record.ts';
 import { StreamOut } from './stream-out.ts';
 import type { OutConnection } from './stream-out.ts';
+import type { StreamOwner } from './stream-owner.ts';
 
 /** The connection of a stream. */
 export interface StreamConnection extends OutConnection {
@@ -22,7 +23,7 @@ export interface StreamConnection extends OutConnection {
 }
 
 /** Reused for stream after stream, on whatever connection. */
-export class StreamClient implements ExchangeClient {
+export class StreamClient implements ExchangeClient, StreamOwner {
   readonly out = new StreamOut();
   /** The request is complete. */
   requestDone = false;
@@ -59,8 +60,7 @@ export class StreamClient implements ExchangeClient {
     const requestId = ctx.newRequestId();
     const { out } = this;
     this.#enter(connection, stream);
-    // Nobody wants the rest of it; the codec knows.
-    this.requestDone = true;
+    this.requestDone = stream.remoteEnded;
     ctx.counters.error('client', refusal.status);
     out.answer(ownAnswer(ctx, refusal, stream.head, requestId, false));
     out.flush();

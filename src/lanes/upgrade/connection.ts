@@ -10,7 +10,6 @@ import { readResponseHead } from '../../http1/read-response.ts';
 import { cookieName, ResponseHead } from '../../http1/response-head.ts';
 import { requestText } from '../../http1/serialize.ts';
 import type { Timed } from '../../io/deadlines.ts';
-import { Outbox } from '../../io/outbox.ts';
 import { SocketStream } from '../../io/socket-stream.ts';
 import { DRAINING } from '../../model/live.ts';
 import type { ErrorSource } from '../../shared/layout.ts';
@@ -20,7 +19,7 @@ import { LINGER_MS, noEndpoint, ownAnswer, REFUSALS, toHttps } from '../answer.t
 import type { Refusal } from '../answer.ts';
 import { Attempts } from '../attempts.ts';
 import type { AttemptOwner } from '../attempts.ts';
-import { Http1Out } from '../client-out.ts';
+import type { ClientOut } from '../client-out.ts';
 import type { LaneContext } from '../context.ts';
 import { requestIdOf } from '../forwarding.ts';
 import { requestHeaderEdits, responseHeaderEdits } from '../header-edits.ts';
@@ -56,7 +55,7 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
   readonly #plan: Plan;
   readonly #attempts: Attempts<UpstreamConnection>;
   readonly #record: Record;
-  readonly #out: Http1Out;
+  readonly #out: ClientOut;
   readonly #toClient = new FrameTracker();
   readonly #toEndpoint = new FrameTracker();
   #requestId = '';
@@ -84,7 +83,7 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
     this.#plan = new Plan(ctx);
     this.#attempts = new Attempts(ctx, this.#plan, this, (endpoint) => ctx.upstreams.dial(endpoint, this));
     this.#record = new Record(ctx, this.#plan);
-    this.#out = new Http1Out(new Outbox(request.socket, ctx.blocks));
+    this.#out = request.out;
     this.client = new SocketStream(request.socket, (chunk) => {
       this.#onToClient(chunk);
     });

@@ -1,0 +1,16 @@
+/** Who has a stream of a client's connection, and what it hears of it. */
+export interface StreamOwner {
+  /** A range of a buffer that changes afterwards. */
+  onData(buffer: Buffer, start: number, end: number): void;
+  /** Lines that each end in CR LF. */
+  onTrailers(lines: string): void;
+  /** The client has finished sending. */
+  onEnd(): void;
+  /** The client has given the stream up, or the connection has ended. */
+  onReset(): void;
+  /** There is room in the client's windows, or its socket has room again. */
+  onWritable(): void;
+  /** What was read has been parsed. */
+  settle(): void;
+  checkDeadline(now: number): void;
+}
