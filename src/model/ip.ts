@@ -22,8 +22,13 @@ export function parseIp(text: string): Ip | undefined {
     return word === undefined ? undefined : { version: 4, words: [word] };
   }
   const words = parseIpv6(text);
-  if (words === undefined) return undefined;
-  return isMapped(words) ? { version: 4, words: [words[3] ?? 0] } : { version: 6, words };
+  return words === undefined ? undefined : ipOfWords(words);
+}
+
+/** Of one word or four. */
+export function ipOfWords(words: readonly number[]): Ip {
+  if (words.length === 1) return { version: 4, words };
+  return isMapped(words) ? { version: 4, words: words.slice(3) } : { version: 6, words };
 }
 
 /** `address/prefix`; undefined = not a CIDR block. Host bits beyond the prefix are dropped. */
@@ -48,6 +53,11 @@ export function cidrContains(cidr: Cidr, ip: Ip): boolean {
     if ((((cidr.words[i] ?? 0) ^ (ip.words[i] ?? 0)) & wordMask(left)) !== 0) return false;
   }
   return true;
+}
+
+/** Its four words as an IPv6 address; an IPv4 address is mapped. */
+export function wordsOfIpv6({ version, words }: Ip): readonly number[] {
+  return version === 6 ? words : [0, 0, 0xffff, ...words];
 }
 
 /** The canonical text: dotted decimal, or RFC 5952 for IPv6. */
