@@ -83,6 +83,8 @@ export interface Config {
   // Client address
   /** CIDRs (a bare address counts as one). */
   readonly trustedProxies: readonly string[];
+  /** Connections of trusted proxies begin with a PROXY protocol header. */
+  readonly proxyProtocol: boolean;
   /** Also send RFC 7239 `Forwarded` to backends. */
   readonly forwardedHeader: boolean;
 

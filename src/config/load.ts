@@ -85,6 +85,9 @@ function conflictIn(values: SettingValues): { readonly key: SettingKey; readonly
   if (values.maxTargetBytes >= values.maxHeadBytes) {
     return { key: 'maxTargetBytes', allowed: `write less than --max-head-bytes (${values.maxHeadBytes})` };
   }
+  if (values.proxyProtocol && values.trustedProxies.length === 0) {
+    return { key: 'proxyProtocol', allowed: 'name the peers that send the header in --trusted-proxies, too' };
+  }
   const { host, port } = values.adminAddress;
   const overlap = [host, values.bindAddress].some((address) => address === '::' || address === '0.0.0.0');
   if (port !== 0 && port === values.httpPort && (overlap || host === values.bindAddress)) {

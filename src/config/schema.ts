@@ -186,6 +186,13 @@ export const settingsSchema = z.strictObject({
     defaultText: 'none',
     meaning: 'peers whose X-Forwarded-For and Forwarded headers are believed',
   }),
+  proxyProtocol: setting(values.flag(), {
+    section: 'Client address',
+    value: '',
+    default: 'false',
+    meaning:
+      'connections of --trusted-proxies begin with a PROXY protocol header (v1 or v2) that names the client; they are closed without one',
+  }),
   forwardedHeader: setting(values.flag(), {
     section: 'Client address',
     value: '',

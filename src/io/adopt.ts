@@ -31,7 +31,7 @@ export function poisoning(onRead: ReadHandler): ReadHandler {
   };
 }
 
-/** An `Adopt` that re-wraps the handle and reads into `buffer`. Server option needed: `pauseOnConnect`. */
+/** An `Adopt` that re-wraps the handle and reads into `buffer`. Server option needed: `pauseOnConnect`. What has been read and put back comes first. */
 function rewrapping(buffer: Buffer): Adopt {
   return (accepted, onRead) => {
     const options: SocketConstructorOpts & { writableHighWaterMark: number } = {
@@ -40,10 +40,17 @@ function rewrapping(buffer: Buffer): Adopt {
       writableHighWaterMark: WRITE_HIGH_WATER,
       onread: { buffer, callback: (length) => onRead(length, buffer) },
     };
+    const early: unknown = accepted.readableLength > 0 ? accepted.read() : undefined;
     const socket = new Socket(options);
     // The accepted wrapper must not touch the handle that now has another owner.
     Reflect.set(accepted, '_handle', null);
     socket.resume();
+    // Before the next read, and not before the caller has its socket.
+    if (early instanceof Buffer) {
+      queueMicrotask(() => {
+        if (!onRead(early.length, early)) socket.pause();
+      });
+    }
     return socket;
   };
 }

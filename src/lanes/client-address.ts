@@ -49,10 +49,9 @@ export class ClientAddresses {
   }
 }
 
-/** A peer's address as text, IPv4-mapping removed; empty = the connection is gone. */
-export function peerAddress(remote: string | undefined): { text: string; ip: Ip | undefined } {
-  const ip = remote === undefined ? undefined : parseIp(remote.split('%')[0] ?? '');
-  return ip === undefined ? { text: '', ip } : { text: formatIp(ip), ip };
+/** A peer's address, as its socket has it; undefined = the connection is gone. */
+export function peerAddress(remote: string | undefined): Ip | undefined {
+  return remote === undefined ? undefined : parseIp(remote.split('%')[0] ?? '');
 }
 
 /** RFC 7239 section 4: one element for this hop. */

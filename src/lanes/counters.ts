@@ -38,9 +38,13 @@ export class Counters {
     this.#add(GLOBAL.bytesOut, bytes);
   }
 
+  connectionAccepted(): void {
+    this.#add(GLOBAL.connectionsTotal, 1);
+  }
+
+  /** Once for each time that it changes hands: in a handshake, with a lane. */
   connectionOpened(): void {
     this.#add(GLOBAL.connections, 1);
-    this.#add(GLOBAL.connectionsTotal, 1);
   }
 
   connectionClosed(): void {

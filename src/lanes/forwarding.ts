@@ -1,7 +1,7 @@
 /** What backends are told about where a request came from; computed per connection as far as that goes. */
 import type { RequestHead } from '../http1/request-head.ts';
 import type { TlsFacts } from '../model/facts.ts';
-import type { Ip } from '../model/ip.ts';
+import type { Arrival } from './arrival.ts';
 import { forwardedElement } from './client-address.ts';
 import type { LaneContext } from './context.ts';
 
@@ -19,18 +19,13 @@ export class Forwarding {
   /** Lines that are the same for every request of an untrusted peer, up to the host. */
   readonly #prefix: string;
 
-  constructor(
-    ctx: LaneContext,
-    peer: { readonly text: string; readonly ip: Ip | undefined },
-    scheme: 'http' | 'https',
-    tls: TlsFacts,
-  ) {
+  constructor(ctx: LaneContext, arrival: Arrival, scheme: 'http' | 'https', tls: TlsFacts) {
     this.#ctx = ctx;
-    this.peer = peer.text;
+    this.peer = arrival.address;
     this.#scheme = scheme;
     this.#tls = tls;
-    this.#trusted = ctx.addresses.trusts(peer.ip);
-    this.#prefix = headerLines(peer.text, peer.text, scheme, String(ctx.publicPorts[scheme]));
+    this.#trusted = ctx.addresses.trusts(arrival.ip);
+    this.#prefix = headerLines(this.peer, this.peer, scheme, String(ctx.publicPorts[scheme]));
   }
 
   /** Fills in the head's `clientAddress`, `scheme`, `port` and `tls`; returns the lines to add, each ending in CR LF. */

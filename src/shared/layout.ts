@@ -51,6 +51,7 @@ export const LIMITS = [
   'head_bytes',
   'headers',
   'target_bytes',
+  'proxy_protocol',
   'head_timeout',
   'idle_timeout',
   'body_timeout',

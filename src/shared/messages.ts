@@ -84,6 +84,7 @@ export type WorkerSettings = Pick<
   | 'bindAddress'
   | 'serverHeader'
   | 'trustedProxies'
+  | 'proxyProtocol'
   | 'forwardedHeader'
   | 'accessLog'
   | 'accessLogSample'

@@ -26,6 +26,7 @@ export class Listener {
           socket.destroy();
           return;
         }
+        ctx.counters.connectionAccepted();
         take(socket);
       },
     );

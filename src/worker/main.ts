@@ -13,6 +13,7 @@ import type { FromWorker, Ports, TableDelta, ToWorker, WorkerStart } from '../sh
 import { Certificates } from './certificates.ts';
 import { POISON_READS, WorkerContext } from './context.ts';
 import { Listener } from './listener.ts';
+import { ProxyHeaders } from './proxy-headers.ts';
 import { shedIfOverloaded } from './shedder.ts';
 import { TlsTermination } from './tls.ts';
 
@@ -39,6 +40,7 @@ let secureLane: Http1Lane | undefined;
 let http2Lane: Http2Lane | undefined;
 let upgrades: UpgradeLane | undefined;
 let tls: TlsTermination | undefined;
+let headers: ProxyHeaders | undefined;
 let listeners: readonly Listener[] = [];
 
 function send(message: FromWorker): void {
@@ -49,9 +51,9 @@ function applyTable(delta: TableDelta): void {
   if (ctx === undefined) {
     ctx = new WorkerContext(start, delta, send);
     ctx.deadlines.start();
-    tls = new TlsTermination(ctx, certificates, start.tls.sessionChannel, (socket, tcp) => {
-      if (socket.alpnProtocol === 'h2' && http2Lane !== undefined) new Http2Connection(http2Lane, socket, tcp);
-      else if (secureLane !== undefined) new ClientConnection(secureLane, socket, tcp);
+    tls = new TlsTermination(ctx, certificates, start.tls.sessionChannel, (socket, tcp, ends) => {
+      if (socket.alpnProtocol === 'h2' && http2Lane !== undefined) new Http2Connection(http2Lane, socket, ends, tcp);
+      else if (secureLane !== undefined) new ClientConnection(secureLane, socket, ends, tcp);
     });
     watch(ctx);
     // The message that everything came in is garbage in the next turn, and no request waits yet.
@@ -94,15 +96,18 @@ async function listen(wanted: Ports): Promise<void> {
     ...secureLane,
     sameCertificate: (sni, host) => certificates.same(sni, host),
   });
+  const proxied = (headers = new ProxyHeaders(context));
   const [http, https] = [lane, tls];
   try {
-    const plainListener = new Listener(context, (accepted) => new ClientConnection(http, accepted));
+    const plainListener = new Listener(context, (accepted) =>
+      proxied.read(accepted, (ends) => new ClientConnection(http, accepted, ends)),
+    );
     listeners = [plainListener];
     const address = await plainListener.listen(settings.bindAddress, wanted.http);
     context.publicPorts.http = settings.publicHttpPort || address.port;
     let httpsPort: number | undefined;
     if (wanted.https !== undefined && https !== undefined) {
-      const secured = new Listener(context, (accepted) => https.take(accepted));
+      const secured = new Listener(context, (accepted) => proxied.read(accepted, (ends) => https.take(accepted, ends)));
       listeners = [plainListener, secured];
       httpsPort = (await secured.listen(settings.bindAddress, wanted.https)).port;
       context.publicPorts.https = settings.publicHttpsPort || httpsPort;
@@ -112,6 +117,16 @@ async function listen(wanted: Ports): Promise<void> {
     const { code, message } = error as NodeJS.ErrnoException;
     send({ type: 'listenFailed', code: code ?? '', message });
   }
+}
+
+/** Connections that no lane has yet. */
+function opening(): number {
+  return (headers?.pending ?? 0) + (tls?.pending ?? 0);
+}
+
+function closeOpening(): void {
+  headers?.close();
+  tls?.close();
 }
 
 /** Listeners close, idle connections go, the others end with their answers; what is left after `grace` ms is closed. */
@@ -124,14 +139,14 @@ async function shutdown(grace: number): Promise<void> {
   }
   const open = lane?.connections ?? new Set();
   const fresh = Date.now() + FRESH_MS;
-  while (open.size + (tls?.pending ?? 0) > 0 && Date.now() < until) {
-    if (Date.now() > fresh) tls?.close();
+  while (open.size + opening() > 0 && Date.now() < until) {
+    if (Date.now() > fresh) closeOpening();
     // One that has just been accepted may have a request on its way.
     for (const connection of open)
       if (connection.idle && (connection.requests > 0 || Date.now() > fresh)) connection.close();
     await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
   }
-  tls?.close();
+  closeOpening();
   upgrades?.closeAll();
   // A WebSocket in the middle of a frame ends behind it.
   for (let turn = 0; turn < LAST_TURNS && open.size > 0; turn++)

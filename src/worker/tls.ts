@@ -1,14 +1,20 @@
 /** Ends TLS: takes accepted sockets through their handshakes and hands on those that come to talk HTTP. */
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
-import type { Deadlines, Timed } from '../io/deadlines.ts';
 import type { LaneContext } from '../lanes/context.ts';
+import type { Ends } from '../model/ends.ts';
 import type { TableDelta } from '../shared/messages.ts';
 import type { Certificates } from './certificates.ts';
+import { Opening } from './opening.ts';
 import { TlsSessions } from './tls-sessions.ts';
 
-/** `tcp`: what is beneath `socket`; only that one can be reset. */
-type TakeSecured = (socket: TLSSocket, tcp: Socket) => void;
+/** `tcp`: what is beneath `socket`; only that one can be reset. `ends`: as `take` was given them. */
+type TakeSecured = (socket: TLSSocket, tcp: Socket, ends: Ends | undefined) => void;
+
+interface Handshake {
+  readonly opening: Opening;
+  readonly ends: Ends | undefined;
+}
 
 export class TlsTermination {
   readonly #ctx: LaneContext;
@@ -46,24 +52,18 @@ export class TlsTermination {
     return this.#handshakes.size;
   }
 
-  take(tcp: Socket): void {
+  /** @param ends of the connection, where its socket does not know them */
+  take(tcp: Socket, ends: Ends | undefined): void {
     const id = idOf(tcp);
     // It has gone already.
     if (id === undefined) return void tcp.destroy();
-    const { counters, deadlines, settings } = this.#ctx;
-    const handshake = new Handshake(tcp, deadlines.now + settings.headTimeout, deadlines, () => {
-      counters.limit('head_timeout');
-    });
-    this.#handshakes.set(id, handshake);
-    counters.connectionOpened();
-    handshake.onEnd = () => {
-      counters.connectionClosed();
+    const opening = new Opening(this.#ctx, tcp, () => {
       if (this.#handshakes.get(id) === handshake) this.#handshakes.delete(id);
-    };
+    });
+    const handshake = { opening, ends };
+    this.#handshakes.set(id, handshake);
     // Half a connection cannot finish its handshake.
     tcp.allowHalfOpen = false;
-    tcp.once('close', () => handshake.end());
-    tcp.on('error', () => tcp.destroy());
     // The documented way to give a TLS server a connection that it has not accepted itself.
     this.#server.emit('connection', tcp);
   }
@@ -80,7 +80,7 @@ export class TlsTermination {
 
   /** Cuts off handshakes that are under way. */
   close(): void {
-    for (const handshake of this.#handshakes.values()) handshake.tcp.destroy();
+    for (const { opening } of this.#handshakes.values()) opening.tcp.destroy();
   }
 
   #renew(): void {
@@ -90,41 +90,12 @@ export class TlsTermination {
   #onSecured(socket: TLSSocket): void {
     const handshake = this.#handshakes.get(idOf(socket) ?? '');
     if (handshake === undefined) return void socket.destroy();
-    handshake.end();
+    const { opening, ends } = handshake;
+    opening.end();
     socket.allowHalfOpen = true;
     // Renegotiation is of no use to HTTP, and costs the server more than the client.
     socket.disableRenegotiation();
-    this.#take(socket, handshake.tcp);
-  }
-}
-
-class Handshake implements Timed {
-  readonly tcp: Socket;
-  onEnd: () => void = () => undefined;
-  readonly #deadline: number;
-  readonly #deadlines: Deadlines;
-  readonly #onLate: () => void;
-  #ended = false;
-
-  constructor(tcp: Socket, deadline: number, deadlines: Deadlines, onLate: () => void) {
-    this.tcp = tcp;
-    this.#deadline = deadline;
-    this.#deadlines = deadlines;
-    this.#onLate = onLate;
-    deadlines.add(this);
-  }
-
-  checkDeadline(now: number): void {
-    if (now < this.#deadline) return;
-    this.#onLate();
-    this.tcp.destroy();
-  }
-
-  end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#deadlines.delete(this);
-    this.onEnd();
+    this.#take(socket, opening.tcp, ends);
   }
 }
 

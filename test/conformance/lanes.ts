@@ -60,15 +60,15 @@ export interface Lane {
   readonly secure: boolean;
   /** Status of the answer of a backend that takes the request. */
   readonly success: number;
-  /** @param from a loopback address to come from */
-  connect(ports: Ports, from?: string): Promise<LaneClient>;
+  /** @param from a loopback address to come from; `before`: latin1 that comes before anything else, a handshake included */
+  connect(ports: Ports, from?: string, before?: string): Promise<LaneClient>;
   /** The backend takes the request; `lines` are header lines, each ending in CR LF. */
   accept(exchange: BackendExchange, lines?: string): void;
   /** For lanes whose bytes are HTTP/1.x messages one after another: a connection as bytes. */
   readonly wire?: Connect;
 }
 
-type Connect = (ports: Ports, from?: string) => Promise<RawClient>;
+type Connect = (ports: Ports, from?: string, before?: string) => Promise<RawClient>;
 
 /** HTTP/1.x on a connection of bytes. */
 class Http1Client implements LaneClient {
@@ -170,12 +170,17 @@ class UpgradeClient extends Http1Client {
 }
 
 function connection(secure: boolean): Connect {
-  return async ({ http, https }, from) =>
-    await RawClient.connect(secure ? https : http, { secure, ...(from === undefined ? {} : { from }) });
+  return async ({ http, https }, from, before) =>
+    await RawClient.connect(secure ? https : http, { secure, from, before });
 }
 
-async function http2Client({ http, https }: Ports, secure: boolean, from?: string): Promise<Http2Client> {
-  const client = await Http2Client.connect(secure ? https : http, { secure, from });
+async function http2Client(
+  { http, https }: Ports,
+  secure: boolean,
+  from?: string,
+  before?: string,
+): Promise<Http2Client> {
+  const client = await Http2Client.connect(secure ? https : http, { secure, from, before });
   closeWithWires(client);
   return client;
 }
@@ -186,7 +191,7 @@ type Driver = Omit<Lane, 'name' | 'lane' | 'over' | 'secure'>;
 const DRIVERS: { readonly [Name in LaneName]: (connect: Connect, secure: boolean) => Driver } = {
   http1: (connect) => ({
     success: 200,
-    connect: async (ports, from) => new Http1Client(await connect(ports, from)),
+    connect: async (ports, from, before) => new Http1Client(await connect(ports, from, before)),
     wire: connect,
     accept: (exchange, lines = '') => {
       exchange.answer(200, lines, 'ok');
@@ -194,14 +199,14 @@ const DRIVERS: { readonly [Name in LaneName]: (connect: Connect, secure: boolean
   }),
   http2: (_connect, secure) => ({
     success: 200,
-    connect: async (ports, from) => new StreamsClient(await http2Client(ports, secure, from)),
+    connect: async (ports, from, before) => new StreamsClient(await http2Client(ports, secure, from, before)),
     accept: (exchange, lines = '') => {
       exchange.answer(200, lines, 'ok');
     },
   }),
   upgrade: (connect) => ({
     success: 101,
-    connect: async (ports, from) => new UpgradeClient(await connect(ports, from)),
+    connect: async (ports, from, before) => new UpgradeClient(await connect(ports, from, before)),
     accept: (exchange, lines = '') => {
       acceptWebSocket(exchange, lines);
     },
@@ -216,7 +221,7 @@ const TUNNELS: Lane = {
   secure: true,
   ...DRIVERS.upgrade(connection(true), true),
   success: 200,
-  connect: async (ports, from) => new TunnelsClient(await http2Client(ports, true, from)),
+  connect: async (ports, from, before) => new TunnelsClient(await http2Client(ports, true, from, before)),
 };
 
 const NAMED: readonly Lane[] = [false, true].flatMap((secure) =>

@@ -91,6 +91,7 @@ test.each([
   ['watchNamespaces={a_b}', /watchNamespaces: "a_b" is no name of a namespace/],
   ['controllerName=holdfast', /controllerName: "holdfast" has no domain; write one such as/],
   ['defaultBackend=web', /defaultBackend: "web" is not NAMESPACE\/NAME:PORT, such as/],
+  ['proxyProtocol=true', /proxyProtocol: only trusted proxies may send the header; set trustedProxies to/],
   ['rbac.secretNames={shop/tls}', /rbac\.secretNames: "shop\/tls" is no name of a Secret; write the name alone/],
   ['rbac.secretNames=tls', /'\/rbac\/secretNames': got string, want array/],
   ['hostPort.http=80', /two pods on one node cannot have the same port; set kind: DaemonSet/],

@@ -5,6 +5,7 @@ import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as secureConnect } from 'node:tls';
+import { Preceded } from './wire.ts';
 import type { Headers, Message } from './wire.ts';
 
 const DEADLINE = 15_000;
@@ -41,6 +42,8 @@ export interface Http2Options {
   readonly secure: boolean;
   readonly from?: string | undefined;
   readonly servername?: string;
+  /** latin1 that comes before the handshake. */
+  readonly before?: string | undefined;
 }
 
 export class Http2Client {
@@ -56,12 +59,13 @@ export class Http2Client {
     tcp.on('close', () => (this.#ended ??= 'end'));
   }
 
-  static async connect(port: number, { secure, from, servername }: Http2Options): Promise<Http2Client> {
+  static async connect(port: number, { secure, from, servername, before }: Http2Options): Promise<Http2Client> {
     const tcp = connect({ port, host: '127.0.0.1', ...(from === undefined ? {} : { localAddress: from }) });
     let socket = tcp;
     if (secure) {
       const name = servername === undefined ? {} : { servername };
-      socket = secureConnect({ socket: tcp, rejectUnauthorized: false, ALPNProtocols: ['h2'], ...name });
+      const below = before === undefined ? tcp : new Preceded(tcp, before);
+      socket = secureConnect({ socket: below, rejectUnauthorized: false, ALPNProtocols: ['h2'], ...name });
       await once(socket, 'secureConnect', { signal: AbortSignal.timeout(DEADLINE) });
     }
     const session = connectSession('http://127.0.0.1', { createConnection: () => socket });

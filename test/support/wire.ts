@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { connect as secureConnect } from 'node:tls';
 
 /** Longest wait for anything, ms: generous, since the machine may be busy. */
@@ -245,15 +246,52 @@ function framingOf(message: Message): BodyFraming | undefined {
   return Number(lengths[0]);
 }
 
+/** A connection whose first write has something in front. */
+export class Preceded extends Duplex {
+  readonly #tcp: Socket;
+  #before: Buffer;
+
+  constructor(tcp: Socket, before: string) {
+    super({ allowHalfOpen: true });
+    this.#tcp = tcp;
+    this.#before = Buffer.from(before, 'latin1');
+    tcp.on('data', (chunk: Buffer) => this.push(chunk));
+    tcp.on('end', () => this.push(null));
+    tcp.on('error', (error) => this.destroy(error));
+  }
+
+  override _read(): void {
+    // What comes is pushed.
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#tcp.write(Buffer.concat([this.#before, chunk]), done);
+    this.#before = Buffer.alloc(0);
+  }
+
+  override _final(done: () => void): void {
+    this.#tcp.end(done);
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#tcp.destroy();
+    done(error);
+  }
+}
+
 export class RawClient extends Wire {
-  /** @param options a loopback address to come from, whether reading starts at once, and whether it speaks TLS, for which protocol */
+  /**
+   * @param options a loopback address to come from, whether reading starts at once, whether it speaks TLS, for which protocol,
+   *   and latin1 that is sent first: before the handshake, in one segment with it
+   */
   static async connect(
     port: number,
     options: {
-      readonly from?: string;
+      readonly from?: string | undefined;
       readonly pauseOnConnect?: boolean;
       readonly secure?: boolean;
       readonly protocol?: 'h2';
+      readonly before?: string | undefined;
     } = {},
   ): Promise<RawClient> {
     const tcp = connect({
@@ -264,9 +302,10 @@ export class RawClient extends Wire {
       ...(options.from === undefined ? {} : { localAddress: options.from }),
     });
     const secure = options.secure === true;
+    const below = options.before === undefined ? tcp : new Preceded(tcp, options.before);
     const socket = secure
       ? secureConnect({
-          socket: tcp,
+          socket: below,
           rejectUnauthorized: false,
           ...(options.protocol === undefined ? {} : { ALPNProtocols: [options.protocol] }),
         })
@@ -275,6 +314,7 @@ export class RawClient extends Wire {
     if (options.pauseOnConnect === true) socket.pause();
     open.add(client);
     await once(socket, secure ? 'secureConnect' : 'connect');
+    if (!secure && options.before !== undefined) client.send(options.before);
     return client;
   }
 

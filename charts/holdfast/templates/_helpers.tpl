@@ -96,6 +96,9 @@ spec:
         {{- with .Values.trustedProxies }}
         - --trusted-proxies={{ join "," . }}
         {{- end }}
+        {{- if .Values.proxyProtocol }}
+        - --proxy-protocol
+        {{- end }}
         - --public-http-port={{ int .Values.service.httpPort }}
         - --public-https-port={{ int .Values.service.httpsPort }}
         {{- with .Values.rbac.secretNames }}

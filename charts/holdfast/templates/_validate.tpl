@@ -19,6 +19,9 @@
 {{- if not (regexMatch "^[a-z0-9][a-z0-9.-]*/[A-Za-z0-9_./-]+$" $v.controllerName) -}}
 {{- fail (printf "controllerName: %q has no domain; write one such as holdfast.dev/ingress-controller" $v.controllerName) -}}
 {{- end -}}
+{{- if and $v.proxyProtocol (not $v.trustedProxies) -}}
+{{- fail "proxyProtocol: only trusted proxies may send the header; set trustedProxies to the networks of your load balancers" -}}
+{{- end -}}
 {{- range $v.watchNamespaces -}}
 {{- if not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" .) -}}
 {{- fail (printf "watchNamespaces: %q is no name of a namespace; use lower-case letters, digits and -" .) -}}

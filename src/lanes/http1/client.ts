@@ -8,10 +8,11 @@ import type { RequestSink } from '../../http1/request-parser.ts';
 import type { Adopt, ReadHandler } from '../../io/adopt.ts';
 import type { Timed } from '../../io/deadlines.ts';
 import { Outbox } from '../../io/outbox.ts';
+import type { Ends } from '../../model/ends.ts';
 import { LINGER_MS, ownAnswer } from '../answer.ts';
 import type { Refusal } from '../answer.ts';
+import { Arrival } from '../arrival.ts';
 import { laneOf } from '../capabilities.ts';
-import { peerAddress } from '../client-address.ts';
 import { Http1Out } from '../client-out.ts';
 import type { LaneContext } from '../context.ts';
 import { Exchange } from '../exchange.ts';
@@ -68,13 +69,16 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
   #upgraded = false;
   #finSeen = false;
 
-  /** @param beneath the TCP connection, when `accepted` is none itself */
-  constructor(lane: Http1Lane, accepted: Socket, beneath?: Socket) {
+  /**
+   * @param ends of the connection, where its socket does not know them
+   * @param beneath the TCP connection, when `accepted` is none itself
+   */
+  constructor(lane: Http1Lane, accepted: Socket, ends?: Ends, beneath?: Socket) {
     this.#lane = lane;
     this.#ctx = lane.ctx;
     this.#parser = new RequestParser(this, lane.limits);
-    this.forwarding = new Forwarding(lane.ctx, peerAddress(accepted.remoteAddress), lane.scheme, tlsFactsOf(accepted));
     this.socket = lane.adopt(accepted, (length, buffer) => this.#reader(length, buffer));
+    this.forwarding = new Forwarding(lane.ctx, new Arrival(this.socket, ends), lane.scheme, tlsFactsOf(accepted));
     this.#tcp = beneath ?? this.socket;
     this.out = new Http1Out(new Outbox(this.socket, lane.ctx.blocks));
     this.#exchange = new Exchange(lane.ctx, lane.limits, this);

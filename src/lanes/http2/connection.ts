@@ -9,10 +9,11 @@ import type { ServerStream } from '../../http2/stream.ts';
 import type { Timed } from '../../io/deadlines.ts';
 import { Outbox } from '../../io/outbox.ts';
 import { normalizeHost } from '../../match/host.ts';
+import type { Ends } from '../../model/ends.ts';
 import type { Limit } from '../../shared/layout.ts';
 import { LINGER_MS, REFUSALS } from '../answer.ts';
 import type { Refusal } from '../answer.ts';
-import { peerAddress } from '../client-address.ts';
+import { Arrival } from '../arrival.ts';
 import type { LaneContext } from '../context.ts';
 import { Forwarding } from '../forwarding.ts';
 import type { OpenConnection } from '../open-connection.ts';
@@ -67,15 +68,18 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
   #partial = 0;
   #partialDeadline = Infinity;
 
-  /** @param beneath the TCP connection, when `accepted` is none itself */
-  constructor(lane: Http2Lane, accepted: Socket, beneath?: Socket) {
+  /**
+   * @param ends of the connection, where its socket does not know them
+   * @param beneath the TCP connection, when `accepted` is none itself
+   */
+  constructor(lane: Http2Lane, accepted: Socket, ends?: Ends, beneath?: Socket) {
     const { ctx, adopt, scheme, connections } = lane.options;
     this.#lane = lane;
     this.#ctx = ctx;
     const tls = tlsFactsOf(accepted);
     this.#sni = tls.sni;
-    this.forwarding = new Forwarding(ctx, peerAddress(accepted.remoteAddress), scheme, tls);
     this.#socket = adopt(accepted, (length, buffer) => this.#onRead(length, buffer));
+    this.forwarding = new Forwarding(ctx, new Arrival(this.#socket, ends), scheme, tls);
     this.#tcp = beneath ?? this.#socket;
     this.#outbox = new Outbox(this.#socket, ctx.blocks);
     this.codec = new ServerConnection(this, lane.limits, () => ctx.deadlines.now);

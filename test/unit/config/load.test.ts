@@ -75,6 +75,7 @@ describe('values', () => {
     [['--watch-ingress-without-class'], { watchIngressWithoutClass: true }],
     [['--allow-unsupported-annotations'], { allowUnsupportedAnnotations: true }],
     [[], { allowUnsupportedAnnotations: false }],
+    [['--proxy-protocol', '--trusted-proxies=::1'], { proxyProtocol: true, trustedProxies: ['::1/128'] }],
     [['--no-forwarded-header'], { forwardedHeader: false }],
     [['--forwarded-header=true'], { forwardedHeader: true }],
     [['--watch-namespaces', 'a, b'], { watchNamespaces: ['a', 'b'] }],
@@ -121,6 +122,10 @@ describe('values', () => {
     [['--server-header', 'a\r\nb: c'], '--server-header: "a\\r\\nb: c" is not allowed'],
     [['--forwarded-header=yes'], '--forwarded-header: "yes" is not allowed; write true or false'],
     [['--max-target-bytes', '16384'], '--max-target-bytes: "16384" is not allowed; write less than --max-head-bytes'],
+    [
+      ['--proxy-protocol'],
+      '--proxy-protocol: "true" is not allowed; name the peers that send the header in --trusted-proxies',
+    ],
     [['--http-port', '9090'], 'write another port than that of --http-port (9090)'],
     [['--http-port'], '--http-port needs a value: write --http-port PORT'],
     [['--manifests', '--http-port'], '--manifests needs a value: write --manifests DIR'],

@@ -44,9 +44,9 @@ describe('T43: the right-most address that is not trusted counts', () => {
 });
 
 test('a peer without an address is nobody', () => {
-  expect(peerAddress(undefined)).toEqual({ text: '', ip: undefined });
-  expect(peerAddress('::ffff:127.0.0.1').text).toBe('127.0.0.1');
-  expect(peerAddress('fe80::1%eth0').text).toBe('fe80::1');
+  expect(peerAddress(undefined)).toBeUndefined();
+  expect(peerAddress('::ffff:127.0.0.1')).toEqual(parseIp('127.0.0.1'));
+  expect(peerAddress('fe80::1%eth0')).toEqual(parseIp('fe80::1'));
 });
 
 test('RFC 7239: IPv6 is quoted in brackets, the host is quoted', () => {
