@@ -5,6 +5,7 @@ import type { Problem } from '../model/problem.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { CompiledStatus } from '../model/status.ts';
 import type { Canary } from '../model/canary.ts';
+import type { ProxyVersion } from '../model/ends.ts';
 import type { PoolSpec, Route, RouteSplit, Table, VirtualHost } from '../model/table.ts';
 import { policyFromAnnotations, readAnnotations } from '../api/annotations.ts';
 import type { DraftRoute, Drafts } from './draft.ts';
@@ -59,6 +60,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
     return {
       ...(redirects ? { redirectsToHttps: true } : {}),
       ...(wanted.hsts === undefined ? {} : { hsts: wanted.hsts }),
+      ...(wanted.sendProxyProtocol === undefined ? {} : { sendProxyProtocol: wanted.sendProxyProtocol }),
     };
   };
   const splits = new Splits(backends, report);
@@ -87,10 +89,11 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
   return { table, problems: report.sorted(), status };
 }
 
-/** What an Ingress asks for about HTTPS. */
+/** What an Ingress asks for about HTTPS, and about connections to its endpoints. */
 interface Transport {
   readonly redirect: boolean;
   readonly hsts: string | undefined;
+  readonly sendProxyProtocol: ProxyVersion | undefined;
 }
 
 const COVERED =
@@ -120,7 +123,8 @@ function readWishes(
     if (idle) report.warning(ingress, 'metadata.annotations', COVERED);
     wishes.set(ingress, canary === undefined ? wish : { policyName: undefined, spec: undefined });
     if (closes) closed.add(ingress);
-    transport.set(ingress, { redirect: settings.sslRedirect !== false, hsts: settings.hsts });
+    const { sslRedirect, hsts, sendProxyProtocol } = settings;
+    transport.set(ingress, { redirect: sslRedirect !== false, hsts, sendProxyProtocol });
     if (canary !== undefined) canaries.set(ingress, canary);
   }
   return { wishes, closed, transport, canaries };

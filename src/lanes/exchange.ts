@@ -94,8 +94,9 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     this.#plan = new Plan(ctx);
     const { upstreams } = ctx;
     this.#attempts = new Attempts(ctx, this.#plan, this, (endpoint, fresh) => {
-      if (this.#plan.http2) return upstreams.stream(endpoint, this);
-      return fresh ? upstreams.dial(endpoint, this) : upstreams.acquire(endpoint, this);
+      const pools = client.forwarding.arrival.pools(this.#plan.proxyProtocol, upstreams);
+      if (this.#plan.http2) return upstreams.stream(endpoint, this, pools);
+      return fresh ? upstreams.dial(endpoint, this, pools) : upstreams.acquire(endpoint, this, pools);
     });
     this.#record = new Record(ctx, this.#plan);
     this.#writer = new ResponseWriter(ctx, this.#plan, client.out);

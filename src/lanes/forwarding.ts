@@ -10,6 +10,7 @@ const REQUEST_ID = /^[A-Za-z0-9._:+/=-]{1,128}$/;
 
 export class Forwarding {
   readonly #ctx: LaneContext;
+  readonly arrival: Arrival;
   /** Text of the peer's address. */
   readonly peer: string;
   /** How the connection came here; a trusted proxy may say otherwise of a request. */
@@ -21,6 +22,7 @@ export class Forwarding {
 
   constructor(ctx: LaneContext, arrival: Arrival, scheme: 'http' | 'https', tls: TlsFacts) {
     this.#ctx = ctx;
+    this.arrival = arrival;
     this.peer = arrival.address;
     this.#scheme = scheme;
     this.#tls = tls;

@@ -7,6 +7,7 @@ import { Decision, REASON } from '../affinity/decision.ts';
 import type { LiveAffinity } from '../affinity/build.ts';
 import { normalizeHost } from '../match/host.ts';
 import { normalizePath } from '../match/path.ts';
+import type { ProxyVersion } from '../model/ends.ts';
 import type { RequestFacts } from '../model/facts.ts';
 import { OBSERVED } from '../model/live.ts';
 import type { LiveEndpoint, LivePool } from '../model/live.ts';
@@ -60,6 +61,11 @@ export class Plan {
   /** The endpoints that the request may go to, as they are now; undefined = the backend is broken. */
   get endpoints(): LivePool | undefined {
     return this.#pool?.live;
+  }
+
+  /** Of the header that connections to the endpoint begin with; undefined = they begin with the request. */
+  get proxyProtocol(): ProxyVersion | undefined {
+    return this.route?.route.sendProxyProtocol;
   }
 
   /** The endpoint is spoken to in HTTP/2. */

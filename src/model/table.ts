@@ -1,6 +1,7 @@
 /** The immutable compiled routing table; plain data, sent to workers piece by piece. Pools travel beside it (the fast path). */
 import type { TableCertificate, TlsHost } from './certificate.ts';
 import type { Canary } from './canary.ts';
+import type { ProxyVersion } from './ends.ts';
 import type { ObjectKey, PoolKey } from './ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from './policy.ts';
 import type { PathType } from './resources.ts';
@@ -21,6 +22,8 @@ export interface Route {
   readonly redirectsToHttps?: true | undefined;
   /** Value of Strict-Transport-Security for answers over HTTPS. */
   readonly hsts?: string | undefined;
+  /** Connections to its endpoints begin with a PROXY protocol header that names the client. */
+  readonly sendProxyProtocol?: ProxyVersion | undefined;
   /** Of the policy's rules with `backends`, in order: the first that holds takes the place of `service`. undefined = there are none. */
   readonly splits?: readonly RouteSplit[] | undefined;
   /** Where some of the requests go that no split is for; undefined = there is no canary. */

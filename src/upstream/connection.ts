@@ -5,8 +5,9 @@ import type { Timed } from '../io/deadlines.ts';
 import { poisoning, WRITE_HIGH_WATER } from '../io/adopt.ts';
 import type { ReadHandler } from '../io/adopt.ts';
 import { Outbox } from '../io/outbox.ts';
+import type { UpstreamEndpoint } from './endpoint-pools.ts';
 import type { DialFailure, DialHandler, UpstreamLink } from './request-wire.ts';
-import type { UpstreamEndpoint, Upstreams } from './upstreams.ts';
+import type { Upstreams } from './upstreams.ts';
 
 const FAILURES: Readonly<Record<string, DialFailure>> = {
   ECONNREFUSED: 'refused',
@@ -104,6 +105,7 @@ export class UpstreamConnection implements UpstreamLink, Timed {
     this.connected = true;
     this.deadline = Infinity;
     this.#upstreams.health.worked(this.endpoint.slot);
+    if (this.endpoint.preface !== '') this.socket.write(this.endpoint.preface, 'latin1');
     this.handler?.onUpstreamConnected();
   }
 

@@ -8,6 +8,8 @@ import { BACKEND_LIMITS } from '../http2/limits.ts';
 import type { Turn } from '../io/turn.ts';
 import { UpstreamConnection } from './connection.ts';
 import type { UpstreamHandler } from './connection.ts';
+import { EndpointPools } from './endpoint-pools.ts';
+import type { UpstreamEndpoint } from './endpoint-pools.ts';
 import { Http2UpstreamConnection } from './http2-connection.ts';
 import { UpstreamStream } from './http2-stream.ts';
 import type { StreamHandler } from './request-wire.ts';
@@ -16,24 +18,6 @@ import type { StreamHandler } from './request-wire.ts';
 const MAX_IDLE = 512;
 /** A backend that announces `Keep-Alive: timeout=N` is left this much earlier, so that its close does not race a request (undici does the same). */
 const KEEP_ALIVE_MARGIN_MS = 1000;
-
-/** An address with its pool of idle connections, newest last. */
-export class UpstreamEndpoint {
-  readonly slot: number;
-  readonly address: string;
-  readonly port: number;
-  readonly idle: UpstreamConnection[] = [];
-  /** Connections of HTTP/2 that take more requests, the fullest first. */
-  readonly shared: Http2UpstreamConnection[] = [];
-  /** It has left its pool: connections are closed instead of kept. */
-  retired = false;
-
-  constructor(endpoint: LiveEndpoint) {
-    this.slot = endpoint.slot;
-    this.address = endpoint.address;
-    this.port = endpoint.port;
-  }
-}
 
 export interface UpstreamOptions {
   readonly deadlines: Deadlines;
@@ -61,10 +45,11 @@ export class Upstreams {
   readonly health: HealthMarks;
   readonly poisonReads: boolean;
   readonly #options: UpstreamOptions;
-  readonly #endpoints: (UpstreamEndpoint | undefined)[] = [];
+  /** Everybody's. */
+  readonly #common = new EndpointPools('');
+  /** Those of one client each. */
+  readonly #own = new Set<EndpointPools>();
   #idle = 0;
-  /** The slot whose oldest idle connection is the next to go when there are too many. */
-  #hand = 0;
 
   constructor(options: UpstreamOptions) {
     this.#options = options;
@@ -75,9 +60,12 @@ export class Upstreams {
     this.poisonReads = options.poisonReads;
   }
 
-  /** An idle connection at once (`connected`), or one that is being dialled and reports to `handler`. */
-  acquire(endpoint: LiveEndpoint, handler: UpstreamHandler): UpstreamConnection {
-    const upstream = this.#of(endpoint);
+  /**
+   * An idle connection at once (`connected`), or one that is being dialled and reports to `handler`. `pools`: where it
+   * comes from and goes back to; of `openOwn`, or everybody's.
+   */
+  acquire(endpoint: LiveEndpoint, handler: UpstreamHandler, pools = this.#common): UpstreamConnection {
+    const upstream = pools.of(endpoint);
     const idle = upstream.idle.pop();
     if (idle === undefined) return this.#dial(upstream, handler);
     this.#idle--;
@@ -86,15 +74,28 @@ export class Upstreams {
   }
 
   /** A stream on a connection of HTTP/2, at once (`connected`) or when that is there: it reports to `handler`. */
-  stream(endpoint: LiveEndpoint, handler: StreamHandler): UpstreamStream {
+  stream(endpoint: LiveEndpoint, handler: StreamHandler, pools = this.#common): UpstreamStream {
     const stream = new UpstreamStream(handler);
-    this.#join(this.#of(endpoint), stream);
+    this.#join(pools.of(endpoint), stream);
     return stream;
   }
 
   /** A new connection, for an exchange that must not meet a stale one (an upgrade, a replay). */
-  dial(endpoint: LiveEndpoint, handler: UpstreamHandler): UpstreamConnection {
-    return this.#dial(this.#of(endpoint), handler);
+  dial(endpoint: LiveEndpoint, handler: UpstreamHandler, pools = this.#common): UpstreamConnection {
+    return this.#dial(pools.of(endpoint), handler);
+  }
+
+  /** Pools of a client whose connections begin with `preface` (latin1) and are nobody else's. */
+  openOwn(preface: string): EndpointPools {
+    const pools = new EndpointPools(preface);
+    this.#own.add(pools);
+    return pools;
+  }
+
+  /** The client is gone, and so are its connections, those in use once they are given back. */
+  closeOwn(pools: EndpointPools): void {
+    this.#own.delete(pools);
+    pools.retireAll();
   }
 
   /**
@@ -112,23 +113,18 @@ export class Upstreams {
     connection.deadline = this.deadlines.now + Math.min(kept, this.#options.idleTimeout);
     endpoint.idle.push(connection);
     this.#idle++;
-    if (this.#idle > this.#options.maxIdle) this.#closeOne();
+    if (this.#idle > this.#options.maxIdle && !this.#common.closeOne()) connection.destroy();
   }
 
   /** An endpoint has left its pool: idle connections go, busy ones end with their exchange. */
   retire(slot: number): void {
-    const upstream = this.#endpoints[slot];
-    if (upstream === undefined) return;
-    upstream.retired = true;
-    this.#endpoints[slot] = undefined;
-    for (const connection of [...upstream.idle]) connection.destroy();
-    for (const connection of [...upstream.shared]) connection.retire();
+    this.#common.retire(slot);
+    for (const pools of this.#own) pools.retire(slot);
   }
 
   closeIdle(): void {
-    for (const upstream of this.#endpoints) {
-      for (const connection of [...(upstream?.idle ?? [])]) connection.destroy();
-    }
+    this.#common.closeIdle();
+    for (const pools of this.#own) pools.closeIdle();
   }
 
   /** For connections: they are gone. */
@@ -144,15 +140,6 @@ export class Upstreams {
   dialFailed(endpoint: UpstreamEndpoint): void {
     this.health.failed(endpoint.slot, this.deadlines.exact());
     this.#options.onDialFailed(endpoint.slot);
-  }
-
-  /** Endpoints take turns, as a clock's hand goes round: nothing has to be kept in order for the sake of a rare case. */
-  #closeOne(): void {
-    for (let looked = 0; looked < this.#endpoints.length; looked++) {
-      this.#hand = (this.#hand + 1) % this.#endpoints.length;
-      const oldest = this.#endpoints[this.#hand]?.idle[0];
-      if (oldest !== undefined) return oldest.destroy();
-    }
   }
 
   #dial(upstream: UpstreamEndpoint, handler: UpstreamHandler): UpstreamConnection {
@@ -185,14 +172,5 @@ export class Upstreams {
     });
     upstream.shared.push(connection);
     return connection;
-  }
-
-  #of(endpoint: LiveEndpoint): UpstreamEndpoint {
-    const known = this.#endpoints[endpoint.slot];
-    if (known !== undefined && known.address === endpoint.address && known.port === endpoint.port) return known;
-    if (known !== undefined) this.retire(endpoint.slot);
-    const made = new UpstreamEndpoint(endpoint);
-    this.#endpoints[endpoint.slot] = made;
-    return made;
   }
 }

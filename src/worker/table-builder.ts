@@ -222,6 +222,7 @@ export class TableBuilder {
       affinity: this.#share(names.affinity),
       redirectsToHttps: names.redirectsToHttps,
       hsts: this.#share(names.hsts),
+      sendProxyProtocol: this.#share(names.sendProxyProtocol),
       splits: names.splits,
       canary: names.canary,
     };

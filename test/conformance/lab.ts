@@ -25,6 +25,8 @@ export interface LabOptions {
   readonly warned?: boolean;
   /** The first plain host also gets every request whose host is unknown. */
   readonly catchAll?: boolean;
+  /** Of the Ingresses of all hosts. */
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly config?: Partial<Config>;
   /** Clients are closed at the end of the file only. */
   readonly keepClients?: boolean;
@@ -118,7 +120,8 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   };
   for (const site of [...plain, ...sticky]) {
     const { name, host } = site;
-    manifests[`${name}.yaml`] = file(ingress({ name, host, service: name }), service(name));
+    const { annotations = {} } = options;
+    manifests[`${name}.yaml`] = file(ingress({ name, host, service: name, annotations }), service(name));
     manifests[`${name}.slice.yaml`] = sliceOf(site, { ready: true, serving: true, terminating: false });
   }
   if (options.catchAll === true) {

@@ -393,6 +393,8 @@ export class HostileBackend {
   };
   /** Called with every new connection, before anything is read. */
   onConnection: ((wire: Wire) => void) | undefined;
+  /** Takes what comes before the first request of a connection, once there is something. */
+  greeting: ((wire: Wire) => Promise<void>) | undefined;
   readonly #server: Server;
   readonly #changed = new Set<() => void>();
 
@@ -453,6 +455,7 @@ export class HostileBackend {
 
   async #serve(wire: Wire): Promise<void> {
     try {
+      if (this.greeting !== undefined && (await wire.some())) await this.greeting(wire);
       while (await wire.some()) {
         const exchange = new BackendExchange(await readRequest(wire), wire);
         this.requests.push(exchange.request);

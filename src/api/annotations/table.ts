@@ -1,6 +1,7 @@
 /** The one table of `holdfast.dev/*` annotations: what each accepts, means and defaults to. Reading, suggestions and the reference come from it. */
 import { z } from 'zod';
 import { formatDuration, parseDuration } from '../../model/duration.ts';
+import type { ProxyVersion } from '../../model/ends.ts';
 import type { Algorithm, SameSite } from '../../model/sticky-policy.ts';
 
 export const PREFIX = 'holdfast.dev/';
@@ -26,6 +27,7 @@ export interface AnnotationSettings {
   sslRedirect?: boolean;
   /** Value of Strict-Transport-Security. */
   hsts?: string;
+  sendProxyProtocol?: ProxyVersion;
   canaryOverridesSession?: boolean;
 }
 
@@ -257,6 +259,16 @@ export const ANNOTATIONS: { readonly [K in SettingName]-?: Annotation<K> } = {
     audience: 'ingress',
     specField: [],
   },
+  sendProxyProtocol: {
+    name: 'send-proxy-protocol',
+    schema: choice({ v1: 'v1', v2: 'v2' }),
+    values: '`v1`, `v2`',
+    meaning:
+      'Connections to the endpoints begin with a PROXY protocol header of that version, which names the client; each client then has connections of its own.',
+    default: 'none',
+    audience: 'ingress',
+    specField: [],
+  },
   canaryOverridesSession: {
     name: 'canary-overrides-session',
     schema: choice({ true: true, false: false }),
@@ -271,9 +283,4 @@ export const ANNOTATIONS: { readonly [K in SettingName]-?: Annotation<K> } = {
 export const SETTING_NAMES = Object.keys(ANNOTATIONS) as readonly SettingName[];
 
 /** Names that this version knows of but does not act on yet. */
-export const LATER: readonly string[] = [
-  'backend-protocol',
-  'auth-tls-secret',
-  'auth-tls-verify',
-  'send-proxy-protocol',
-];
+export const LATER: readonly string[] = ['backend-protocol', 'auth-tls-secret', 'auth-tls-verify'];

@@ -81,7 +81,10 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
     this.#request = request;
     this.#forward = forward;
     this.#plan = new Plan(ctx);
-    this.#attempts = new Attempts(ctx, this.#plan, this, (endpoint) => ctx.upstreams.dial(endpoint, this));
+    this.#attempts = new Attempts(ctx, this.#plan, this, (endpoint) => {
+      const pools = request.forwarding.arrival.pools(this.#plan.proxyProtocol, ctx.upstreams);
+      return ctx.upstreams.dial(endpoint, this, pools);
+    });
     this.#record = new Record(ctx, this.#plan);
     this.#out = request.out;
     this.client = new SocketStream(request.socket, (chunk) => {

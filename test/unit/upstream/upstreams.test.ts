@@ -1,7 +1,7 @@
 /** Connections to endpoints, over real sockets: how many idle ones are kept. */
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { BlockPool } from '../../../src/io/block-pool.ts';
 import { Turn } from '../../../src/io/turn.ts';
 import { Deadlines } from '../../../src/io/deadlines.ts';
@@ -9,6 +9,7 @@ import { READY, type LiveEndpoint } from '../../../src/model/live.ts';
 import { createBlocks, createChunk } from '../../../src/shared/cells.ts';
 import { HealthMarks } from '../../../src/shared/meters.ts';
 import type { UpstreamConnection } from '../../../src/upstream/connection.ts';
+import type { EndpointPools } from '../../../src/upstream/endpoint-pools.ts';
 import { Upstreams } from '../../../src/upstream/upstreams.ts';
 import { eventually } from '../../support/eventually.ts';
 
@@ -23,13 +24,15 @@ afterEach(() => {
   server?.close();
 });
 
-/** `open`: connections that the backend sees. */
-async function start(): Promise<{ endpoints: LiveEndpoint[]; open: Set<Socket>; pool: Upstreams }> {
+/** `open`: connections that the backend sees; `heard`: what each has brought, in order, in latin1. */
+async function start(): Promise<{ endpoints: LiveEndpoint[]; open: Set<Socket>; heard: string[]; pool: Upstreams }> {
   const open = new Set<Socket>();
+  const heard: string[] = [];
   server = createServer((socket) => {
     open.add(socket);
     socket.on('close', () => open.delete(socket));
-    socket.resume();
+    const at = heard.push('') - 1;
+    socket.on('data', (chunk: Buffer) => (heard[at] += chunk.toString('latin1')));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -50,21 +53,25 @@ async function start(): Promise<{ endpoints: LiveEndpoint[]; open: Set<Socket>; 
     onDialFailed: () => undefined,
   });
   upstreams = pool;
-  return { endpoints, open, pool };
+  return { endpoints, open, heard, pool };
 }
 
-async function connected(pool: Upstreams, endpoint: LiveEndpoint): Promise<UpstreamConnection> {
+async function connected(pool: Upstreams, endpoint: LiveEndpoint, own?: EndpointPools): Promise<UpstreamConnection> {
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-  const connection = pool.acquire(endpoint, {
-    onUpstreamConnected: () => {
-      resolve(undefined);
+  const connection = pool.acquire(
+    endpoint,
+    {
+      onUpstreamConnected: () => {
+        resolve(undefined);
+      },
+      onUpstreamDialFailed: reject,
+      onUpstreamData: () => true,
+      onUpstreamDrain: () => undefined,
+      onUpstreamEnd: () => undefined,
+      onUpstreamClosed: () => undefined,
     },
-    onUpstreamDialFailed: reject,
-    onUpstreamData: () => true,
-    onUpstreamDrain: () => undefined,
-    onUpstreamEnd: () => undefined,
-    onUpstreamClosed: () => undefined,
-  });
+    own,
+  );
   if (!connection.connected) await promise;
   return connection;
 }
@@ -104,4 +111,69 @@ test('what ended by itself makes room', async () => {
   );
   for (const connection of again) pool.release(connection, KEEP);
   expect(again.filter(({ socket }) => socket.destroyed)).toEqual([]);
+});
+
+describe('connections of one client', () => {
+  const HELLO = 'hello\xff\n';
+
+  test('begin with what it says, and are nobody else’s', async () => {
+    const { endpoints, heard, pool } = await start();
+    const [endpoint] = endpoints;
+    if (endpoint === undefined) throw new Error('no endpoint');
+    const [one, other] = [pool.openOwn(HELLO), pool.openOwn(HELLO)];
+    const shared = await connected(pool, endpoint);
+    const first = await connected(pool, endpoint, one);
+    await eventually(() => heard[1] === HELLO);
+    expect(heard[0]).toBe('');
+    for (const connection of [shared, first]) pool.release(connection, KEEP);
+    expect(await connected(pool, endpoint, other)).not.toBe(first);
+    expect(await connected(pool, endpoint, one)).toBe(first);
+    expect(await connected(pool, endpoint)).toBe(shared);
+  });
+
+  test('speak HTTP/2 behind it, too', async () => {
+    const { endpoints, open, heard, pool } = await start();
+    const [endpoint] = endpoints;
+    if (endpoint === undefined) throw new Error('no endpoint');
+    const own = pool.openOwn(HELLO);
+    const none = () => undefined;
+    const stream = pool.stream(
+      endpoint,
+      {
+        onUpstreamConnected: none,
+        onUpstreamDialFailed: none,
+        onUpstreamRead: () => true,
+        onUpstreamDrain: none,
+        onUpstreamClosed: none,
+        onInterim: none,
+        onHead: none,
+        onBody: none,
+        onTrailers: none,
+        onEnd: none,
+        onError: none,
+      },
+      own,
+    );
+    await eventually(() => heard[0]?.startsWith(`${HELLO}PRI * HTTP/2.0`));
+    stream.destroy();
+    for (const socket of open) socket.destroy();
+  });
+
+  test('go with the client, with the endpoint, and before there are too many', async () => {
+    const { endpoints, pool } = await start();
+    const own = pool.openOwn(HELLO);
+    const connections = await Promise.all(endpoints.map(async (endpoint) => await connected(pool, endpoint, own)));
+    const gone = (): number[] =>
+      [...connections.entries()].filter(([, { socket }]) => socket.destroyed).map(([i]) => i);
+    const [, retired, busy] = connections;
+    if (retired === undefined || busy === undefined) throw new Error('no connections');
+    for (const connection of connections) if (connection !== busy) pool.release(connection, KEEP);
+    expect(gone()).toEqual([MAX_IDLE + 1]);
+    pool.retire(retired.endpoint.slot);
+    expect(gone()).toEqual([1, MAX_IDLE + 1]);
+    pool.closeOwn(own);
+    expect(gone()).toEqual([0, 1, 3, 4, 5]);
+    pool.release(busy, KEEP);
+    expect(busy.socket.destroyed).toBe(true);
+  });
 });
