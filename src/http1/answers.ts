@@ -23,14 +23,19 @@ export interface OwnAnswer {
   readonly date: string;
   /** Ready lines, each ending in CR LF: Retry-After, Location, Upgrade, … */
   readonly extra: string;
+  /** Ready lines that say it all to a client that reads no body, and their status (gRPC); undefined = it reads one. */
+  readonly bodyless?: { readonly status: number; readonly lines: string } | undefined;
 }
 
 /** Head and body as one latin1 text. */
 export function errorText(answer: OwnAnswer): string {
+  const { bodyless } = answer;
   const json = wantsJson(answer.accept);
-  const body = json ? jsonBody(answer) : plainBody(answer);
-  let out = `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ''}\r\n`;
-  out += json ? 'Content-Type: application/json\r\n' : 'Content-Type: text/plain; charset=utf-8\r\n';
+  const type = json ? 'application/json' : 'text/plain; charset=utf-8';
+  const body = bodyless !== undefined ? '' : json ? jsonBody(answer) : plainBody(answer);
+  const status = bodyless?.status ?? answer.status;
+  let out = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
+  out += bodyless?.lines ?? `Content-Type: ${type}\r\n`;
   out += `Content-Length: ${body.length}\r\nCache-Control: no-store\r\n`;
   if (answer.date !== '') out += `Date: ${answer.date}\r\n`;
   if (answer.serverHeader !== '') out += `Server: ${answer.serverHeader}\r\n`;

@@ -3,6 +3,7 @@ import { errorText } from '../http1/answers.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ErrorSource } from '../shared/layout.ts';
 import type { LaneContext } from './context.ts';
+import { grpcLines, isGrpc } from './grpc.ts';
 
 /** How long a client may go on sending after our last answer, so that it reads it before a reset (RFC 9112 section 9.6). */
 export const LINGER_MS = 5000;
@@ -25,10 +26,11 @@ export function ownAnswer(
   requestId: string,
   close: boolean,
 ): string {
+  const { status, code, message } = refusal;
   return errorText({
-    status: refusal.status,
-    code: refusal.code,
-    message: refusal.message,
+    status,
+    code,
+    message,
     requestId,
     accept: head?.header('accept') ?? '',
     close,
@@ -37,6 +39,8 @@ export function ownAnswer(
     serverHeader: ctx.settings.serverHeader,
     date: ctx.httpDate(),
     extra: refusal.extra ?? '',
+    // The HTTP status of a gRPC answer is 200, whatever has happened.
+    bodyless: head !== undefined && isGrpc(head) ? { status: 200, lines: grpcLines(status, code, message) } : undefined,
   });
 }
 

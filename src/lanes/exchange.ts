@@ -17,6 +17,7 @@ import type { ClientOut } from './client-out.ts';
 import type { LaneContext } from './context.ts';
 import { requestIdOf } from './forwarding.ts';
 import type { Forwarding } from './forwarding.ts';
+import { grpcTimeout } from './grpc.ts';
 import { requestHeaderEdits, responseHeaderEdits } from './header-edits.ts';
 import { Http1Wire } from './http1-wire.ts';
 import { Plan } from './plan.ts';
@@ -373,7 +374,13 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
   #endRequest(): void {
     this.#wire.end(this.#trailers);
     this.#trailers = '';
-    if (!this.#responded) this.#responseDeadline = this.#ctx.deadlines.now + this.#ctx.settings.responseTimeout;
+    if (!this.#responded) this.#responseDeadline = this.#ctx.deadlines.now + this.#responseTimeout();
+  }
+
+  /** ms. A gRPC call has its own. */
+  #responseTimeout(): number {
+    const { responseTimeout } = this.#ctx.settings;
+    return (this.#plan.http2 && this.#head && grpcTimeout(this.#head)) || responseTimeout;
   }
 
   /**
