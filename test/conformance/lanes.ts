@@ -174,7 +174,7 @@ function connection(secure: boolean): Connect {
     await RawClient.connect(secure ? https : http, { secure, from, before });
 }
 
-async function http2Client(
+export async function http2Client(
   { http, https }: Ports,
   secure: boolean,
   from?: string,

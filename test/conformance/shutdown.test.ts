@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { acceptWebSocket, CLOSE, frame, RawClient, readFrame, TEXT, values } from '../support/wire.ts';
 import type { Wire } from '../support/wire.ts';
 import { startLab } from './lab.ts';
-import { ALL_LANES, requestBytes, WIRE_LANES } from './lanes.ts';
+import type { Http2Answer, Http2Client } from '../support/http2-client.ts';
+import { ALL_LANES, http2Client, requestBytes, WIRE_LANES } from './lanes.ts';
 
 const lab = await startLab({ plain: 24, keepClients: true, config: { shutdownGrace: 3000 } });
 
@@ -67,6 +68,24 @@ const webSocket = await (async () => {
   return { client, backend: await promise };
 })();
 
+/** The same over HTTP/2: one connection whose streams are under way, and one without any. */
+const streams = await (async () => {
+  const slow = lab.site();
+  slow.backend.handler = async (exchange) => {
+    await release.promise;
+    exchange.answer(200, '', 'in time');
+  };
+  const ask = async (client: Http2Client, host: string): Promise<Http2Answer> =>
+    await client.ask({ method: 'GET', target: '/', authority: host, headers: [] });
+  const [busy, idle] = [await http2Client(lab.ports, true), await http2Client(lab.ports, true)];
+  await ask(idle, lab.site().host);
+  const waiting = [ask(busy, slow.host), ask(busy, slow.host)];
+  await slow.backend.asked(2);
+  let goaways = 0;
+  busy.session.on('goaway', () => goaways++);
+  return { busy, idle, waiting, goaways: () => goaways };
+})();
+
 const { ports } = lab;
 const down = lab.app.close();
 
@@ -89,6 +108,16 @@ describe('while shutting down', () => {
       expect(await begun.rest()).toBe('');
       expect(await waiting.rest()).toBe('');
     }
+  });
+
+  test('streams in flight are finished, after a GOAWAY; a connection without any is closed', async () => {
+    const answers = await Promise.all(streams.waiting);
+    expect(answers.map(({ status, body }) => ({ status, body }))).toEqual(
+      streams.waiting.map(() => ({ status: 200, body: 'in time' })),
+    );
+    expect(await streams.busy.closed()).toBe('end');
+    expect(await streams.idle.closed()).toBe('end');
+    expect(streams.goaways()).toBeGreaterThan(0);
   });
 
   test('a WebSocket connection works to the end of the grace, then it is closed with 1001', async () => {
