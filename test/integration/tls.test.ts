@@ -21,6 +21,7 @@ import {
 } from '../support/app.ts';
 import type { App, AppOptions } from '../support/app.ts';
 import { Answer } from '../support/client.ts';
+import { Http2Client } from '../support/http2-client.ts';
 import { tlsSecret } from '../support/manifests.ts';
 
 const HOST = 'web.test';
@@ -145,13 +146,40 @@ test('without a default Secret there is a self-signed certificate, the same in e
   expect(prints.size).toBe(1);
 });
 
-test('TLS 1.2 and 1.3 are spoken, nothing older, and HTTP/1.1 is what ALPN agrees on', async () => {
+test('T60 a connection of HTTP/2 that was made for one host serves those of the same certificate; others are 421', async () => {
+  const both = selfSigned({ names: [HOST, 'also.test'] });
+  const site = (host: string, secret: string) =>
+    ingress({ name: host.replace('.', '-'), host, service: 'web', tls: [{ hosts: [host], secretName: secret }] });
+  const app = await start({
+    'secret.yaml': tlsSecret('web', both),
+    'also.yaml': site('also.test', 'web'),
+    'other.yaml': file(site('other.test', 'other'), tlsSecret('other', selfSigned({ names: ['other.test'] }))),
+  });
+  const client = await Http2Client.connect(app.httpsPort, { secure: true, servername: HOST });
+  closeAtEnd(async () => client.destroy());
+  const statusOf = async (authority: string) =>
+    (await client.ask({ method: 'GET', target: '/', authority, headers: [] })).status;
+  expect(await statusOf(HOST)).toBe(200);
+  expect(await statusOf('also.test:443')).toBe(200);
+  expect(await statusOf('other.test')).toBe(421);
+  expect(await statusOf('nobody.test')).toBe(421);
+  expect(await statusOf(HOST)).toBe(200);
+  // Without SNI the connection was made for an address.
+  const unnamed = await Http2Client.connect(app.httpsPort, { secure: true });
+  closeAtEnd(async () => unnamed.destroy());
+  expect((await unnamed.ask({ method: 'GET', target: '/', authority: HOST, headers: [] })).status).toBe(200);
+});
+
+test('TLS 1.2 and 1.3 are spoken, nothing older, and ALPN agrees on HTTP/2 if the client can', async () => {
   const app = await start();
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
-    const socket = await secured(app, { minVersion: version, maxVersion: version, ALPNProtocols: ['h2', 'http/1.1'] });
-    expect(socket.getProtocol()).toBe(version);
-    expect(socket.alpnProtocol).toBe('http/1.1');
-    socket.destroy();
+    for (const protocols of [['h2', 'http/1.1'], ['http/1.1', 'h2'], ['http/1.1'], undefined]) {
+      const alpn = protocols === undefined ? {} : { ALPNProtocols: protocols };
+      const socket = await secured(app, { minVersion: version, maxVersion: version, ...alpn });
+      expect(socket.getProtocol()).toBe(version);
+      expect(socket.alpnProtocol).toBe(protocols === undefined ? false : protocols.includes('h2') ? 'h2' : 'http/1.1');
+      socket.destroy();
+    }
   }
   const old = connect({
     host: '127.0.0.1',
