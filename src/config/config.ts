@@ -80,6 +80,9 @@ export interface Config {
   /** Serve Ingresses whose access annotations are not supported, open to everybody. */
   readonly allowUnsupportedAnnotations: boolean;
 
+  /** HTTP/2 without TLS for clients that begin with it. */
+  readonly h2c: boolean;
+
   // Client address
   /** CIDRs (a bare address counts as one). */
   readonly trustedProxies: readonly string[];

@@ -87,6 +87,12 @@ export const settingsSchema = z.strictObject({
     defaultText: 'the port listened on',
     meaning: 'port that clients see in front of this process, for redirects and X-Forwarded-Port',
   }),
+  h2c: setting(values.flag(), {
+    section: 'Listening',
+    value: '',
+    default: 'false',
+    meaning: 'also take HTTP/2 without TLS, from clients that begin with it (prior knowledge)',
+  }),
   adminAddress: setting(values.hostPort(), {
     section: 'Listening',
     value: 'HOST:PORT',

@@ -85,6 +85,7 @@ export type WorkerSettings = Pick<
   | 'serverHeader'
   | 'trustedProxies'
   | 'proxyProtocol'
+  | 'h2c'
   | 'forwardedHeader'
   | 'accessLog'
   | 'accessLogSample'

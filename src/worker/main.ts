@@ -1,4 +1,5 @@
 /** Entry of a worker thread: builds its context with the first table, listens, swaps tables, shuts down. */
+import type { Socket } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import { chooseAdopt, poisoning, READ_BYTES, withDataEvents } from '../io/adopt.ts';
@@ -8,11 +9,14 @@ import type { Http1Lane } from '../lanes/http1/client.ts';
 import { Http2Connection } from '../lanes/http2/connection.ts';
 import { Http2Lane } from '../lanes/http2/lane.ts';
 import { UpgradeLane } from '../lanes/upgrade/lane.ts';
+import type { Ends } from '../model/ends.ts';
 import { collectGarbage } from '../shared/memory.ts';
 import type { FromWorker, Ports, TableDelta, ToWorker, WorkerStart } from '../shared/messages.ts';
 import { Certificates } from './certificates.ts';
 import { POISON_READS, WorkerContext } from './context.ts';
 import { Listener } from './listener.ts';
+import { FirstReads } from './first-reads.ts';
+import { readVersion } from './prior-knowledge.ts';
 import { ProxyHeaders } from './proxy-headers.ts';
 import { shedIfOverloaded } from './shedder.ts';
 import { TlsTermination } from './tls.ts';
@@ -40,7 +44,7 @@ let secureLane: Http1Lane | undefined;
 let http2Lane: Http2Lane | undefined;
 let upgrades: UpgradeLane | undefined;
 let tls: TlsTermination | undefined;
-let headers: ProxyHeaders | undefined;
+let reads: FirstReads | undefined;
 let listeners: readonly Listener[] = [];
 
 function send(message: FromWorker): void {
@@ -96,11 +100,20 @@ async function listen(wanted: Ports): Promise<void> {
     ...secureLane,
     sameCertificate: (sni, host) => certificates.same(sni, host),
   });
-  const proxied = (headers = new ProxyHeaders(context));
+  const plainHttp2 = new Http2Lane({ ...lane, sameCertificate: () => true });
+  const first = (reads = new FirstReads(context));
+  const proxied = new ProxyHeaders(context, first);
   const [http, https] = [lane, tls];
+  const takePlain = (accepted: Socket, ends: Ends | undefined): void => {
+    if (!settings.h2c) return void new ClientConnection(http, accepted, ends);
+    readVersion(first, accepted, (version) => {
+      if (version === 2) new Http2Connection(plainHttp2, accepted, ends);
+      else new ClientConnection(http, accepted, ends);
+    });
+  };
   try {
     const plainListener = new Listener(context, (accepted) =>
-      proxied.read(accepted, (ends) => new ClientConnection(http, accepted, ends)),
+      proxied.read(accepted, (ends) => takePlain(accepted, ends)),
     );
     listeners = [plainListener];
     const address = await plainListener.listen(settings.bindAddress, wanted.http);
@@ -121,11 +134,11 @@ async function listen(wanted: Ports): Promise<void> {
 
 /** Connections that no lane has yet. */
 function opening(): number {
-  return (headers?.pending ?? 0) + (tls?.pending ?? 0);
+  return (reads?.pending ?? 0) + (tls?.pending ?? 0);
 }
 
 function closeOpening(): void {
-  headers?.close();
+  reads?.close();
   tls?.close();
 }
 

@@ -134,7 +134,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   process.env['HF_TEST_POISON_READS'] = '1';
   const app = await startApp({
     manifests,
-    config: { workers: 1, httpsPort: 0, trustedProxies: [TRUSTED], ...options.config },
+    config: { workers: 1, httpsPort: 0, h2c: true, trustedProxies: [TRUSTED], ...options.config },
   });
   closeAtEnd(async () => {
     closeWires();

@@ -225,7 +225,7 @@ const TUNNELS: Lane = {
 };
 
 const NAMED: readonly Lane[] = [false, true].flatMap((secure) =>
-  LANES.filter((lane) => secure || lane !== 'http2').map((lane) => {
+  LANES.map((lane) => {
     const name = secure ? `${lane} over TLS` : lane;
     return { name, lane, secure, ...DRIVERS[lane](connection(secure), secure) };
   }),

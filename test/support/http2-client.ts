@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect as connectSession, constants } from 'node:http2';
 import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
 import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Socket } from 'node:net';
 import { connect as secureConnect } from 'node:tls';
 import { Preceded } from './wire.ts';
@@ -61,10 +62,10 @@ export class Http2Client {
 
   static async connect(port: number, { secure, from, servername, before }: Http2Options): Promise<Http2Client> {
     const tcp = connect({ port, host: '127.0.0.1', ...(from === undefined ? {} : { localAddress: from }) });
-    let socket = tcp;
+    const below = before === undefined ? tcp : new Preceded(tcp, before);
+    let socket: Duplex = below;
     if (secure) {
       const name = servername === undefined ? {} : { servername };
-      const below = before === undefined ? tcp : new Preceded(tcp, before);
       socket = secureConnect({ socket: below, rejectUnauthorized: false, ALPNProtocols: ['h2'], ...name });
       await once(socket, 'secureConnect', { signal: AbortSignal.timeout(DEADLINE) });
     }

@@ -96,6 +96,9 @@ spec:
         {{- with .Values.trustedProxies }}
         - --trusted-proxies={{ join "," . }}
         {{- end }}
+        {{- if .Values.h2c }}
+        - --h2c
+        {{- end }}
         {{- if .Values.proxyProtocol }}
         - --proxy-protocol
         {{- end }}
