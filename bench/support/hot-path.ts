@@ -5,24 +5,14 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { parseAllDocuments } from 'yaml';
-import { KeyRing } from '../../src/affinity/keyring.ts';
 import { project } from '../../src/api/project.ts';
-import type { Config } from '../../src/config/config.ts';
-import { loadConfig } from '../../src/config/load.ts';
-import { Configuration } from '../../src/control/configuration.ts';
 import { DEFAULT_LIMITS } from '../../src/http1/limits.ts';
 import { Outbox } from '../../src/io/outbox.ts';
 import { ClientConnection } from '../../src/lanes/http1/client.ts';
-import { Counted } from '../../src/shared/counted.ts';
-import type { WorkerStart } from '../../src/shared/messages.ts';
-import { createSessionMemory } from '../../src/shared/session-entries.ts';
-import { Store } from '../../src/store/store.ts';
-import { createLogger } from '../../src/telemetry/logger.ts';
 import type { UpstreamConnection, UpstreamHandler } from '../../src/upstream/connection.ts';
 import type { Upstreams } from '../../src/upstream/upstreams.ts';
 import { WorkerContext } from '../../src/worker/context.ts';
-
-const KEYS = [{ id: 1, key: new Uint8Array(32).fill(7), issueFrom: 0 }];
+import { ControlPlane } from './control-plane.ts';
 
 export class HotPath {
   /** What the endpoint was sent and the client got in the last exchange, latin1. */
@@ -93,46 +83,12 @@ function peer(written: (text: string) => void): Socket {
 
 /** A worker's context with everything of the manifests live. */
 function contextOf(manifests: string): WorkerContext {
-  const config = settings();
-  const counted = new Counted(1);
-  const configuration = new Configuration({
-    counted,
-    compile: { ...config, inCluster: false, podMetadata: false },
-    logger: createLogger({ level: 'silent' }),
-    clock: Date.now,
-    send: () => undefined,
-    sharesKeys: false,
-  });
-  let time = 0;
-  const store = new Store({
-    onChange: (change) => {
-      configuration.apply(change, store);
-    },
-    // Whatever is waited for is over at once.
-    clock: { now: () => (time += 1000), setTimeout: (tell) => void tell(), clearTimeout: () => undefined },
-  });
+  const control = new ControlPlane();
   for (const document of parseAllDocuments(manifests)) {
-    const { ref, resource, problems } = project(document.toJS()) ?? {};
-    if (ref === undefined || resource === undefined) throw new Error(JSON.stringify(problems));
-    store.sink({ type: 'apply', ref, resource, problems: [] });
+    const { resource, problems } = project(document.toJS()) ?? {};
+    if (resource === undefined) throw new Error(JSON.stringify(problems));
+    control.put(resource);
   }
-  configuration.setKeys(KEYS, KeyRing.from(KEYS));
-  store.sink({ type: 'synced' });
-  if (store.problems().length + configuration.problems().length > 0) throw new Error('the manifests have Problems');
-  const start: WorkerStart = {
-    row: 0,
-    workers: 1,
-    epoch: Date.now(),
-    sessions: createSessionMemory(65_536, Date.now()),
-    settings: { ...config, publicHttpPort: 80, publicHttpsPort: 443, maxIdleUpstreams: 64 },
-    tls: { selfSigned: { chain: '', key: '' }, ticketKeys: new Uint8Array(), sessionChannel: '' },
-  };
-  return new WorkerContext(start, configuration.everything(), () => undefined);
-}
-
-function settings(): Config {
-  const { config, errors } = loadConfig({ args: ['--manifests=none'], env: {}, readFile: () => '' });
-  if (config === undefined) throw new Error(errors.join('\n'));
-  // A connection for ever: each exchange is to be as the one before.
-  return { ...config, maxRequestsPerConnection: Infinity };
+  control.synced();
+  return new WorkerContext(control.workerStart(), control.everything(), () => undefined);
 }
