@@ -14,7 +14,7 @@ import type { LivePool, Meters } from '../src/model/live.ts';
 import type { HashSettings } from '../src/model/sticky-policy.ts';
 
 const ROUNDS = 300_000;
-const CELLS = 4096;
+const CELLS = 16_384;
 
 /** Meters as a worker has them: plain reads of typed arrays. */
 class ArrayMeters implements Meters {
@@ -114,10 +114,12 @@ const wrapped = tokens.map((token) => facts({ head: { 'x-id': `${token.slice(tok
 if (ask(wraps, pool(pods(3)), wrapped[0] ?? facts()).verdict !== 'kept -') throw new Error('the header is not kept');
 run('kept, 1000 wrapped headers', '1000 ns', wrapped, pool(pods(3)), wraps);
 const hundred = pool(pods(100));
+const tenThousand = pool(pods(10_000));
 run('kept by the table, 1000 keys', '1000 ns', keys, hundred, inTable, undefined, tableOf(hundred));
 run('hash over 10 endpoints', '', keys, pool(pods(10)), hash);
 run('hash over 100 endpoints', '3000 ns', keys, pool(pods(100)), hash);
 run('hash over 1000 endpoints', '', keys, pool(pods(1000)), hash);
+run('hash over 10,000 endpoints', '20000 ns', keys, tenThousand, hash);
 for (const algorithm of ['Maglev', 'Ring'] as const) {
   run(`hash by ${algorithm} over 100 endpoints`, '3000 ns', keys, pool(pods(100)), hashBy({ algorithm }));
   run(`hash by ${algorithm} over 1000 endpoints`, '', keys, pool(pods(1000)), hashBy({ algorithm }));
@@ -131,5 +133,6 @@ for (const algorithm of ['Rendezvous', 'Maglev', 'Ring'] as const) {
 }
 run('new session over 3 endpoints', '', [facts()], pool(pods(3)), live);
 run('new session over 100 endpoints', '', [facts()], pool(pods(100)), live);
+run('new session over 10,000 endpoints', '2000 ns', [facts()], tenThousand, live);
 run('no affinity over 100 endpoints', '', [facts()], pool(pods(100)));
 run('moved, over 100 endpoints', '', [facts({ cookie: sessionOn(live, 'gone') })], pool(pods(100)), live);
