@@ -1,4 +1,4 @@
-/** Child processes of a benchmark: started on given cores, their CPU time read from /proc, ended by pid whatever happens. */
+/** Child processes of a benchmark: started on given cores, CPU time and memory read from /proc, ended by pid whatever happens. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -6,9 +6,8 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as after } from 'node:timers/promises';
+import { TICKS_PER_SECOND } from './machine.ts';
 
-/** Clock ticks a second in /proc/PID/stat: 100 on every Linux that Node runs on (USER_HZ). */
-const TICKS_PER_SECOND = 100;
 const START_DEADLINE_MS = 15_000;
 const STOP_DEADLINE_MS = 5_000;
 
@@ -28,9 +27,13 @@ export class Child {
   readonly #process: ChildProcess;
   #output = '';
 
-  constructor(name: string, cores: string, command: string, args: readonly string[]) {
+  /** `env`: variables beside this process's own. */
+  constructor(name: string, cores: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
     this.name = name;
-    this.#process = spawn('taskset', ['-c', cores, command, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#process = spawn('taskset', ['-c', cores, command, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    });
     running.set(this.#process, this);
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
@@ -47,22 +50,36 @@ export class Child {
 
   /** CPU seconds used so far by all its threads, those that have ended included. */
   cpuSeconds(): number {
-    const stat = readFileSync(`/proc/${this.#process.pid ?? 0}/stat`, 'utf8');
+    const stat = this.#proc('stat');
     // The program's name stands in brackets and may hold spaces; utime and stime are fields 14 and 15.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
   }
 
+  /** KiB. */
+  residentMemory(): number {
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(this.#proc('status'))?.[1] ?? NaN);
+  }
+
+  #proc(file: string): string {
+    return readFileSync(`/proc/${this.#process.pid ?? 0}/${file}`, 'utf8');
+  }
+
   /** @throws when it ends, or when `probe` gives nothing within the deadline */
-  async until<T>(probe: () => Promise<T | undefined>): Promise<T> {
-    const deadline = performance.now() + START_DEADLINE_MS;
+  async until<T>(probe: () => Promise<T | undefined>, deadlineMs = START_DEADLINE_MS): Promise<T> {
+    const deadline = performance.now() + deadlineMs;
     while (performance.now() < deadline) {
       if (this.#ended) throw new Error(`${this.name} ended at once:\n${this.#output}`);
       const found = await probe().catch(() => undefined);
       if (found !== undefined) return found;
       await after(50);
     }
-    throw new Error(`${this.name} did not answer within ${START_DEADLINE_MS / 1000} s:\n${this.#output}`);
+    throw new Error(`${this.name} did not answer within ${deadlineMs / 1000} s:\n${this.#output}`);
+  }
+
+  /** Waits until it has written a line that matches. @throws as `until` */
+  async printed(line: RegExp, deadlineMs?: number): Promise<string> {
+    return await this.until(async () => line.exec(this.#output)?.[0], deadlineMs);
   }
 
   /** Waits for its end; gives what it wrote. @throws when it failed */
@@ -90,13 +107,4 @@ export async function freePort(): Promise<number> {
   server.close();
   await once(server, 'close');
   return port;
-}
-
-/** The cores that this process may use: one for the proxy, the others for load and backends. */
-export function allowedCores(): string[] {
-  const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
-  return list.split(',').flatMap((range) => {
-    const [from = 0, to = from] = range.split('-').map(Number);
-    return Array.from({ length: to - from + 1 }, (_, i) => String(from + i));
-  });
 }

@@ -2,19 +2,25 @@
 
 export interface Sample {
   readonly peer: string;
-  readonly requests: number;
-  readonly requestsPerSecond: number;
-  /** CPU time of the proxy alone. */
-  readonly microsecondsPerRequest: number;
+  /** What the peers are compared by; its unit is the measurement's. */
+  readonly figure: number;
+  /** What else is worth a column. */
+  readonly more: Readonly<Record<string, number>>;
+}
+
+export interface Spread {
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
 }
 
 export interface Summary {
   readonly peer: string;
-  /** Median. */
-  readonly requestsPerSecond: number;
-  readonly microsecondsPerRequest: { readonly median: number; readonly least: number; readonly most: number };
-  /** Our CPU time a request ÷ this peer's, round by round: below 1 = we need less. */
-  readonly ours: { readonly median: number; readonly least: number; readonly most: number };
+  readonly figure: Spread;
+  /** Medians. */
+  readonly more: Readonly<Record<string, number>>;
+  /** Our figure ÷ this peer's, round by round; NaN where ours is not among them, or neither means anything. */
+  readonly ratio: Spread;
 }
 
 function median(values: readonly number[]): number {
@@ -25,39 +31,32 @@ function median(values: readonly number[]): number {
 }
 
 /** `rounds`: of each round one sample a peer. Ratios are taken within a round: a slow minute of the machine slows all. */
-export function summarize(rounds: readonly (readonly Sample[])[], us: string): Summary[] {
+export function summarize(rounds: readonly (readonly Sample[])[], us: string | undefined): Summary[] {
   const peers = rounds[0]?.map(({ peer }) => peer) ?? [];
-  return peers.toSorted().map((peer) => {
-    const samples = rounds.map((round) => sampleOf(round, peer));
-    const costs = samples.map((sample) => sample.microsecondsPerRequest);
-    const ratios = rounds.map((round, i) => sampleOf(round, us).microsecondsPerRequest / (costs[i] ?? NaN));
+  return peers.map((peer) => {
+    const samples = rounds.flatMap((round) => sampleOf(round, peer) ?? []);
+    const columns = Object.keys(samples[0]?.more ?? {});
+    const ratios = rounds.map((round) => figureOf(round, us) / figureOf(round, peer));
     return {
       peer,
-      requestsPerSecond: median(samples.map((sample) => sample.requestsPerSecond)),
-      microsecondsPerRequest: spread(costs),
-      ours: spread(ratios),
+      figure: spread(samples.map(({ figure }) => figure)),
+      more: Object.fromEntries(columns.map((name) => [name, median(samples.map(({ more }) => more[name] ?? NaN))])),
+      ratio: spread(ratios.filter((ratio) => ratio > 0)),
     };
   });
 }
 
-export function table(summaries: readonly Summary[], us: string): string {
-  const rows = summaries.map(({ peer, requestsPerSecond, microsecondsPerRequest: cost, ours }) => [
-    peer,
-    requestsPerSecond.toFixed(0),
-    cost.median.toFixed(2),
-    `${cost.least.toFixed(2)}–${cost.most.toFixed(2)}`,
-    peer === us ? '' : `${ours.median.toFixed(2)} (${ours.least.toFixed(2)}–${ours.most.toFixed(2)})`,
-  ]);
-  const head = ['proxy', 'req/s', 'CPU µs/request', 'spread', `${us} ÷ proxy, CPU`];
-  return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
-}
-
-function spread(values: readonly number[]): { median: number; least: number; most: number } {
+function spread(values: readonly number[]): Spread {
+  if (values.length === 0) return { median: NaN, least: NaN, most: NaN };
   return { median: median(values), least: Math.min(...values), most: Math.max(...values) };
 }
 
-function sampleOf(round: readonly Sample[], peer: string): Sample {
-  const sample = round.find((candidate) => candidate.peer === peer);
-  if (sample === undefined) throw new Error(`a round without ${peer}`);
-  return sample;
+function sampleOf(round: readonly Sample[], peer: string | undefined): Sample | undefined {
+  return round.find((sample) => sample.peer === peer);
+}
+
+/** NaN where there is none to divide by. */
+function figureOf(round: readonly Sample[], peer: string | undefined): number {
+  const figure = sampleOf(round, peer)?.figure ?? NaN;
+  return figure > 0 ? figure : NaN;
 }
