@@ -3,6 +3,7 @@ import { objectKey, type ObjectKey } from '../model/ids.ts';
 import type { Ingress, RefusedPolicy, Service, StickyPolicy } from '../model/resources.ts';
 import type { Snapshot } from '../model/snapshot.ts';
 import type { TargetRef } from '../model/sticky-policy.ts';
+import { secretsNamed } from '../api/annotations/secrets.ts';
 import { ANNOTATIONS, PREFIX } from '../api/annotations/table.ts';
 import type { CompileOptions } from './options.ts';
 import { normalizeRuleHost } from './passes/hosts.ts';
@@ -70,6 +71,7 @@ function linksOfIngress(ingress: Ingress, snapshot: Snapshot): Links {
     for (const host of hosts) joins.push(`host ${normalizeRuleHost(host)}`);
     if (secretName !== '') reads.push(secretLink(objectKey(namespace, secretName)));
   }
+  for (const secret of secretsNamed(ingress.meta)) reads.push(secretLink(objectKey(secret.namespace, secret.name)));
   if (ingress.hasDefaultBackend && !ingress.hasRules) joins.push(HOSTLESS);
   for (const service of servicesOf(ingress)) addService(joins, reads, objectKey(namespace, service), snapshot);
   const policy = annotations[STICKY_POLICY]?.trim();

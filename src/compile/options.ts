@@ -21,6 +21,8 @@ export interface CompileOptions {
   readonly defaultBackend: ServicePortOption | undefined;
   /** Ingresses whose access annotations are not supported are served all the same, open to everybody. */
   readonly allowUnsupportedAnnotations?: boolean;
+  /** Annotations may name Secrets of other namespaces than their Ingress's. */
+  readonly allowCrossNamespaceSecrets?: boolean;
   /** undefined = there is no HTTPS. */
   readonly httpsPort?: number | undefined;
   /** Its certificate is for clients that ask for no host, or for one without a certificate. */

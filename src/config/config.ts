@@ -75,8 +75,10 @@ export interface Config {
   readonly defaultBackend: ServicePortRef | undefined;
   /** Its certificate is for clients that ask for no host, or for one without a certificate. */
   readonly defaultTlsSecret: ObjectName | undefined;
-  /** In a cluster: names of the Secrets that may be read; empty = all of type kubernetes.io/tls. */
+  /** In a cluster: names of the Secrets that may be read; empty = all of type kubernetes.io/tls, and those that annotations name. */
   readonly tlsSecretNames: readonly string[];
+  /** Annotations may name Secrets of other namespaces than their Ingress's. */
+  readonly allowCrossNamespaceSecrets: boolean;
   /** Serve Ingresses whose access annotations are not supported, open to everybody. */
   readonly allowUnsupportedAnnotations: boolean;
 

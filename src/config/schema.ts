@@ -174,8 +174,14 @@ export const settingsSchema = z.strictObject({
     section: 'Objects',
     value: 'NAME,…',
     default: '',
-    defaultText: 'all of type kubernetes.io/tls',
+    defaultText: 'all of type kubernetes.io/tls, and those that annotations name',
     meaning: 'in a cluster, names of the Secrets with certificates, so that a right on these names is enough',
+  }),
+  allowCrossNamespaceSecrets: setting(values.flag(), {
+    section: 'Objects',
+    value: '',
+    default: 'false',
+    meaning: 'annotations may name Secrets of other namespaces than that of their Ingress',
   }),
   allowUnsupportedAnnotations: setting(values.flag(), {
     section: 'Objects',

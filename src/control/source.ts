@@ -34,8 +34,13 @@ export async function startSource(
 ): Promise<Source> {
   if (client !== undefined) {
     const { watchNamespaces: namespaces, podWatch: pods, httpsPort, tlsSecretNames: names, defaultTlsSecret } = config;
-    const secrets = httpsPort === undefined ? undefined : { names, also: defaultTlsSecret };
-    return await startKubernetesSource({ api: client, namespaces, pods, secrets }, sink, logger);
+    const secrets = {
+      names,
+      also: httpsPort === undefined ? undefined : defaultTlsSecret,
+      certificates: httpsPort !== undefined,
+      crossNamespace: config.allowCrossNamespaceSecrets,
+    };
+    return startKubernetesSource({ api: client, namespaces, pods, secrets }, sink, logger);
   }
   const files = await startFilesSource(config.manifests ?? '', sink, logger);
   return { unsynced: () => [], watches: () => [], close: () => files.close() };

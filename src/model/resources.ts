@@ -119,8 +119,10 @@ export interface Secret {
   readonly kind: 'Secret';
   readonly meta: Meta;
   readonly type: string;
-  /** undefined = it is of another type than `kubernetes.io/tls`, and nothing of it is kept. */
+  /** Of `tls.crt` and `tls.key`; undefined = it does not have both. Hosts are served by those of type `kubernetes.io/tls` alone. */
   readonly certificate: Certificate | undefined;
+  /** Of `ca.crt`, in PEM: whose certificates are trusted; undefined = there are none that can be read. */
+  readonly authorities: string | undefined;
 }
 
 export interface StickyPolicy {

@@ -1,8 +1,8 @@
-/** Projects a Secret: of one with a certificate the pair, of any other nothing. No value, not even a part of one, ever goes into a message. */
+/** Projects a Secret: its pair of certificate and key, its authorities, and nothing else. No value, not even a part of one, ever goes into a message. */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import type { Certificate } from '../../model/certificate.ts';
 import type { Meta, Secret } from '../../model/resources.ts';
-import type { ObjectFields, Report } from './fields.ts';
+import { isRecord, type ObjectFields, type Report } from './fields.ts';
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
@@ -10,17 +10,25 @@ const TLS = 'kubernetes.io/tls';
 /** Shorter ones are refused by OpenSSL, and by clients. */
 const MIN_RSA_BITS = 2048;
 
-/** undefined = the pair cannot be served; the one before stays in force. */
+/** undefined = the pair cannot be used; the one before stays in force. Bad authorities do not keep a good pair from being served. */
 export function projectSecret(
   object: ObjectFields,
   { annotations: _, ...meta }: Meta,
   report: Report,
 ): Secret | undefined {
   const type = object.string('type') || 'Opaque';
-  const secret = { kind: 'Secret', meta: { ...meta, annotations: {}, labels: {} }, type } as const;
-  if (type !== TLS) return { ...secret, certificate: undefined };
-  const certificate = readPair(object, report);
-  return certificate && { ...secret, certificate };
+  const paired = type === TLS || (holds(object, 'tls.crt') && holds(object, 'tls.key'));
+  const certificate = paired ? readPair(object, report) : undefined;
+  const authorities = holds(object, 'ca.crt') ? readAuthorities(object, report) : undefined;
+  if (paired && certificate === undefined) return undefined;
+  return { kind: 'Secret', meta: { ...meta, annotations: {}, labels: {} }, type, certificate, authorities };
+}
+
+/** An empty value counts as none: cert-manager writes one where it does not know the authority. */
+function holds({ raw }: ObjectFields, name: string): boolean {
+  return [raw['stringData'], raw['data']].some(
+    (data) => isRecord(data) && data[name] !== undefined && data[name] !== '',
+  );
 }
 
 function readPair(object: ObjectFields, report: Report): Certificate | undefined {
@@ -40,6 +48,16 @@ function readPair(object: ObjectFields, report: Report): Certificate | undefined
   return { chain, key, expires: Date.parse(leaf.validTo) };
 }
 
+function readAuthorities(object: ObjectFields, report: Report): string | undefined {
+  const pem = readValue(object, 'ca.crt', 'the certificates of the authorities in PEM', report);
+  if (pem === undefined || firstOf(pem) !== undefined) return pem;
+  report.error(
+    'data[ca.crt]',
+    'this holds no certificates in PEM, or one that cannot be read; put in those of the authorities to trust',
+  );
+  return undefined;
+}
+
 /** As in the API, `stringData` wins over `data`. */
 function readValue(object: ObjectFields, name: string, what: string, report: Report): string | undefined {
   const plain = object.object('stringData')?.string(name);
@@ -56,19 +74,24 @@ function readValue(object: ObjectFields, name: string, what: string, report: Rep
   return undefined;
 }
 
-/** The first certificate. Every one has to be readable: a chain is used as a whole or not at all. */
 function readChain(chain: string, report: Report): X509Certificate | undefined {
-  try {
-    const [leaf] = (chain.match(CERTIFICATE) ?? []).map((pem) => new X509Certificate(pem));
-    if (leaf !== undefined) return leaf;
-  } catch {
-    // Told below: what OpenSSL says about it helps nobody.
-  }
+  const leaf = firstOf(chain);
+  if (leaf !== undefined) return leaf;
   report.error(
     'data[tls.crt]',
     'this is no chain of certificates in PEM; put in the host’s certificate, then those of its issuers',
   );
   return undefined;
+}
+
+/** The first certificate. Every one has to be readable: they are used as a whole or not at all. */
+function firstOf(pem: string): X509Certificate | undefined {
+  try {
+    return (pem.match(CERTIFICATE) ?? []).map((one) => new X509Certificate(one))[0];
+  } catch {
+    // Told by the caller: what OpenSSL says about it helps nobody.
+    return undefined;
+  }
 }
 
 function readKey(pem: string, report: Report): KeyObject | undefined {

@@ -91,7 +91,7 @@ export class Certificates {
     const secret = this.#secrets.get(key);
     if (secret === undefined)
       return `There is no Secret ${key} of type kubernetes.io/tls with a certificate that can be served, or Holdfast may not read it; create it, or correct the name.`;
-    if (secret.certificate !== undefined) return undefined;
+    if (secret.type === 'kubernetes.io/tls') return undefined;
     return `Secret ${key} is of type ${secret.type}; make it anew with type kubernetes.io/tls.`;
   }
 
@@ -121,12 +121,13 @@ export class Certificates {
     if (defaultTlsSecret === undefined || httpsPort === undefined) return undefined;
     const { namespace, name } = defaultTlsSecret;
     const secret = objectKey(namespace, name);
+    const fault = this.#faultOf(secret);
     const certificate = this.#secrets.get(secret)?.certificate;
-    if (certificate !== undefined) {
+    if (fault === undefined && certificate !== undefined) {
       this.#used.set(secret, { secret, chain: certificate.chain, key: certificate.key });
       return secret;
     }
-    const message = `--default-tls-secret: ${this.#faultOf(secret) ?? ''} Until then the default certificate is a self-signed one.`;
+    const message = `--default-tls-secret: ${fault ?? ''} Until then the default certificate is a self-signed one.`;
     this.#report.addAll([{ severity: 'error', object: { kind: 'Secret', namespace, name }, field: '', message }]);
     return undefined;
   }

@@ -10,6 +10,15 @@ import { pathOf, type Scope } from './kinds.ts';
 /** kubectl's copy of the object; it is as large as all the rest. */
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
+interface DeliveryHooks {
+  /**
+   * Shared by watches that may bring the same object, one after the other: who brought it last. One that is made anew under
+   * its name shall not be deleted by the watch that had the former.
+   */
+  readonly holders?: Map<ObjectKey, Delivery>;
+  readonly onRefused?: () => void;
+}
+
 export class Delivery {
   readonly #scope: Scope;
   readonly #sink: SourceSink;
@@ -18,12 +27,14 @@ export class Delivery {
   /** Objects that cannot even be named. */
   #nameless: readonly Problem[] = [];
   #refusal: readonly Problem[] = [];
+  readonly #hooks: DeliveryHooks;
   /** During a list: the keys that it holds. */
   #listed: Set<string> | undefined;
 
-  constructor(scope: Scope, sink: SourceSink) {
+  constructor(scope: Scope, sink: SourceSink, hooks: DeliveryHooks = {}) {
     this.#scope = scope;
     this.#sink = sink;
+    this.#hooks = hooks;
     this.#key = `kubernetes:${pathOf(scope)}?${scope.fieldSelector ?? ''}`;
   }
 
@@ -50,6 +61,7 @@ export class Delivery {
     const { namespace, name } = event.type === 'pod' ? event.pod : event.ref;
     const key = objectKey(namespace, name);
     this.#known.add(key);
+    this.#hooks.holders?.set(key, this);
     this.#listed?.add(key);
     this.#sink(event);
   }
@@ -64,10 +76,21 @@ export class Delivery {
   refused(message: string | undefined): void {
     this.#refusal = message === undefined ? [] : [this.#problem(message)];
     this.#tellOwn();
+    if (message !== undefined) this.#hooks.onRefused?.();
+  }
+
+  /** Nobody is to see these objects any more; nothing may be delivered after this. */
+  withdraw(): void {
+    for (const key of this.#known) this.#delete(key);
+    this.#nameless = [];
+    this.refused(undefined);
   }
 
   #delete(key: ObjectKey): void {
     if (!this.#known.delete(key)) return;
+    const { holders } = this.#hooks;
+    if (holders !== undefined && holders.get(key) !== this) return;
+    holders?.delete(key);
     this.#sink({ type: 'delete', ref: { kind: this.#scope.watched.kind, ...namesOf(key) } });
   }
 

@@ -1,4 +1,5 @@
 /** The kinds that are watched, and where the API has them. */
+import type { SecretName } from '../../api/annotations/secrets.ts';
 import type { ResourceKind } from '../../model/resources.ts';
 
 export interface WatchedKind {
@@ -22,6 +23,8 @@ const METADATA_ONLY = {
 };
 
 const POD: WatchedKind = { kind: 'Pod', apiVersion: 'v1', plural: 'pods', namespaced: true, accept: METADATA_ONLY };
+
+const TLS = 'kubernetes.io/tls';
 
 const SECRET: WatchedKind = {
   kind: 'Secret',
@@ -72,12 +75,16 @@ export interface Scope {
   readonly fieldSelector?: string;
 }
 
-/** Which Secrets with certificates to watch. */
+/** Which Secrets to watch. */
 export interface SecretsWanted {
-  /** In the namespaces watched; empty = all of type kubernetes.io/tls. */
+  /** In the namespaces watched; empty = those that are referred to. */
   readonly names: readonly string[];
-  /** One more, wherever it is. */
-  readonly also: { readonly namespace: string; readonly name: string } | undefined;
+  /** One more, wherever it is; given only with `certificates`. */
+  readonly also: SecretName | undefined;
+  /** Without `names`: all of type kubernetes.io/tls, for `spec.tls` may name any of them. */
+  readonly certificates: boolean;
+  /** Annotations may name those of other namespaces. */
+  readonly crossNamespace: boolean;
 }
 
 /**
@@ -95,8 +102,9 @@ export function scopesOf(namespaces: readonly string[], withPods: boolean, secre
 }
 
 /** Nothing is asked for but what is referred to, or could be: other Secrets are nobody's business. */
-function secretScopes(namespaces: readonly string[], { names, also }: SecretsWanted): Scope[] {
-  const selectors = names.length === 0 ? ['type=kubernetes.io/tls'] : [...new Set(names)].map(byName);
+function secretScopes(namespaces: readonly string[], { names, also, certificates }: SecretsWanted): Scope[] {
+  const ofType = certificates ? [`type=${TLS}`] : [];
+  const selectors = names.length === 0 ? ofType : [...new Set(names)].map(byName);
   const scopes = namespaces.flatMap((namespace) =>
     selectors.map((fieldSelector): Scope => ({ watched: SECRET, namespace, fieldSelector })),
   );
@@ -105,6 +113,18 @@ function secretScopes(namespaces: readonly string[], { names, also }: SecretsWan
   const watched = namespaces.some((known) => known === '' || known === namespace);
   if (watched && (names.length === 0 || names.includes(name))) return scopes;
   return [...scopes, { watched: SECRET, namespace, fieldSelector: byName(name) }];
+}
+
+/** The watch of a Secret that an annotation names; undefined = another watch brings it, or it may not be read. */
+export function referredScope(
+  { namespace, name }: SecretName,
+  namespaces: readonly string[],
+  { names, certificates }: SecretsWanted,
+): Scope | undefined {
+  if (names.length > 0 || (namespaces.length > 0 && !namespaces.includes(namespace))) return undefined;
+  // No Secret is in both watches, so what ends one takes nothing from the other.
+  const fieldSelector = certificates ? `${byName(name)},type!=${TLS}` : byName(name);
+  return { watched: SECRET, namespace, fieldSelector };
 }
 
 function byName(name: string): string {

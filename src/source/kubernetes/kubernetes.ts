@@ -1,8 +1,10 @@
-/** Feeds the sink from a cluster: one reflector for each kind and namespace, `synced` when all have listed once. */
-import type { SourceSink } from '../../model/snapshot.ts';
+/** Feeds the sink from a cluster: one reflector for each kind and namespace, and for Secrets that Ingresses name; `synced` when all have listed once. */
+import type { ObjectKey } from '../../model/ids.ts';
+import type { SourceEvent, SourceSink } from '../../model/snapshot.ts';
 import type { KubeApi } from './client.ts';
 import { Delivery } from './deliver.ts';
-import { scopesOf, type SecretsWanted } from './kinds.ts';
+import { scopesOf, type Scope, type SecretsWanted } from './kinds.ts';
+import { ReferredSecrets } from './referred-secrets.ts';
 import { Reflector, TIMING, type Clock, type ReflectorTiming } from './reflector.ts';
 
 export interface KubernetesSourceOptions {
@@ -48,46 +50,105 @@ const SYSTEM_CLOCK: Clock = {
   clearTimeout: (handle) => clearTimeout(handle as NodeJS.Timeout),
 };
 
-/** Resolves at once: how far it is, `unsynced` says; `synced` reaches the sink when every kind has been listed. */
-export async function startKubernetesSource(
+/** How far it is, `unsynced` says; `synced` reaches the sink when every kind has been listed. */
+export function startKubernetesSource(
   options: KubernetesSourceOptions,
   sink: SourceSink,
   log: KubernetesLog,
-): Promise<KubernetesSource> {
-  const { api, namespaces, pods, secrets, timing = TIMING, clock = SYSTEM_CLOCK, random = Math.random } = options;
-  let open = true;
-  const guarded: SourceSink = (event) => {
-    if (open) sink(event);
-  };
-  const reflectors: Reflector[] = [];
-  const onSynced = () => {
-    if (!reflectors.every(({ synced }) => synced)) return;
-    log.info({ kinds: kindsOf(reflectors) }, 'all kinds are synced');
-    guarded({ type: 'synced' });
-  };
-  for (const scope of scopesOf(namespaces, pods, secrets)) {
-    const delivery = new Delivery(scope, guarded);
-    const told = (details: object, message: string) => log.warn(details, message);
-    reflectors.push(new Reflector({ scope, api, delivery, timing, clock, random, onSynced, log: told }));
+): KubernetesSource {
+  const source = new Watches(options, sink, log);
+  for (const scope of scopesOf(options.namespaces, options.pods, options.secrets)) source.begin(scope, false);
+  return source;
+}
+
+class Watches implements KubernetesSource {
+  readonly #options: KubernetesSourceOptions;
+  readonly #sink: SourceSink;
+  readonly #log: KubernetesLog;
+  readonly #clock: Clock;
+  readonly #referred: ReferredSecrets | undefined;
+  readonly #reflectors = new Set<Reflector>();
+  readonly #runs = new Set<Promise<void>>();
+  /** What the first sync waits for; undefined = it has been. */
+  #awaited: Set<Reflector> | undefined = new Set();
+  /** Of Secrets: several watches may meet in a namespace. */
+  readonly #holders = new Map<ObjectKey, Delivery>();
+  #open = true;
+
+  constructor(options: KubernetesSourceOptions, sink: SourceSink, log: KubernetesLog) {
+    this.#options = options;
+    this.#sink = sink;
+    this.#log = log;
+    this.#clock = options.clock ?? SYSTEM_CLOCK;
+    const { namespaces, secrets } = options;
+    this.#referred = secrets && new ReferredSecrets(namespaces, secrets, (scope) => this.begin(scope, true));
   }
-  const runs = reflectors.map((reflector) => reflector.run());
-  return {
-    unsynced: () => kindsOf(reflectors.filter(({ synced }) => !synced)),
-    watches: () => kindsOf(reflectors).map((kind) => figuresOf(kind, reflectors, clock.now())),
-    close: async () => {
-      open = false;
-      for (const reflector of reflectors) reflector.stop();
-      await Promise.all(runs);
-    },
-  };
+
+  /** `named`: by some Ingress alone, so that nothing else may have to wait for it. Returns what ends it. */
+  begin(scope: Scope, named: boolean): () => void {
+    const { api, timing = TIMING, random = Math.random } = this.#options;
+    const settle = () => this.#settle(reflector);
+    const delivery = new Delivery(scope, (event) => this.#deliver(event), {
+      ...(scope.watched.kind === 'Secret' ? { holders: this.#holders } : {}),
+      ...(named ? { onRefused: settle } : {}),
+    });
+    const log = (details: object, message: string) => this.#log.warn(details, message);
+    const reflector = new Reflector({
+      scope,
+      api,
+      delivery,
+      timing,
+      clock: this.#clock,
+      random,
+      onSynced: settle,
+      log,
+    });
+    this.#reflectors.add(reflector);
+    this.#awaited?.add(reflector);
+    const run = reflector.run().then(() => void this.#runs.delete(run));
+    this.#runs.add(run);
+    return () => {
+      reflector.stop();
+      this.#reflectors.delete(reflector);
+      delivery.withdraw();
+      settle();
+    };
+  }
+
+  unsynced(): string[] {
+    return kindsOf(this.#awaited ?? []);
+  }
+
+  watches(): WatchFigures[] {
+    return kindsOf(this.#reflectors).map((kind) => figuresOf(kind, this.#reflectors, this.#clock.now()));
+  }
+
+  async close(): Promise<void> {
+    this.#open = false;
+    for (const reflector of this.#reflectors) reflector.stop();
+    await Promise.all(this.#runs);
+  }
+
+  #deliver(event: SourceEvent): void {
+    if (!this.#open) return;
+    this.#sink(event);
+    this.#referred?.see(event);
+  }
+
+  #settle(reflector: Reflector): void {
+    if (this.#awaited?.delete(reflector) !== true || this.#awaited.size > 0) return;
+    this.#awaited = undefined;
+    this.#log.info({ kinds: kindsOf(this.#reflectors) }, 'all kinds are synced');
+    this.#deliver({ type: 'synced' });
+  }
 }
 
-function kindsOf(reflectors: readonly Reflector[]): string[] {
-  return [...new Set(reflectors.map(({ scope }) => scope.watched.kind))];
+function kindsOf(reflectors: Iterable<Reflector>): string[] {
+  return [...new Set([...reflectors].map(({ scope }) => scope.watched.kind))];
 }
 
-function figuresOf(kind: string, reflectors: readonly Reflector[], now: number): WatchFigures {
-  const own = reflectors.filter(({ scope }) => scope.watched.kind === kind);
+function figuresOf(kind: string, reflectors: Iterable<Reflector>, now: number): WatchFigures {
+  const own = [...reflectors].filter(({ scope }) => scope.watched.kind === kind);
   const ages = own.map(({ lastEventAt }) => (lastEventAt === undefined ? Infinity : Math.max(0, now - lastEventAt)));
   const oldest = Math.max(...ages);
   return {

@@ -371,10 +371,31 @@ describe('Secret', () => {
     expect(resource(`${tls(ec.chain, other.key)}\n${plain}`, 'Secret').certificate?.key).toBe(ec.key);
   });
 
-  test('of any other type nothing is kept', () => {
+  test('of any other type the pair and the authorities are kept, and nothing else', () => {
     const secret = resource(`${head('Secret')}data: {password: aHVudGVyMg==}`, 'Secret');
-    expect(secret).toMatchObject({ type: 'Opaque', certificate: undefined });
+    expect(secret).toMatchObject({ type: 'Opaque', certificate: undefined, authorities: undefined });
     expect(JSON.stringify(secret)).not.toContain('password');
+    const pair = resource(tls(ec.chain, ec.key).replace('kubernetes.io/tls', 'Opaque'), 'Secret');
+    expect(pair.certificate).toMatchObject({ chain: ec.chain, key: ec.key });
+    const half = resource(`${head('Secret')}stringData: ${JSON.stringify({ 'tls.crt': ec.chain })}`, 'Secret');
+    expect(half.certificate).toBeUndefined();
+  });
+
+  test('authorities come from ca.crt, beside a pair or alone', () => {
+    const both = ec.chain + other.chain;
+    const ca = (text: string) => `stringData: ${JSON.stringify({ 'ca.crt': text })}`;
+    expect(resource(`${head('Secret')}${ca(both)}`, 'Secret').authorities).toBe(both);
+    const beside = resource(`${tls(ec.chain, ec.key)}\n${ca(both)}`, 'Secret');
+    expect(beside.authorities).toBe(both);
+    expect(beside.certificate?.key).toBe(ec.key);
+    expect(resource(`${tls(ec.chain, ec.key)}\n${ca('')}`, 'Secret').authorities).toBeUndefined();
+  });
+
+  test('bad authorities are reported, and a good pair beside them is served', () => {
+    const projection = read(`${tls(ec.chain, ec.key)}\nstringData: {ca.crt: hunter2}`);
+    expect(projection.resource).toMatchObject({ authorities: undefined, certificate: { key: ec.key } });
+    expect(fieldsOf(projection)).toEqual(['data[ca.crt]']);
+    expect(JSON.stringify(projection.problems)).not.toContain('hunter2');
   });
 
   const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({ type: 'pkcs8', format: 'pem' });

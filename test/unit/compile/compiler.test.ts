@@ -195,7 +195,8 @@ const secrets = fc
   .map(({ namespace, name, chain }): Resource => {
     const { meta } = resource({ apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name } });
     const certificate = chain === '' ? undefined : { chain, key: chain, expires: 0 };
-    return { kind: 'Secret', meta, type: chain === '' ? 'Opaque' : 'kubernetes.io/tls', certificate };
+    const type = chain === '' ? 'Opaque' : 'kubernetes.io/tls';
+    return { kind: 'Secret', meta, type, certificate, authorities: undefined };
   });
 
 const objects = fc.oneof(

@@ -25,6 +25,7 @@ interface Logged {
 interface Watch {
   readonly plural: string;
   readonly namespace: string;
+  readonly selected: Selected;
   readonly response: ServerResponse;
   sent: number;
 }
@@ -38,6 +39,9 @@ export interface Seen {
 
 /** What to do with the next requests instead of answering them; return true = done. */
 export type Fault = (request: Seen, response: ServerResponse) => boolean;
+
+/** Whether a `fieldSelector` takes the object. */
+type Selected = (object: RawObject | undefined) => boolean;
 
 const PLURALS: Readonly<Record<string, string>> = {
   Ingress: 'ingresses',
@@ -185,7 +189,10 @@ export class ApiServer {
       return;
     }
     const prefix = `${plural}/${namespace === '' ? '' : `${namespace}/`}`;
-    const keys = [...this.#objects.keys()].filter((key) => key.startsWith(prefix) && key > at).sort();
+    const selected = selectedBy(query);
+    const keys = [...this.#objects.keys()]
+      .filter((key) => key.startsWith(prefix) && key > at && selected(this.#objects.get(key)))
+      .sort();
     const limit = Number(query.get('limit') ?? Infinity);
     const page = keys.slice(0, limit);
     const rest = keys.length > page.length ? `${page.at(-1) ?? ''}@${version}` : '';
@@ -203,7 +210,7 @@ export class ApiServer {
     }
     response.writeHead(200, { 'content-type': 'application/json' });
     response.flushHeaders();
-    const watch: Watch = { plural, namespace, response, sent: 0 };
+    const watch: Watch = { plural, namespace, selected: selectedBy(query), response, sent: 0 };
     this.#watches.add(watch);
     response.once('close', () => this.#watches.delete(watch));
     for (const entry of this.#log) if (entry.version > from) this.#send(watch, entry);
@@ -217,6 +224,7 @@ export class ApiServer {
   #send(watch: Watch, { type, object }: Logged): void {
     const [plural, namespace] = keyOf(object).split('/');
     if (plural !== watch.plural || (watch.namespace !== '' && watch.namespace !== namespace)) return;
+    if (!watch.selected(object)) return;
     if (watch.response.writableEnded || watch.response.destroyed) return;
     watch.response.write(`${JSON.stringify({ type, object })}\n`);
     watch.sent++;
@@ -228,6 +236,17 @@ export class ApiServer {
 
 function keyOf({ kind, metadata }: RawObject): string {
   return `${PLURALS[kind] ?? ''}/${metadata.namespace ?? ''}/${metadata.name}`;
+}
+
+/** As far as it is asked for: names and types, equal or not. */
+function selectedBy(query: URLSearchParams): Selected {
+  const wanted = (query.get('fieldSelector') ?? '').split(',').filter((part) => part !== '');
+  return (object) =>
+    wanted.every((part) => {
+      const [, field, not, value] = /^([a-z.]+)(!?)=(.*)$/.exec(part) ?? [];
+      const actual = field === 'metadata.name' ? object?.metadata.name : object?.['type'];
+      return (actual === value) === (not === '');
+    });
 }
 
 function json(response: ServerResponse, code: number, value: unknown, headers: Record<string, string> = {}): void {

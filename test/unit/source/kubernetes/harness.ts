@@ -112,7 +112,7 @@ export async function begin(
     warn: (details: object, message: string) =>
       logged.push(`${message}: ${'why' in details ? String(details.why) : ''}`),
   };
-  const source = await startKubernetesSource(
+  const source = startKubernetesSource(
     { api: client, namespaces: [], pods: true, timing: FAST, ...options },
     told.sink,
     log,
@@ -139,6 +139,10 @@ export function ingress(name: string, host = `${name}.test`, namespace = 'shop')
 
 export function policy(name: string, spec: unknown): RawObject {
   return { apiVersion: 'holdfast.dev/v1alpha1', kind: 'StickyPolicy', metadata: { namespace: 'shop', name }, spec };
+}
+
+export function secret(name: string, type: string, data: Record<string, string>, namespace = 'shop'): RawObject {
+  return { apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name }, type, stringData: data };
 }
 
 export function pod(name: string, metadata: Record<string, unknown> = {}): RawObject {
