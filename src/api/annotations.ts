@@ -4,6 +4,7 @@ import type { ObjectRef } from '../model/ids.ts';
 import { nearest } from '../model/nearest.ts';
 import type { Problem } from '../model/problem.ts';
 import type { Meta } from '../model/resources.ts';
+import { type BackendWish, isBackendAnnotation, readBackend } from './annotations/backend.ts';
 import { isCanaryAnnotation, readCanary } from './annotations/canary.ts';
 import { isForeign, NGINX_PREFIX, reportForeign } from './annotations/foreign.ts';
 import { policyFromAnnotations } from './annotations/spec.ts';
@@ -28,6 +29,7 @@ export interface AnnotationsRead {
   readonly closes: boolean;
   /** undefined = it is no canary. */
   readonly canary: Canary | undefined;
+  readonly backend: BackendWish;
 }
 
 export interface AnnotationOptions {
@@ -49,7 +51,7 @@ export function readAnnotations(meta: Meta, ref: ObjectRef, options: AnnotationO
   for (const [name, value] of Object.entries(meta.annotations)) {
     if (!name.startsWith(PREFIX) && !name.startsWith(NGINX_PREFIX)) continue;
     const setting = BY_NAME.get(name);
-    if (name.startsWith(NGINX_PREFIX) && isCanaryAnnotation(name.slice(NGINX_PREFIX.length))) continue;
+    if (name.startsWith(NGINX_PREFIX) && isReadElsewhere(name.slice(NGINX_PREFIX.length))) continue;
     if (setting !== undefined) readSetting(settings, setting, value, report);
     else if (isForeign(name)) closes = reportForeign(name, value, fieldOf(name), report, open) || closes;
     else reportUnknown(name, report);
@@ -57,7 +59,13 @@ export function readAnnotations(meta: Meta, ref: ObjectRef, options: AnnotationO
   dropIneffective(settings, report);
   dropInvalid(settings, report);
   const canary = readCanary(meta, settings.canaryOverridesSession === true, report);
-  return { settings, problems: report.problems, closes, canary };
+  const backend = readBackend(meta, settings, report);
+  return { settings, problems: report.problems, closes, canary, backend };
+}
+
+/** `name`: behind ingress-nginx's prefix. */
+function isReadElsewhere(name: string): boolean {
+  return isCanaryAnnotation(name) || isBackendAnnotation(name);
 }
 
 function fieldOf(name: string): string {

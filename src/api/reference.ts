@@ -1,9 +1,10 @@
 /** Writes the reference pages of StickyPolicy and of the annotations from the same tables that the program reads. */
 import { COOKIE_FIELDS } from '../rules/cookie/schema.ts';
 import { VALIDATIONS } from '../rules/schema/constrain.ts';
+import { BACKEND_ANNOTATIONS } from './annotations/backend.ts';
 import { CANARY_ANNOTATIONS } from './annotations/canary.ts';
 import { NGINX_PREFIX } from './annotations/foreign.ts';
-import { ANNOTATIONS, LATER, PREFIX } from './annotations/table.ts';
+import { ANNOTATIONS, PREFIX } from './annotations/table.ts';
 import { type JsonSchema, specJsonSchema } from './json-schema.ts';
 import { GROUP, VERSION } from './sticky-policy.ts';
 
@@ -134,11 +135,23 @@ export function annotationsReference(): string {
       ]),
     ),
     '',
+    '## Protocol of endpoints',
+    '',
+    'As in ingress-nginx; our own annotations, above, come first. [What is verified](../ingress.md#over-https).',
+    '',
+    ...table(
+      ['annotation', 'value', 'default', 'meaning'],
+      Object.entries(BACKEND_ANNOTATIONS).map(([name, annotation]) => [
+        `\`${NGINX_PREFIX}${name}\``,
+        annotation.values,
+        annotation.default,
+        annotation.meaning,
+      ]),
+    ),
+    '',
     '## Not supported yet',
     '',
-    `Reported, without effect: ${LATER.filter((name) => !name.startsWith('auth-'))
-      .map((name) => `\`${PREFIX}${name}\``)
-      .join(', ')}, and the other annotations of ingress-nginx (\`nginx.ingress.kubernetes.io/\`).`,
+    `Reported, without effect: the other annotations of ingress-nginx (\`nginx.ingress.kubernetes.io/\`).`,
     '',
     'An annotation of either prefix that restricts access (`auth-*`, `*-source-range`, `limit-*`, `satisfy`, `enable-modsecurity`) closes the Ingress: its routes answer 503 until the annotation is removed, because serving them without that protection would be worse.',
     '',

@@ -19,7 +19,9 @@ import { selectIngresses, watched } from './passes/classes.ts';
 import { Hosts } from './passes/hosts.ts';
 import { Splits } from './passes/splits.ts';
 import { compileStatus } from './passes/status.ts';
+import { NamedSecrets } from './passes/named-secrets.ts';
 import { PolicyTargets } from './passes/targets.ts';
+import { Transports } from './passes/transports.ts';
 import { ProblemReport, refOf } from './report.ts';
 
 export type { CompileOptions } from './options.ts';
@@ -36,7 +38,8 @@ export interface Compiled {
 export function compile(snapshot: Snapshot, options: CompileOptions, named = snapshot.policies): Compiled {
   const report = new ProblemReport();
   const ingresses = selectIngresses(snapshot, options, report);
-  const { wishes, closed, transport, canaries: marked } = readWishes(ingresses, options, report);
+  const transports = new Transports(new NamedSecrets(snapshot.secrets, options), report);
+  const { wishes, closed, secured: asked, canaries: marked } = readWishes(ingresses, transports, options, report);
 
   const backends = new Backends(snapshot.services, options.inCluster);
   const hosts = new Hosts(backends, closed, report);
@@ -54,13 +57,15 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
   attachment.reportLoose(report, namespaces, named);
 
   const secured = ({ ingress, host }: DraftRoute): Partial<Route> => {
-    const wanted = ingress && transport.get(ingress);
+    const wanted = ingress && asked.get(ingress);
     if (ingress === undefined || wanted === undefined) return {};
+    const transport = transports.of(ingress);
     const redirects = wanted.redirect && host !== undefined && certificates.covers(ingress, host);
     return {
       ...(redirects ? { redirectsToHttps: true } : {}),
       ...(wanted.hsts === undefined ? {} : { hsts: wanted.hsts }),
       ...(wanted.sendProxyProtocol === undefined ? {} : { sendProxyProtocol: wanted.sendProxyProtocol }),
+      ...(transport === undefined ? {} : { transport }),
     };
   };
   const splits = new Splits(backends, report);
@@ -69,6 +74,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
     ...attached,
     pools: poolsOf(drafts, [...splits.pools(), ...canaries.pools()]),
     ...certificates.finish(),
+    upstreamTls: transports.tls,
   };
   reportUnseenReadiness(table, snapshot, report);
   const routes = allDrafts(drafts);
@@ -89,8 +95,8 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
   return { table, problems: report.sorted(), status };
 }
 
-/** What an Ingress asks for about HTTPS, and about connections to its endpoints. */
-interface Transport {
+/** What an Ingress asks for about HTTPS, and about what connections to its endpoints begin with. */
+interface Secured {
   readonly redirect: boolean;
   readonly hsts: string | undefined;
   readonly sendProxyProtocol: ProxyVersion | undefined;
@@ -102,32 +108,33 @@ const COVERED =
 /** What the annotations ask for, which Ingresses are canaries, and which ones they close: one that restricts access and cannot be honoured must not let anybody in. */
 function readWishes(
   ingresses: readonly Ingress[],
+  transports: Transports,
   options: CompileOptions,
   report: ProblemReport,
 ): {
   wishes: Map<Ingress, IngressWishes>;
   closed: Set<Ingress>;
-  transport: Map<Ingress, Transport>;
+  secured: Map<Ingress, Secured>;
   /** Oldest first. */
   canaries: Map<Ingress, Canary>;
 } {
   const wishes = new Map<Ingress, IngressWishes>();
   const closed = new Set<Ingress>();
-  const transport = new Map<Ingress, Transport>();
+  const secured = new Map<Ingress, Secured>();
   const canaries = new Map<Ingress, Canary>();
   for (const ingress of ingresses) {
-    const { settings, problems, closes, canary } = readAnnotations(ingress.meta, refOf(ingress), options);
+    const { settings, problems, closes, canary, backend } = readAnnotations(ingress.meta, refOf(ingress), options);
     report.addAll(problems);
     const wish = { policyName: settings.stickyPolicy, spec: policyFromAnnotations(settings) };
     const idle = canary !== undefined && (wish.policyName ?? wish.spec) !== undefined;
     if (idle) report.warning(ingress, 'metadata.annotations', COVERED);
     wishes.set(ingress, canary === undefined ? wish : { policyName: undefined, spec: undefined });
-    if (closes) closed.add(ingress);
+    if (!transports.add(ingress, backend) || closes) closed.add(ingress);
     const { sslRedirect, hsts, sendProxyProtocol } = settings;
-    transport.set(ingress, { redirect: sslRedirect !== false, hsts, sendProxyProtocol });
+    secured.set(ingress, { redirect: sslRedirect !== false, hsts, sendProxyProtocol });
     if (canary !== undefined) canaries.set(ingress, canary);
   }
-  return { wishes, closed, transport, canaries };
+  return { wishes, closed, secured, canaries };
 }
 
 /** Gives every route its affinity; those of policies that turn out to collide stay without. */

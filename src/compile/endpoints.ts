@@ -61,8 +61,8 @@ export function buildPool(
   });
   endpoints.sort((a, b) => compareText(addressOf(a), addressOf(b)));
   reportEqualValues(spec, ordered, endpoints, problems);
-  const { key, namespace, service, port, portName } = spec;
-  const named = portName === '' ? {} : { portName };
+  const { key, namespace, service, port, portName, protocol } = spec;
+  const named = { ...(portName === '' ? {} : { portName }), ...(protocol && { protocol }) };
   const newest = newestOf(merged);
   return { pool: { key, namespace, service, port, ...named, endpoints, ...(newest && { newest }) }, problems };
 }

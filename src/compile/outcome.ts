@@ -6,6 +6,7 @@ import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy
 import type { Problem } from '../model/problem.ts';
 import type { CompiledStatus, PolicyStatus } from '../model/status.ts';
 import type { PoolSpec, Route, Table, VirtualHost } from '../model/table.ts';
+import type { UpstreamTls } from '../model/transport.ts';
 import { SnapshotMap } from '../model/sharded-map.ts';
 import type { Compiled } from './compile.ts';
 import { sortedByObject } from './report.ts';
@@ -18,6 +19,7 @@ export interface Share {
   readonly pools: readonly PoolKey[];
   readonly tlsHosts: readonly string[];
   readonly certificates: readonly ObjectKey[];
+  readonly upstreamTls: readonly string[];
   readonly hasFallback: boolean;
   readonly ingresses: readonly ObjectKey[];
   readonly services: readonly ObjectKey[];
@@ -32,6 +34,7 @@ export class Outcome implements Compiled {
   readonly #pools = new Entries<PoolSpec>();
   readonly #tlsHosts = new Entries<TlsHost>();
   readonly #certificates = new Entries<TableCertificate>();
+  readonly #upstreamTls = new Entries<UpstreamTls>();
   readonly #ingresses = new Keys();
   readonly #services = new Keys();
   readonly #statuses = new Entries<PolicyStatus>();
@@ -50,6 +53,7 @@ export class Outcome implements Compiled {
       pools: this.#pools.map,
       tlsHosts: this.#tlsHosts.map,
       certificates: this.#certificates.map,
+      upstreamTls: this.#upstreamTls.map,
     };
   }
 
@@ -73,6 +77,7 @@ export class Outcome implements Compiled {
       this.#pools.add(table.pools);
       this.#tlsHosts.add(table.tlsHosts);
       this.#certificates.add(table.certificates);
+      this.#upstreamTls.add(table.upstreamTls);
       this.#ingresses.add(status.ingresses);
       this.#services.add(status.services);
       this.#statuses.add(status.policies);
@@ -95,6 +100,7 @@ export class Outcome implements Compiled {
     this.#pools.remove(share.pools);
     this.#tlsHosts.remove(share.tlsHosts);
     this.#certificates.remove(share.certificates);
+    this.#upstreamTls.remove(share.upstreamTls);
     this.#ingresses.remove(share.ingresses);
     this.#services.remove(share.services);
     this.#statuses.remove(share.statuses);
@@ -170,6 +176,7 @@ function shareOf({ table, problems, status }: Compiled): Share {
     pools: keysOf(table.pools),
     tlsHosts: keysOf(table.tlsHosts),
     certificates: keysOf(table.certificates),
+    upstreamTls: keysOf(table.upstreamTls),
     hasFallback: table.fallback !== undefined,
     ingresses: keysOf(status.ingresses),
     services: keysOf(status.services),

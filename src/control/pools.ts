@@ -87,7 +87,8 @@ export class Pools {
 }
 
 function samePool(a: Pool, b: Pool): boolean {
-  if (a.endpoints.length !== b.endpoints.length || a.portName !== b.portName || a.newest !== b.newest) return false;
+  if (a.endpoints.length !== b.endpoints.length || a.portName !== b.portName) return false;
+  if (a.newest !== b.newest || a.protocol !== b.protocol) return false;
   return a.endpoints.every((endpoint, i) => {
     const other = b.endpoints[i];
     return (

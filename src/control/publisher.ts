@@ -11,6 +11,7 @@ import { identityOf, type Endpoint, type Pool } from '../model/pool.ts';
 import type { Override } from '../model/override.ts';
 import type { CompiledAffinity, CompiledPolicy } from '../model/policy.ts';
 import type { Route, Table, VirtualHost } from '../model/table.ts';
+import type { UpstreamTls } from '../model/transport.ts';
 import type { Counted } from '../shared/counted.ts';
 import type { EndpointData, IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
 import { refOf } from '../shared/session-entries.ts';
@@ -64,6 +65,7 @@ export class Publisher {
   readonly #affinities = new SentMap<CompiledAffinity>();
   readonly #tlsHosts = new SentMap<TlsHost>();
   readonly #certificates = new SentMap<TableCertificate>();
+  readonly #upstreamTls = new SentMap<UpstreamTls>();
   readonly #pools = new Map<PoolKey, PoolData>();
   /** By slot. */
   readonly #endpoints: (EndpointData | undefined)[] = [];
@@ -120,6 +122,7 @@ export class Publisher {
     const affinities = this.#affinities.diff(table.affinities);
     const tlsHosts = this.#tlsHosts.diff(table.tlsHosts);
     const certificates = this.#certificates.diff(table.certificates);
+    const upstreamTls = this.#upstreamTls.diff(table.upstreamTls);
     const same = isEmpty(policies) && isEmpty(affinities);
     const { pools: changedPools, removed: removedPools } = this.#diffPools(
       pools,
@@ -147,6 +150,8 @@ export class Publisher {
       removedTlsHosts: tlsHosts.removed,
       certificates: certificates.changed,
       removedCertificates: certificates.removed,
+      upstreamTls: upstreamTls.changed,
+      removedUpstreamTls: upstreamTls.removed,
       ...(isDeepStrictEqual(before, table.fallback) ? {} : { fallback: table.fallback ?? null }),
     };
   }
@@ -192,6 +197,8 @@ export class Publisher {
       removedTlsHosts: [],
       certificates: this.#certificates.values(),
       removedCertificates: [],
+      upstreamTls: this.#upstreamTls.values(),
+      removedUpstreamTls: [],
       fallback: this.#fallback ?? null,
       slots: this.#slots.all(),
       removedSlots: [],
@@ -214,6 +221,8 @@ export class Publisher {
       removedTlsHosts: [],
       certificates: [],
       removedCertificates: [],
+      upstreamTls: [],
+      removedUpstreamTls: [],
       slots: [],
       removedSlots: [],
     };
@@ -256,6 +265,7 @@ export class Publisher {
       service: pool.service,
       port: pool.port,
       portName: pool.portName,
+      protocol: pool.protocol,
       endpoints: pool.endpoints.map((endpoint, i) => this.#endpoint(endpoint, keys[i] ?? '')),
       newest: pool.newest,
       identity: this.#identityOf(pool),

@@ -131,7 +131,9 @@ export class Attempts<L extends UpstreamLink> implements Waiter {
     if (failure === 'timeout') this.#ctx.counters.limit('connect_timeout');
     if (failure === 'local') return this.#reject(REASON.capacity, 503);
     if (endpoint === undefined) return this.#giveUp();
-    if (decision.retryOwn && this.#withinGrace(endpoint.slot)) return this.#waitForOwn(endpoint.slot);
+    // Waiting does not mend certificates.
+    if (failure !== 'tls' && decision.retryOwn && this.#withinGrace(endpoint.slot))
+      return this.#waitForOwn(endpoint.slot);
     decision.tried.push(endpoint.slot);
     const { attempts, changeOnFailure } = affinity?.policy.retry ?? DEFAULT_RETRY;
     // Whoever has no session yet may go anywhere; `changeOnFailure` is about leaving an endpoint.

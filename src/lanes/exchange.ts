@@ -95,9 +95,10 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     this.#plan = new Plan(ctx);
     const { upstreams } = ctx;
     this.#attempts = new Attempts(ctx, this.#plan, this, (endpoint, fresh) => {
-      const pools = client.forwarding.arrival.pools(this.#plan.proxyProtocol, upstreams);
-      if (this.#plan.http2) return upstreams.stream(endpoint, this, pools);
-      return fresh ? upstreams.dial(endpoint, this, pools) : upstreams.acquire(endpoint, this, pools);
+      const { http2, tls, proxyProtocol } = this.#plan;
+      const pools = client.forwarding.arrival.pools(proxyProtocol, upstreams);
+      if (http2) return upstreams.stream(endpoint, this, pools, tls);
+      return fresh ? upstreams.dial(endpoint, this, pools, tls) : upstreams.acquire(endpoint, this, pools, tls);
     });
     this.#record = new Record(ctx, this.#plan);
     this.#writer = new ResponseWriter(ctx, this.#plan, client.out);

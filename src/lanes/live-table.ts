@@ -6,6 +6,7 @@ import type { RequestFacts } from '../model/facts.ts';
 import type { LivePool } from '../model/live.ts';
 import type { Route } from '../model/table.ts';
 import type { Cells } from '../shared/cells.ts';
+import type { TlsProfile } from '../upstream/tls.ts';
 
 /** Where one thing is counted by this worker: fields from `at` on in `cells`. */
 export interface CellRef {
@@ -26,6 +27,11 @@ export interface AffinityRef {
   rules: readonly CellRef[];
   /** The pools of the rules with `backends` whose sessions are this one's, by rule. */
   joined: ReadonlyMap<number, PoolRef>;
+}
+
+/** What TLS to endpoints asks for. A Secret's change swaps `live` and leaves every route as it is. */
+export interface TlsRef {
+  live: TlsProfile;
 }
 
 /** Where the requests that one Service serves for an Ingress are counted. */
@@ -66,6 +72,8 @@ export interface LiveRoute extends RouteCells {
   readonly route: Route;
   readonly pool: PoolRef | undefined;
   readonly affinity: AffinityRef | undefined;
+  /** For endpoints that are spoken to over TLS. */
+  readonly tls: TlsRef;
   /** Decisions of a route without affinity. */
   readonly stateless: CellRef;
   /** The first that holds takes the place of `pool` and `affinity`; undefined = there are none. */

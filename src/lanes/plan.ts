@@ -11,6 +11,7 @@ import type { ProxyVersion } from '../model/ends.ts';
 import type { RequestFacts } from '../model/facts.ts';
 import { OBSERVED } from '../model/live.ts';
 import type { LiveEndpoint, LivePool } from '../model/live.ts';
+import { PROTOCOLS, type BackendProtocol } from '../model/transport.ts';
 import {
   bucketOf,
   decisionField,
@@ -20,6 +21,7 @@ import {
   movesField,
 } from '../shared/layout.ts';
 import { CHANGED, INSERTED } from '../shared/session-table.ts';
+import type { TlsProfile } from '../upstream/tls.ts';
 import type { LaneContext } from './context.ts';
 import type { AffinityRef, LiveCanary, LiveRoute, LiveSplit, PoolRef, RouteCells } from './live-table.ts';
 
@@ -68,9 +70,21 @@ export class Plan {
     return this.route?.route.sendProxyProtocol;
   }
 
+  /** What is spoken to the endpoint. */
+  get protocol(): BackendProtocol {
+    const wanted = this.route?.route.transport?.protocol ?? this.endpoint?.service.protocol ?? 'HTTP';
+    if (wanted !== 'AUTO_HTTP') return wanted;
+    return this.#facts?.scheme === 'https' ? 'HTTPS' : 'HTTP';
+  }
+
+  /** How to reach the endpoint; undefined = in plain text. */
+  get tls(): TlsProfile | undefined {
+    return PROTOCOLS[this.protocol].tls ? this.route?.tls.live : undefined;
+  }
+
   /** The endpoint is spoken to in HTTP/2. */
   get http2(): boolean {
-    return false;
+    return PROTOCOLS[this.protocol].http2;
   }
 
   /** Name of the Service that serves the request, or would. */

@@ -1,10 +1,18 @@
 /** The shapes a worker's hot path reads: pools with their endpoints indexed for look-ups, and the shared meters. */
 import type { IdentityKind, PoolKey } from './ids.ts';
+import type { BackendProtocol } from './transport.ts';
 
 /** Endpoint states as small integers, compared on the hot path. */
 export const READY = 0;
 export const DRAINING = 1;
 export const NOT_READY = 2;
+
+/** What the endpoints of a Service port have in common for who dials them. */
+export interface LiveService {
+  readonly namespace: string;
+  readonly name: string;
+  readonly protocol: BackendProtocol;
+}
 
 export interface LiveEndpoint {
   /** Row in the shared arrays (in-flight, counters, health). */
@@ -13,6 +21,7 @@ export interface LiveEndpoint {
   readonly ref: number;
   readonly address: string;
   readonly port: number;
+  readonly service: LiveService;
   /** Label of metrics and logs. */
   readonly pod: string;
   /** Its id in cookies of format Plain, when its pod's annotation gives one; else `pod` is. */

@@ -1,5 +1,6 @@
 /** Pools: the endpoints of one Service port with their states, as compiled from EndpointSlices. */
 import type { IdentityKind, PoolKey } from './ids.ts';
+import type { BackendProtocol } from './transport.ts';
 
 export type EndpointState = 'Ready' | 'Draining' | 'NotReady';
 
@@ -45,6 +46,8 @@ export interface Pool {
   readonly port: number;
   /** undefined = the port has no name. */
   readonly portName?: string | undefined;
+  /** undefined = HTTP. */
+  readonly protocol?: BackendProtocol | undefined;
   /** Sorted by Address identity text, so that every replica has the same order whatever the slices' order (T40). */
   readonly endpoints: readonly Endpoint[];
   /** Of the pod that was made last; undefined = no version is known. */

@@ -5,6 +5,7 @@ import type { ProxyVersion } from './ends.ts';
 import type { ObjectKey, PoolKey } from './ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from './policy.ts';
 import type { PathType } from './resources.ts';
+import type { BackendProtocol, RouteTransport, UpstreamTls } from './transport.ts';
 
 export interface Route {
   readonly namespace: string;
@@ -24,6 +25,8 @@ export interface Route {
   readonly hsts?: string | undefined;
   /** Connections to its endpoints begin with a PROXY protocol header that names the client. */
   readonly sendProxyProtocol?: ProxyVersion | undefined;
+  /** How its endpoints are spoken to, those of its splits and its canary included; undefined = as the Service ports say. */
+  readonly transport?: RouteTransport | undefined;
   /** Of the policy's rules with `backends`, in order: the first that holds takes the place of `service`. undefined = there are none. */
   readonly splits?: readonly RouteSplit[] | undefined;
   /** Where some of the requests go that no split is for; undefined = there is no canary. */
@@ -67,6 +70,8 @@ export interface PoolSpec {
   readonly publishNotReadyAddresses: boolean;
   /** Loopback, link-local and unspecified addresses are not dialled: true in a cluster, where anybody may write an EndpointSlice. */
   readonly refuseLocal?: boolean;
+  /** As the port's `appProtocol` says; undefined = HTTP. */
+  readonly protocol?: BackendProtocol | undefined;
 }
 
 export interface Table {
@@ -80,4 +85,6 @@ export interface Table {
   readonly tlsHosts: ReadonlyMap<string, TlsHost>;
   /** Those that some host needs. */
   readonly certificates: ReadonlyMap<ObjectKey, TableCertificate>;
+  /** What routes ask for of TLS to endpoints, by id. */
+  readonly upstreamTls: ReadonlyMap<string, UpstreamTls>;
 }

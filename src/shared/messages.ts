@@ -6,6 +6,7 @@ import type { IdentityKind, ObjectKey, PoolKey } from '../model/ids.ts';
 import type { Override } from '../model/override.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
 import type { Route, VirtualHost } from '../model/table.ts';
+import type { BackendProtocol, UpstreamTls } from '../model/transport.ts';
 import type { ChunkData } from './cells.ts';
 import type { SessionMemory } from './session-entries.ts';
 
@@ -38,6 +39,7 @@ export interface PoolData {
   readonly service: string;
   readonly port: number;
   readonly portName?: string | undefined;
+  readonly protocol?: BackendProtocol | undefined;
   readonly endpoints: readonly EndpointData[];
   readonly newest?: string | undefined;
   /** Kinds that a policy in force tells these endpoints by; the others are not needed. */
@@ -68,6 +70,8 @@ export interface TableDelta {
   readonly removedHosts: readonly string[];
   readonly certificates: readonly TableCertificate[];
   readonly removedCertificates: readonly ObjectKey[];
+  readonly upstreamTls: readonly UpstreamTls[];
+  readonly removedUpstreamTls: readonly string[];
   readonly tlsHosts: readonly TlsHost[];
   readonly removedTlsHosts: readonly string[];
   /** Present when it changed; null = none. */

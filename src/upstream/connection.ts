@@ -1,6 +1,6 @@
-/** One TCP connection to an endpoint: dialled, lent to one exchange at a time, idle in its pool in between. */
+/** One connection to an endpoint, over TCP or TLS: dialled, lent to one exchange at a time, idle in its pool in between. */
 import { connect } from 'node:net';
-import type { NetConnectOpts, Socket } from 'node:net';
+import type { NetConnectOpts, OnReadOpts, Socket } from 'node:net';
 import type { Timed } from '../io/deadlines.ts';
 import { poisoning, WRITE_HIGH_WATER } from '../io/adopt.ts';
 import type { ReadHandler } from '../io/adopt.ts';
@@ -19,6 +19,17 @@ const FAILURES: Readonly<Record<string, DialFailure>> = {
   ENOMEM: 'local',
   EADDRNOTAVAIL: 'local',
 };
+
+function dialPlain({ address, port }: UpstreamEndpoint, onread: OnReadOpts): Socket {
+  const options: NetConnectOpts & { writableHighWaterMark: number } = {
+    host: address,
+    port,
+    noDelay: true,
+    writableHighWaterMark: WRITE_HIGH_WATER,
+    onread,
+  };
+  return connect(options);
+}
 
 /** Who uses the connection at the moment. */
 export interface UpstreamHandler extends DialHandler {
@@ -41,6 +52,8 @@ export class UpstreamConnection implements UpstreamLink, Timed {
   handler: UpstreamHandler | null;
   /** Wall clock ms; Infinity = none. While dialling: the connect time-out; while idle: when it is closed. */
   deadline: number;
+  /** TCP is there; over TLS the handshake follows. */
+  #reached = false;
   readonly #upstreams: Upstreams;
 
   constructor(upstreams: Upstreams, endpoint: UpstreamEndpoint, handler: UpstreamHandler, deadline: number) {
@@ -50,16 +63,15 @@ export class UpstreamConnection implements UpstreamLink, Timed {
     this.deadline = deadline;
     const read: ReadHandler = (length, buffer) => this.#onRead(length, buffer);
     const onRead = upstreams.poisonReads ? poisoning(read) : read;
-    const options: NetConnectOpts & { writableHighWaterMark: number } = {
-      host: endpoint.address,
-      port: endpoint.port,
-      noDelay: true,
-      writableHighWaterMark: WRITE_HIGH_WATER,
-      onread: { buffer: upstreams.readBuffer, callback: (length) => onRead(length, upstreams.readBuffer) },
-    };
-    this.socket = connect(options);
+    const onread = { buffer: upstreams.readBuffer, callback: (length: number) => onRead(length, upstreams.readBuffer) };
+    this.socket =
+      endpoint.tls === undefined ? dialPlain(endpoint, onread) : endpoint.tls.dial(endpoint, onread, onRead);
     this.out = new Outbox(this.socket, upstreams.blocks);
     this.socket.on('connect', () => {
+      this.#reached = true;
+      if (endpoint.tls === undefined) this.#onConnect();
+    });
+    this.socket.on('secureConnect', () => {
       this.#onConnect();
     });
     this.socket.on('drain', () => {
@@ -69,7 +81,7 @@ export class UpstreamConnection implements UpstreamLink, Timed {
       this.#onEnd();
     });
     this.socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.#onGone(error.code);
+      this.#onGone(error);
     });
     this.socket.on('close', () => {
       this.#onGone(undefined);
@@ -105,7 +117,8 @@ export class UpstreamConnection implements UpstreamLink, Timed {
     this.connected = true;
     this.deadline = Infinity;
     this.#upstreams.health.worked(this.endpoint.slot);
-    if (this.endpoint.preface !== '') this.socket.write(this.endpoint.preface, 'latin1');
+    const { preface, tls } = this.endpoint;
+    if (preface !== '' && tls === undefined) this.socket.write(preface, 'latin1');
     this.handler?.onUpstreamConnected();
   }
 
@@ -117,24 +130,35 @@ export class UpstreamConnection implements UpstreamLink, Timed {
   }
 
   #onEnd(): void {
+    // An error follows, or the close.
+    if (!this.connected) return;
     if (this.handler === null) this.destroy();
     else this.handler.onUpstreamEnd();
   }
 
-  #onGone(code: string | undefined): void {
+  #onGone(error: NodeJS.ErrnoException | undefined): void {
     if (!this.connected && this.handler !== null) {
-      this.#failDial(FAILURES[code ?? ''] ?? 'unreachable');
+      this.#failDial(this.#failureOf(error));
       return;
     }
+    // Who wants to know who we are may refuse it only now (RFC 8446 section 4.4.2.4).
+    if (error?.code?.startsWith('ERR_SSL_') === true) this.endpoint.tls?.failed(this.endpoint, error);
     const handler = this.handler;
     this.destroy();
     handler?.onUpstreamClosed();
   }
 
+  #failureOf(error: NodeJS.ErrnoException | undefined): DialFailure {
+    const { tls } = this.endpoint;
+    if (tls === undefined || !this.#reached) return FAILURES[error?.code ?? ''] ?? 'unreachable';
+    tls.failed(this.endpoint, error);
+    return 'tls';
+  }
+
   #failDial(failure: DialFailure): void {
     const handler = this.handler;
     this.destroy();
-    if (failure !== 'local') this.#upstreams.dialFailed(this.endpoint);
+    if (failure !== 'local') this.#upstreams.dialFailed(this.endpoint, failure);
     handler?.onUpstreamDialFailed(failure);
   }
 }

@@ -28,10 +28,10 @@ export interface DialHandler {
 }
 
 /**
- * Why a connection could not be made; `protocol`: the endpoint does not speak the one that it shall; `local`: for want of
- * something of ours (descriptors, ports), not the endpoint's fault.
+ * Why a connection could not be made; `tls`: the endpoint is there, but TLS with it failed; `protocol`: it does not speak the
+ * one that it shall; `local`: for want of something of ours (descriptors, ports), not the endpoint's fault.
  */
-export type DialFailure = 'refused' | 'timeout' | 'unreachable' | 'protocol' | 'local';
+export type DialFailure = 'refused' | 'timeout' | 'unreachable' | 'tls' | 'protocol' | 'local';
 
 /** Whose request is on a stream of a connection that others share. */
 export interface StreamHandler extends DialHandler, ResponseSink {

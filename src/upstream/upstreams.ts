@@ -12,7 +12,8 @@ import { EndpointPools } from './endpoint-pools.ts';
 import type { UpstreamEndpoint } from './endpoint-pools.ts';
 import { Http2UpstreamConnection } from './http2-connection.ts';
 import { UpstreamStream } from './http2-stream.ts';
-import type { StreamHandler } from './request-wire.ts';
+import type { DialFailure, StreamHandler } from './request-wire.ts';
+import type { TlsProfile } from './tls.ts';
 
 /** Idle connections kept per endpoint and worker. */
 const MAX_IDLE = 512;
@@ -62,10 +63,15 @@ export class Upstreams {
 
   /**
    * An idle connection at once (`connected`), or one that is being dialled and reports to `handler`. `pools`: where it
-   * comes from and goes back to; of `openOwn`, or everybody's.
+   * comes from and goes back to; of `openOwn`, or everybody's. Without `tls` in plain text.
    */
-  acquire(endpoint: LiveEndpoint, handler: UpstreamHandler, pools = this.#common): UpstreamConnection {
-    const upstream = pools.of(endpoint);
+  acquire(
+    endpoint: LiveEndpoint,
+    handler: UpstreamHandler,
+    pools = this.#common,
+    tls?: TlsProfile,
+  ): UpstreamConnection {
+    const upstream = pools.of(endpoint, tls);
     const idle = upstream.idle.pop();
     if (idle === undefined) return this.#dial(upstream, handler);
     this.#idle--;
@@ -74,15 +80,15 @@ export class Upstreams {
   }
 
   /** A stream on a connection of HTTP/2, at once (`connected`) or when that is there: it reports to `handler`. */
-  stream(endpoint: LiveEndpoint, handler: StreamHandler, pools = this.#common): UpstreamStream {
+  stream(endpoint: LiveEndpoint, handler: StreamHandler, pools = this.#common, tls?: TlsProfile): UpstreamStream {
     const stream = new UpstreamStream(handler);
-    this.#join(pools.of(endpoint), stream);
+    this.#join(pools.of(endpoint, tls), stream);
     return stream;
   }
 
   /** A new connection, for an exchange that must not meet a stale one (an upgrade, a replay). */
-  dial(endpoint: LiveEndpoint, handler: UpstreamHandler, pools = this.#common): UpstreamConnection {
-    return this.#dial(pools.of(endpoint), handler);
+  dial(endpoint: LiveEndpoint, handler: UpstreamHandler, pools = this.#common, tls?: TlsProfile): UpstreamConnection {
+    return this.#dial(pools.of(endpoint, tls), handler);
   }
 
   /** Pools of a client whose connections begin with `preface` (latin1) and are nobody else's. */
@@ -109,6 +115,8 @@ export class Upstreams {
       connection.destroy();
       return;
     }
+    // What a TLS socket has read already comes even when it is paused, be it the rest of an answer.
+    if (endpoint.tls !== undefined) connection.socket.resume();
     connection.handler = null;
     connection.deadline = this.deadlines.now + Math.min(kept, this.#options.idleTimeout);
     endpoint.idle.push(connection);
@@ -120,6 +128,12 @@ export class Upstreams {
   retire(slot: number): void {
     this.#common.retire(slot);
     for (const pools of this.#own) pools.retire(slot);
+  }
+
+  /** No request is for these settings any more. */
+  retireTls(tls: TlsProfile): void {
+    this.#common.retireTls(tls);
+    for (const pools of this.#own) pools.retireTls(tls);
   }
 
   closeIdle(): void {
@@ -136,10 +150,10 @@ export class Upstreams {
     this.#idle--;
   }
 
-  /** For connections: a dial failed. */
-  dialFailed(endpoint: UpstreamEndpoint): void {
-    this.health.failed(endpoint.slot, this.deadlines.exact());
-    this.#options.onDialFailed(endpoint.slot);
+  /** For connections: a dial failed. One that is no use over TLS may be well in plain text, for another route. */
+  dialFailed({ slot }: UpstreamEndpoint, failure: DialFailure): void {
+    if (failure !== 'tls') this.health.failed(slot, this.deadlines.exact());
+    this.#options.onDialFailed(slot);
   }
 
   #dial(upstream: UpstreamEndpoint, handler: UpstreamHandler): UpstreamConnection {
@@ -159,7 +173,7 @@ export class Upstreams {
       deadlines,
       blocks,
       limits: BACKEND_LIMITS,
-      scheme: 'http',
+      scheme: upstream.tls === undefined ? 'http' : 'https',
       connectTimeout,
       idleTimeout,
       dial: (handler) => this.#dial(upstream, handler),
@@ -167,7 +181,7 @@ export class Upstreams {
         const at = upstream.shared.indexOf(closed);
         if (at >= 0) upstream.shared.splice(at, 1);
       },
-      onUseless: () => this.dialFailed(upstream),
+      onUseless: () => this.dialFailed(upstream, 'protocol'),
       onOverflow: (stream) => this.#join(upstream, stream),
     });
     upstream.shared.push(connection);

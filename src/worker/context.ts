@@ -23,6 +23,7 @@ import type { AccessRecord, FromWorker, TableDelta, WorkerStart } from '../share
 import { HealthMarks, SharedMeters } from '../shared/meters.ts';
 import { SessionTable } from '../shared/session-table.ts';
 import { Turns } from '../shared/turns.ts';
+import { TlsProfile } from '../upstream/tls.ts';
 import { Upstreams } from '../upstream/upstreams.ts';
 import { AccessBuffer } from './access-buffer.ts';
 import { TableBuilder } from './table-builder.ts';
@@ -86,6 +87,10 @@ export class WorkerContext implements LaneContext {
       clock: Date.now,
       compileRegex: compileRe2,
       keyRing: (keys) => KeyRing.from(keys),
+      tlsProfile: (settings) => new TlsProfile(settings, (message) => send({ type: 'log', level: 'warn', message })),
+      onTlsRetired: (profile) => {
+        this.upstreams.retireTls(profile);
+      },
       onRetired: (slot) => {
         this.upstreams.retire(slot);
       },

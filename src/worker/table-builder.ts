@@ -13,18 +13,21 @@ import type {
   LiveTable,
   PoolRef,
   RouteCells,
+  TlsRef,
 } from '../lanes/live-table.ts';
 import { HostIndex } from '../match/router.ts';
-import type { IdentityView, LivePool } from '../model/live.ts';
+import type { IdentityView, LiveEndpoint, LivePool, LiveService } from '../model/live.ts';
 import { DRAINING, READY } from '../model/live.ts';
 import type { IdentityKind, PoolKey } from '../model/ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId, SplitBackend } from '../model/policy.ts';
 import type { Route, RouteCanary, RouteSplit } from '../model/table.ts';
+import type { UpstreamTls } from '../model/transport.ts';
 import type { RegexCompiler } from '../rules/kind.ts';
 import type { Blocks } from '../shared/cells.ts';
 import type { CountedBlock, EndpointData, IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
 import { CEL_ERRORS } from '../shared/layout.ts';
 import { policySlotKey, routeSlotKey, ruleSlotKey, serviceSlotKey } from '../shared/slot-keys.ts';
+import { UNVERIFIED, type TlsProfile } from '../upstream/tls.ts';
 import { canaryPair } from './canary-pair.ts';
 import { JoinedPool } from './joined-pool.ts';
 import { Places } from './places.ts';
@@ -37,6 +40,9 @@ export interface TableBuilderOptions {
   readonly clock: () => number;
   readonly compileRegex: RegexCompiler;
   readonly keyRing: (keys: readonly SessionKey[]) => KeyRing;
+  readonly tlsProfile: (settings: UpstreamTls) => TlsProfile;
+  /** No request uses the profile any more. */
+  readonly onTlsRetired: (profile: TlsProfile) => void;
   /** An endpoint slot left its pool or changed its address. */
   readonly onRetired: (slot: number) => void;
 }
@@ -60,6 +66,8 @@ export class TableBuilder {
   readonly #policies = new Map<PolicyId, CompiledPolicy>();
   readonly #compiled = new Map<string, CompiledAffinity>();
   readonly #affinities = new Map<string, AffinityRef>();
+  /** By id; under the empty one what asks for nothing. */
+  readonly #tls: Map<string, TlsRef>;
   /** The longest `goneGrace` of all policies, ms: so long it is remembered who has left a pool. */
   #longestGrace = 0;
   /** By block and key. */
@@ -76,6 +84,7 @@ export class TableBuilder {
 
   constructor(options: TableBuilderOptions) {
     this.#options = options;
+    this.#tls = new Map([[UNVERIFIED.id, { live: options.tlsProfile(UNVERIFIED) }]]);
   }
 
   /** Makes the delta live. It is one turn of the event loop, so no request sees half of it. */
@@ -91,6 +100,7 @@ export class TableBuilder {
     if (delta.replicas !== undefined) this.replicas = delta.replicas;
     for (const pool of delta.pools) this.#setPool(pool);
     this.#setAffinities(delta);
+    for (const settings of delta.upstreamTls) this.#setTls(settings);
     if (delta.policies.length > 0)
       this.#longestGrace = Math.max(...this.#policies.values().map(({ lost }) => lost.goneGrace));
     // A change of endpoints alone, by far the most frequent, leaves the index as it is.
@@ -103,6 +113,7 @@ export class TableBuilder {
       this.#compiled.delete(id);
     }
     for (const id of delta.removedPolicies) this.#policies.delete(id);
+    for (const id of delta.removedUpstreamTls) this.#removeTls(id);
     for (const [block, key] of delta.removedSlots) {
       this.#cells[block].delete(key);
       if (block === 'policy') this.#policySlots.delete(key);
@@ -135,6 +146,23 @@ export class TableBuilder {
     for (const endpoint of known.live.endpoints) this.#options.onRetired(endpoint.slot);
     this.places.remove(known.live);
     this.pools.delete(key);
+  }
+
+  #setTls(settings: UpstreamTls): void {
+    const live = this.#options.tlsProfile(settings);
+    const known = this.#tls.get(settings.id);
+    if (known === undefined) {
+      this.#tls.set(settings.id, { live });
+      return;
+    }
+    this.#options.onTlsRetired(known.live);
+    known.live = live;
+  }
+
+  #removeTls(id: string): void {
+    const known = this.#tls.get(id);
+    if (known !== undefined) this.#options.onTlsRetired(known.live);
+    this.#tls.delete(id);
   }
 
   /** Of a pool as it was, whoever is not in any pool now. */
@@ -223,6 +251,7 @@ export class TableBuilder {
       redirectsToHttps: names.redirectsToHttps,
       hsts: this.#share(names.hsts),
       sendProxyProtocol: this.#share(names.sendProxyProtocol),
+      transport: names.transport,
       splits: names.splits,
       canary: names.canary,
     };
@@ -231,11 +260,18 @@ export class TableBuilder {
       route,
       pool,
       affinity: route.affinity === undefined ? undefined : this.#affinities.get(route.affinity),
+      tls: this.#tlsOf(route.transport?.tls ?? UNVERIFIED.id),
       stateless: this.#cell('rule', ruleSlotKey(route.namespace, '', '')),
       ...this.#routeCells(route, route.service),
       splits: route.splits?.map((split) => this.#split(route, split)),
       canary: pool && route.canary && this.#canary(route, pool, route.canary),
     };
+  }
+
+  #tlsOf(id: string): TlsRef {
+    const ref = this.#tls.get(id);
+    if (ref === undefined) throw new Error(`route without its TLS settings ${id}`);
+    return ref;
   }
 
   #canary(route: Route, primary: PoolRef, canary: RouteCanary): LiveCanary | undefined {
@@ -273,9 +309,9 @@ export class TableBuilder {
 }
 
 /** As a literal: what comes out of a message keeps half of its fields in an array beside the object, slower and larger. */
-function compact(endpoint: EndpointData): EndpointData {
+function compact(endpoint: EndpointData, service: LiveService): LiveEndpoint {
   const { slot, ref, address, port, pod, cookieValue, version, state, since, wasReady } = endpoint;
-  return { slot, ref, address, port, pod, cookieValue, version, state, since, wasReady };
+  return { slot, ref, address, port, service, pod, cookieValue, version, state, since, wasReady };
 }
 
 /** 0, 1, …, by length: nearly all pools have all their endpoints Ready and none draining, and thousands of typed arrays are megabytes. */
@@ -297,6 +333,7 @@ function livePool(data: PoolData, now: number, before: LivePool | undefined, gra
     const { length } = indices;
     return length === 0 || length === states.length ? firstIndices(length) : Int32Array.from(indices);
   };
+  const service = { namespace: data.namespace, name: data.service, protocol: data.protocol ?? 'HTTP' };
   const live = {
     key: data.key,
     slot: data.slot,
@@ -304,7 +341,7 @@ function livePool(data: PoolData, now: number, before: LivePool | undefined, gra
     service: data.service,
     port: data.port,
     portName: data.portName,
-    endpoints: data.endpoints.map(compact),
+    endpoints: data.endpoints.map((endpoint) => compact(endpoint, service)),
     newest: data.newest,
     ready: indicesOf(READY),
     draining: indicesOf(DRAINING),

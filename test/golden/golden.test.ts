@@ -15,7 +15,7 @@ import { HostIndex } from '../../src/match/router.ts';
 import type { Problem } from '../../src/model/problem.ts';
 import type { Snapshot } from '../../src/model/snapshot.ts';
 import type { TargetStatus } from '../../src/model/status.ts';
-import type { Route, Table } from '../../src/model/table.ts';
+import type { PoolSpec, Route, Table } from '../../src/model/table.ts';
 import { Objects } from '../../src/store/objects.ts';
 
 interface Case {
@@ -117,7 +117,7 @@ function print({ table, problems, status }: Compiled, projected: readonly Proble
   const out = {
     hosts: Object.fromEntries(hosts),
     ...(table.fallback && { fallback: routeText(table.fallback) }),
-    pools: [...table.pools.values()].map((pool) => `${pool.key} ${pool.portName}`.trim()).sort(),
+    pools: [...table.pools.values()].map(poolText).sort(),
     policies: Object.fromEntries(table.policies),
     affinities: Object.fromEntries(table.affinities),
     status: Object.fromEntries([...status.policies].map(([key, { targets }]) => [key, targets.map(targetText)])),
@@ -128,6 +128,10 @@ function print({ table, problems, status }: Compiled, projected: readonly Proble
   return stringify(JSON.parse(JSON.stringify(out)), { lineWidth: 0, sortMapEntries: true });
 }
 
+function poolText({ key, portName, protocol }: PoolSpec): string {
+  return `${key} ${portName} ${protocol ?? ''}`.replaceAll('  ', ' ').trim();
+}
+
 function routeText(route: Route): string {
   const match = route.path === '' ? 'default' : `${route.pathType} ${route.path}`;
   const affinity = route.affinity === undefined ? '' : ` by ${route.affinity}`;
@@ -135,6 +139,7 @@ function routeText(route: Route): string {
     (split) => `, rule ${split.rule}: ${split.services.join(' | ')} by ${split.affinity}`,
   );
   if (route.canary !== undefined) splits.push(`, canary ${JSON.stringify(route.canary)}`);
+  if (route.transport !== undefined) splits.push(`, over ${JSON.stringify(route.transport)}`);
   return `${match} -> ${route.pool ?? `503 (${route.service})`}${affinity}${splits.join('')} [${route.namespace}/${route.ingress}]`;
 }
 

@@ -1,7 +1,9 @@
 /** A sample backend that plays a pod: it counts what it served, and its port can refuse connections for a while. */
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import type { TlsOptions } from 'node:tls';
 import { WebSocketServer } from 'ws';
 import { closeAtEnd } from './cleanup.ts';
 import type { EndpointOptions } from './manifests.ts';
@@ -16,6 +18,8 @@ export interface BackendOptions {
   readonly port?: number;
   /** Default: answers JSON that names the pod and tells what was asked. */
   readonly handler?: Handler;
+  /** It speaks HTTPS. */
+  readonly tls?: TlsOptions;
 }
 
 /** What the default handler answers. */
@@ -46,14 +50,16 @@ export class Backend {
   /** Requests and upgrades that reached it. */
   requests = 0;
   readonly #handler: Handler;
+  readonly #tls: TlsOptions | undefined;
   readonly #sockets = new Set<Socket>();
   readonly #websockets = new WebSocketServer({ noServer: true });
   #server: Server | undefined;
 
-  constructor({ pod, address = '127.0.0.1', port = 0, handler }: BackendOptions) {
+  constructor({ pod, address = '127.0.0.1', port = 0, handler, tls }: BackendOptions) {
     this.pod = pod;
     this.address = address;
     this.port = port;
+    this.#tls = tls;
     this.#handler = handler ?? ((request, response) => this.#describe(request, response));
   }
 
@@ -64,10 +70,13 @@ export class Backend {
 
   /** Accepts connections, on the same port as before. */
   async listen(): Promise<void> {
-    const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+    const serve: Handler = (request, response) => {
       this.requests++;
       this.#handler(request, response);
-    });
+    };
+    const options = { keepAliveTimeout: 60_000 };
+    const server =
+      this.#tls === undefined ? createServer(options, serve) : createSecureServer({ ...options, ...this.#tls }, serve);
     server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
@@ -87,6 +96,11 @@ export class Backend {
     server.off('error', reject);
     this.port = (server.address() as AddressInfo).port;
     this.#server = server;
+  }
+
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#sockets.size;
   }
 
   /** Connections are refused from now on, and those that are open are cut: a container that has stopped. */

@@ -71,12 +71,19 @@ export function ingress(options: IngressOptions = {}): string {
   });
 }
 
-export function service(name = 'web', options: Named = {}): string {
+interface ServiceOptions extends Named {
+  readonly appProtocol?: string;
+}
+
+export function service(name = 'web', { appProtocol, ...options }: ServiceOptions = {}): string {
   return stringify({
     apiVersion: 'v1',
     kind: 'Service',
     metadata: metadata({ ...options, name }),
-    spec: { selector: { app: name }, ports: [{ name: 'http', port: 80, targetPort: 'http' }] },
+    spec: {
+      selector: { app: name },
+      ports: [{ name: 'http', port: 80, targetPort: 'http', ...(appProtocol && { appProtocol }) }],
+    },
   });
 }
 
@@ -88,6 +95,11 @@ export function tlsSecret(
 ): string {
   const data = { 'tls.crt': encoded(pair.chain), 'tls.key': encoded(pair.key) };
   return stringify({ apiVersion: 'v1', kind: 'Secret', metadata: metadata({ name }), type, data });
+}
+
+/** A Secret of type Opaque. */
+export function secret(name: string, stringData: Readonly<Record<string, string>>): string {
+  return stringify({ apiVersion: 'v1', kind: 'Secret', metadata: metadata({ name }), type: 'Opaque', stringData });
 }
 
 /** One EndpointSlice; its endpoints share the port of the first. */

@@ -2,11 +2,12 @@
 import type { ObjectRef } from '../../model/ids.ts';
 import type { Meta } from '../../model/resources.ts';
 import { NGINX_PREFIX } from './foreign.ts';
-import { PREFIX } from './table.ts';
+import { ANNOTATIONS, PREFIX } from './table.ts';
 
 /** Names of annotations, whole; their values are read by `secretName`. */
 const SECRET_ANNOTATIONS: readonly string[] = [
   `${PREFIX}auth-tls-secret`,
+  PREFIX + ANNOTATIONS.backendTlsSecret.name,
   `${NGINX_PREFIX}auth-tls-secret`,
   `${NGINX_PREFIX}proxy-ssl-secret`,
 ];

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { formatDuration, parseDuration } from '../../model/duration.ts';
 import type { ProxyVersion } from '../../model/ends.ts';
 import type { Algorithm, SameSite } from '../../model/sticky-policy.ts';
+import type { WantedProtocol } from '../../model/transport.ts';
 
 export const PREFIX = 'holdfast.dev/';
 
@@ -29,6 +30,10 @@ export interface AnnotationSettings {
   hsts?: string;
   sendProxyProtocol?: ProxyVersion;
   canaryOverridesSession?: boolean;
+  backendProtocol?: WantedProtocol;
+  /** As `secretName` reads it. */
+  backendTlsSecret?: string;
+  backendTlsName?: string;
 }
 
 export type SettingName = keyof AnnotationSettings;
@@ -50,7 +55,7 @@ export interface Annotation<K extends SettingName> {
   readonly specField: readonly (string | number)[];
 }
 
-function choice<T extends string | boolean>(values: Readonly<Record<string, T>>): z.ZodType<T, string> {
+export function choice<T extends string | boolean>(values: Readonly<Record<string, T>>): z.ZodType<T, string> {
   return z.string().transform((text, ctx): T => {
     const wanted = text.trim().toLowerCase();
     if (Object.hasOwn(values, wanted)) return values[wanted] as T;
@@ -71,7 +76,7 @@ const strictTransportSecurity = z.string().transform((value, ctx) => {
   return z.NEVER;
 });
 
-const text = z.string().transform((value, ctx) => {
+export const text = z.string().transform((value, ctx) => {
   const trimmed = value.trim();
   if (trimmed !== '') return trimmed;
   ctx.addIssue('this is empty; write a value or leave the annotation out');
@@ -92,6 +97,16 @@ const durationOrSeconds = z.string().transform((value, ctx) => {
   const seconds = /^[0-9]{1,9}$/.test(trimmed) ? Number(trimmed) : NaN;
   if (seconds <= 99_999 * 3600) return formatDuration(seconds * 1000);
   ctx.addIssue('this is neither a duration nor a number of seconds; write one such as `48h` or `172800`');
+  return z.NEVER;
+});
+
+/** What a certificate may be for: RFC 1123 labels. No address, which is no server name (RFC 6066 section 3). */
+const SERVER_NAME = /^(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*[a-z](?:[a-z0-9-]*[a-z0-9])?$/;
+
+export const serverName = z.string().transform((value, ctx) => {
+  const trimmed = value.trim().toLowerCase();
+  if (SERVER_NAME.test(trimmed)) return trimmed;
+  ctx.addIssue('this is no host name; write one such as `api.shop.svc`');
   return z.NEVER;
 });
 
@@ -278,9 +293,39 @@ export const ANNOTATIONS: { readonly [K in SettingName]-?: Annotation<K> } = {
     audience: 'ingress',
     specField: [],
   },
+  backendProtocol: {
+    name: 'backend-protocol',
+    schema: choice({ http: 'HTTP', https: 'HTTPS', auto_http: 'AUTO_HTTP', grpc: 'GRPC', grpcs: 'GRPCS', h2c: 'H2C' }),
+    values: '`HTTP`, `HTTPS`, `AUTO_HTTP`, `GRPC`, `GRPCS`, `H2C`',
+    meaning:
+      'How endpoints are spoken to. `AUTO_HTTP`: `HTTPS` for requests that came over HTTPS, `HTTP` for the others. `GRPC`, `GRPCS` and `H2C` are not served yet.',
+    default: "the Service port's `appProtocol`, else `HTTP`",
+    audience: 'ingress',
+    specField: [],
+  },
+  backendTlsSecret: {
+    name: 'backend-tls-secret',
+    schema: text,
+    values: 'a name, or `NAMESPACE/NAME`',
+    meaning:
+      'Secret for TLS to endpoints: with `ca.crt` their certificates must be signed by it, `tls.crt` and `tls.key` are our client certificate. Without the Secret the routes answer 503.',
+    default: 'none: nothing is verified',
+    audience: 'ingress',
+    specField: [],
+  },
+  backendTlsName: {
+    name: 'backend-tls-name',
+    schema: serverName,
+    values: 'a host name',
+    meaning:
+      'The name that endpoints are asked for (SNI), and that their certificates must be for if they are verified.',
+    default: '`SERVICE.NAMESPACE.svc` if they are verified, else none',
+    audience: 'ingress',
+    specField: [],
+  },
 };
 
 export const SETTING_NAMES = Object.keys(ANNOTATIONS) as readonly SettingName[];
 
 /** Names that this version knows of but does not act on yet. */
-export const LATER: readonly string[] = ['backend-protocol', 'auth-tls-secret', 'auth-tls-verify'];
+export const LATER: readonly string[] = ['auth-tls-secret', 'auth-tls-verify'];

@@ -4,7 +4,9 @@ import type { PoolKey } from '../../model/ids.ts';
 import { objectKey, poolKey } from '../../model/ids.ts';
 import type { Service, ServiceBackend, ServicePort } from '../../model/resources.ts';
 import type { PoolSpec } from '../../model/table.ts';
+import type { BackendProtocol } from '../../model/transport.ts';
 import { nearest } from '../../model/nearest.ts';
+import { NOT_SERVED_YET } from './transports.ts';
 
 /** What is wrong with a backend, and which part of it. */
 export interface BackendFault {
@@ -47,6 +49,7 @@ export class Backends {
     const key = poolKey(namespace, name, port.port);
     const known = this.#pools.get(key);
     if (known !== undefined) return known;
+    const protocol = protocolOf(port);
     const spec: PoolSpec = {
       key,
       namespace,
@@ -57,6 +60,7 @@ export class Backends {
       ipFamily: service.ipFamilies[0],
       publishNotReadyAddresses: service.publishNotReadyAddresses,
       refuseLocal: this.#refuseLocal,
+      ...(protocol === undefined ? {} : { protocol }),
     };
     this.#pools.set(key, spec);
     return spec;
@@ -65,6 +69,23 @@ export class Backends {
 
 export function isFault(result: PoolSpec | BackendFault): result is BackendFault {
   return 'part' in result;
+}
+
+/** By `appProtocol`: Kubernetes' own (KEP-3726) and IANA's names. WebSocket begins as HTTP. */
+const APP_PROTOCOLS: ReadonlyMap<string, BackendProtocol> = new Map([
+  ['https', 'HTTPS'],
+  ['kubernetes.io/wss', 'HTTPS'],
+  ['wss', 'HTTPS'],
+  ['kubernetes.io/h2c', 'H2C'],
+  ['h2c', 'H2C'],
+  ['grpc', 'GRPC'],
+  ['grpcs', 'GRPCS'],
+]);
+
+/** undefined = HTTP: what a port says besides may be meant for others. */
+function protocolOf({ appProtocol }: ServicePort): BackendProtocol | undefined {
+  const protocol = APP_PROTOCOLS.get(appProtocol?.toLowerCase() ?? '');
+  return protocol === undefined || NOT_SERVED_YET.has(protocol) ? undefined : protocol;
 }
 
 /** A Service may have one number with several protocols (DNS): HTTP goes over TCP. */

@@ -83,7 +83,7 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
     this.#plan = new Plan(ctx);
     this.#attempts = new Attempts(ctx, this.#plan, this, (endpoint) => {
       const pools = request.forwarding.arrival.pools(this.#plan.proxyProtocol, ctx.upstreams);
-      return ctx.upstreams.dial(endpoint, this, pools);
+      return ctx.upstreams.dial(endpoint, this, pools, this.#plan.tls);
     });
     this.#record = new Record(ctx, this.#plan);
     this.#out = request.out;

@@ -57,6 +57,7 @@ export function pool(list: readonly (string | TestEndpoint)[], keys = KEYS, serv
     ref: slotOf(item.id),
     address: item.address ?? `10.0.0.${i + 1}`,
     port: 8080,
+    service: { namespace: 'shop', name: service, protocol: 'HTTP' as const },
     pod: item.id,
     version: item.version,
     state: STATES[item.state ?? 'Ready'],

@@ -18,7 +18,8 @@ const field = (name: string): string => `metadata.annotations[${name.includes('/
 
 test('none of ours is nothing', () => {
   const result = read({ 'kubernetes.io/ingress.class': 'holdfast', 'example.com/affinity': 'cookie' });
-  expect(result).toEqual({ settings: {}, problems: [], closes: false });
+  expect(result).toMatchObject({ settings: {}, problems: [], closes: false });
+  expect(result.backend).toEqual({ sendsName: false });
   expect(policyFromAnnotations(result.settings)).toBeUndefined();
 });
 
@@ -188,13 +189,6 @@ describe('names', () => {
     expect(read({ 'qqqqqqqqqqqqqqqq/': 'x', zzzzzzzzzzzzzzzzzzzz: 'x' }).problems[0]?.message).toContain(
       '`holdfast.dev/affinity`',
     );
-  });
-
-  test('backend-protocol is known, and not supported yet', () => {
-    const { problems, closes } = read({ 'backend-protocol': 'true' });
-    expect(problems).toMatchObject([{ severity: 'warning', field: field('backend-protocol') }]);
-    expect(problems[0]?.message).toContain('not supported yet');
-    expect(closes).toBe(false);
   });
 
   test('every annotation of ingress-nginx without restriction is a warning', () => {

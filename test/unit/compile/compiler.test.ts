@@ -41,8 +41,8 @@ class Both {
     const whole = compile(snapshot, this.#options);
     this.#table = withFormerNames(whole.table, this.#table);
     const compiled = this.#compiler.update(snapshot);
-    const { hosts, policies, affinities, pools, tlsHosts, certificates, ...rest } = compiled.table;
-    const maps = { hosts, policies, affinities, pools, tlsHosts, certificates };
+    const { hosts, policies, affinities, pools, tlsHosts, certificates, upstreamTls, ...rest } = compiled.table;
+    const maps = { hosts, policies, affinities, pools, tlsHosts, certificates, upstreamTls };
     const entries = Object.entries<ReadonlyMap<string, unknown>>(maps).map(([name, map]) => [name, new Map(map)]);
     expect({ ...rest, ...Object.fromEntries(entries) }).toEqual(this.#table);
     expect(compiled.problems).toEqual(whole.problems);
@@ -80,6 +80,9 @@ const ingressAnnotations = fc.oneof(
   names.map((i) => ({ 'holdfast.dev/sticky-policy': `p${i}` })),
   fc.constant({ 'nginx.ingress.kubernetes.io/canary': 'true', 'nginx.ingress.kubernetes.io/canary-weight': '10' }),
   fc.constant({ 'holdfast.dev/affinity': 'cookie', 'holdfast.dev/cookie-name': 'SID' }),
+  fc
+    .constantFrom('a/t0', 't1', 'b/t1')
+    .map((secret) => ({ 'holdfast.dev/backend-protocol': 'HTTPS', 'holdfast.dev/backend-tls-secret': secret })),
   domains.map((domain) => ({
     'holdfast.dev/affinity': 'cookie',
     'holdfast.dev/cookie-name': 'SID',
@@ -196,7 +199,7 @@ const secrets = fc
     const { meta } = resource({ apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name } });
     const certificate = chain === '' ? undefined : { chain, key: chain, expires: 0 };
     const type = chain === '' ? 'Opaque' : 'kubernetes.io/tls';
-    return { kind: 'Secret', meta, type, certificate, authorities: undefined };
+    return { kind: 'Secret', meta, type, certificate, authorities: chain === 'first' ? 'trusted' : undefined };
   });
 
 const objects = fc.oneof(

@@ -11,6 +11,7 @@ import { compileRe2 } from '../../../src/rules/re2.ts';
 import { createBlocks } from '../../../src/shared/cells.ts';
 import { Counted } from '../../../src/shared/counted.ts';
 import type { TableDelta } from '../../../src/shared/messages.ts';
+import { TlsProfile } from '../../../src/upstream/tls.ts';
 import { TableBuilder } from '../../../src/worker/table-builder.ts';
 
 const KEYS = [{ id: 3, key: new Uint8Array(32).fill(7), issueFrom: 0 }];
@@ -23,6 +24,8 @@ function builder(retired: number[] = []): TableBuilder {
     clock: Date.now,
     compileRegex: compileRe2,
     keyRing: (keys) => KeyRing.from(keys),
+    tlsProfile: (settings) => new TlsProfile(settings, () => undefined),
+    onTlsRetired: () => undefined,
     onRetired: (slot) => retired.push(slot),
   });
 }
@@ -159,6 +162,7 @@ function tableOf(draft: Draft): { table: Table; pools: ReadonlyMap<string, Pool>
       pools: new Map(),
       tlsHosts: new Map(),
       certificates: new Map(),
+      upstreamTls: new Map(),
     },
     pools,
   };

@@ -11,6 +11,7 @@ import { createBlocks } from '../../../src/shared/cells.ts';
 import { Counted } from '../../../src/shared/counted.ts';
 import { Store } from '../../../src/store/store.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
+import { TlsProfile } from '../../../src/upstream/tls.ts';
 import { TableBuilder } from '../../../src/worker/table-builder.ts';
 
 const SWAPS = 10_000;
@@ -85,6 +86,8 @@ class Swaps {
       clock: Date.now,
       compileRegex,
       keyRing,
+      tlsProfile: (settings) => new TlsProfile(settings, () => undefined),
+      onTlsRetired: () => undefined,
       onRetired: () => undefined,
     });
     this.#configuration = new Configuration({

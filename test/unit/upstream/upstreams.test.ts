@@ -15,6 +15,7 @@ import { eventually } from '../../support/eventually.ts';
 
 const MAX_IDLE = 4;
 const KEEP = -1;
+const SERVICE = { namespace: 'shop', name: 'web', protocol: 'HTTP' } as const;
 
 let server: Server | undefined;
 let upstreams: Upstreams | undefined;
@@ -37,7 +38,17 @@ async function start(): Promise<{ endpoints: LiveEndpoint[]; open: Set<Socket>; 
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const endpoints = Array.from({ length: 6 }, (_, slot) => ({
-    ...{ slot, ref: slot, address: '127.0.0.1', port, pod: `p-${slot}`, state: READY, since: 0, wasReady: true },
+    ...{
+      slot,
+      ref: slot,
+      address: '127.0.0.1',
+      port,
+      pod: `p-${slot}`,
+      service: SERVICE,
+      state: READY,
+      since: 0,
+      wasReady: true,
+    },
   }));
   const blocks = createBlocks(1);
   blocks.mark.attach(createChunk('mark', 0, 1));

@@ -12,6 +12,7 @@ function pool(slots: readonly (readonly [slot: number, generation: number])[]): 
     ...{ key: 'ns/web:80', slot: 0, namespace: 'ns', service: 'web', port: 80 },
     endpoints: slots.map(([slot, generation]) => ({
       ...{ slot, ref: refOf(slot, generation), address: '10.0.0.1', port: 80, pod: `p-${slot}` },
+      service: { namespace: 'ns', name: 'web', protocol: 'HTTP' as const },
       ...{ state: READY, since: 0, wasReady: true },
     })),
     ready: Int32Array.from(slots.keys()),
