@@ -1,6 +1,7 @@
 /** One running application with many hosts, each with a hostile backend of its own, so that no case sees another's connections. */
 import { afterEach, expect } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
+import { selfSigned } from '../../src/control/self-signed.ts';
 import { closeAtEnd, file, ingress, policy, service, slice, startApp } from '../support/app.ts';
 import type { App } from '../support/app.ts';
 import { eventually } from '../support/eventually.ts';
@@ -111,8 +112,15 @@ export class Lab {
   }
 }
 
+/** For a test file: all labs started from now on have backends that speak HTTPS. */
+export function backendsOverHttps(): void {
+  const { key, chain } = selfSigned({ names: ['backend.test'] });
+  HostileBackend.tls = { key, cert: chain };
+}
+
 /** Closed at the end of the file; clients after every test. One worker, so that all clients meet the same pool of connections. */
 export async function startLab(options: LabOptions): Promise<Lab> {
+  const appProtocol = HostileBackend.tls === undefined ? {} : { appProtocol: 'https' };
   const plain = await sites('plain', options.plain);
   const sticky = await sites('sticky', options.sticky ?? 0);
   const manifests: Record<string, string> = {
@@ -121,7 +129,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   for (const site of [...plain, ...sticky]) {
     const { name, host } = site;
     const { annotations = {} } = options;
-    manifests[`${name}.yaml`] = file(ingress({ name, host, service: name, annotations }), service(name));
+    manifests[`${name}.yaml`] = file(ingress({ name, host, service: name, annotations }), service(name, appProtocol));
     manifests[`${name}.slice.yaml`] = sliceOf(site, { ready: true, serving: true, terminating: false });
   }
   if (options.catchAll === true) {

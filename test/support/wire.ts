@@ -4,7 +4,12 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import { connect as secureConnect } from 'node:tls';
+import {
+  connect as secureConnect,
+  createServer as createSecureServer,
+  type TlsOptions,
+  type TLSSocket,
+} from 'node:tls';
 
 /** Longest wait for anything, ms: generous, since the machine may be busy. */
 const DEADLINE = 15_000;
@@ -379,6 +384,8 @@ export type BackendHandler = (exchange: BackendExchange) => void | Promise<void>
 
 /** A TCP server that reads requests strictly and answers whatever the test says. */
 export class HostileBackend {
+  /** Those started from now on speak TLS. */
+  static tls: TlsOptions | undefined;
   readonly port: number;
   /** All connections ever accepted. */
   readonly connections: Wire[] = [];
@@ -401,17 +408,27 @@ export class HostileBackend {
   private constructor(server: Server) {
     this.#server = server;
     this.port = (server.address() as AddressInfo).port;
+    const tcp = new Map<number | undefined, Socket>();
     server.on('connection', (socket: Socket) => {
-      const wire = new Wire(socket);
-      this.connections.push(wire);
-      this.#notify();
-      this.onConnection?.(wire);
-      this.#serve(wire).catch((error: unknown) => this.faults.push(error as Error));
+      if (HostileBackend.tls === undefined) this.#take(new Wire(socket));
+      else tcp.set(socket.remotePort, socket);
+    });
+    server.on('secureConnection', (socket: TLSSocket) => {
+      this.#take(new Wire(socket, tcp.get(socket.remotePort)));
     });
   }
 
+  #take(wire: Wire): void {
+    this.connections.push(wire);
+    this.#notify();
+    this.onConnection?.(wire);
+    this.#serve(wire).catch((error: unknown) => this.faults.push(error as Error));
+  }
+
   static async start(): Promise<HostileBackend> {
-    const server = createServer({ noDelay: true, allowHalfOpen: true });
+    const options = { noDelay: true, allowHalfOpen: true };
+    const { tls } = HostileBackend;
+    const server = tls === undefined ? createServer(options) : createSecureServer({ ...options, ...tls });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const backend = new HostileBackend(server);
