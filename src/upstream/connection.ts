@@ -56,7 +56,14 @@ export class UpstreamConnection implements UpstreamLink, Timed {
   #reached = false;
   readonly #upstreams: Upstreams;
 
-  constructor(upstreams: Upstreams, endpoint: UpstreamEndpoint, handler: UpstreamHandler, deadline: number) {
+  /** @param protocol that TLS shall agree on (ALPN) */
+  constructor(
+    upstreams: Upstreams,
+    endpoint: UpstreamEndpoint,
+    handler: UpstreamHandler,
+    protocol: 'http/1.1' | 'h2',
+    deadline: number,
+  ) {
     this.#upstreams = upstreams;
     this.endpoint = endpoint;
     this.handler = handler;
@@ -65,7 +72,7 @@ export class UpstreamConnection implements UpstreamLink, Timed {
     const onRead = upstreams.poisonReads ? poisoning(read) : read;
     const onread = { buffer: upstreams.readBuffer, callback: (length: number) => onRead(length, upstreams.readBuffer) };
     this.socket =
-      endpoint.tls === undefined ? dialPlain(endpoint, onread) : endpoint.tls.dial(endpoint, onread, onRead);
+      endpoint.tls === undefined ? dialPlain(endpoint, onread) : endpoint.tls.dial(endpoint, protocol, onread, onRead);
     this.out = new Outbox(this.socket, upstreams.blocks);
     this.socket.on('connect', () => {
       this.#reached = true;

@@ -35,13 +35,13 @@ export class TlsProfile {
   }
 
   /** Emits `secureConnect` when the endpoint's certificate is what the settings ask for. `onread` is quicker than `read`, where it can be had. */
-  dial(endpoint: UpstreamEndpoint, onread: OnReadOpts, read: ReadHandler): TLSSocket {
+  dial(endpoint: UpstreamEndpoint, protocol: 'http/1.1' | 'h2', onread: OnReadOpts, read: ReadHandler): TLSSocket {
     const { authorities, name = serviceName(endpoint), sendsName } = this.#settings;
     const options: ConnectionOptions & { highWaterMark: number } = {
       secureContext: this.#contextOf(),
       rejectUnauthorized: authorities !== undefined,
       checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [protocol],
       highWaterMark: WRITE_HIGH_WATER,
       ...(sendsName ? { servername: name } : {}),
       ...(endpoint.session === undefined ? {} : { session: endpoint.session }),

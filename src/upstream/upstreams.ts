@@ -156,8 +156,13 @@ export class Upstreams {
     this.#options.onDialFailed(slot);
   }
 
-  #dial(upstream: UpstreamEndpoint, handler: UpstreamHandler): UpstreamConnection {
-    return new UpstreamConnection(this, upstream, handler, this.deadlines.exact() + this.#options.connectTimeout);
+  #dial(
+    upstream: UpstreamEndpoint,
+    handler: UpstreamHandler,
+    protocol: 'http/1.1' | 'h2' = 'http/1.1',
+  ): UpstreamConnection {
+    const deadline = this.deadlines.exact() + this.#options.connectTimeout;
+    return new UpstreamConnection(this, upstream, handler, protocol, deadline);
   }
 
   #join(upstream: UpstreamEndpoint, stream: UpstreamStream): void {
@@ -176,7 +181,7 @@ export class Upstreams {
       scheme: upstream.tls === undefined ? 'http' : 'https',
       connectTimeout,
       idleTimeout,
-      dial: (handler) => this.#dial(upstream, handler),
+      dial: (handler) => this.#dial(upstream, handler, 'h2'),
       onClosed: (closed) => {
         const at = upstream.shared.indexOf(closed);
         if (at >= 0) upstream.shared.splice(at, 1);

@@ -298,7 +298,7 @@ export const ANNOTATIONS: { readonly [K in SettingName]-?: Annotation<K> } = {
     schema: choice({ http: 'HTTP', https: 'HTTPS', auto_http: 'AUTO_HTTP', grpc: 'GRPC', grpcs: 'GRPCS', h2c: 'H2C' }),
     values: '`HTTP`, `HTTPS`, `AUTO_HTTP`, `GRPC`, `GRPCS`, `H2C`',
     meaning:
-      'How endpoints are spoken to. `AUTO_HTTP`: `HTTPS` for requests that came over HTTPS, `HTTP` for the others. `GRPC`, `GRPCS` and `H2C` are not served yet.',
+      'How endpoints are spoken to. `AUTO_HTTP`: `HTTPS` for requests that came over HTTPS, `HTTP` for the others. `GRPC` and `H2C` are HTTP/2 in plain text, `GRPCS` over TLS.',
     default: "the Service port's `appProtocol`, else `HTTP`",
     audience: 'ingress',
     specField: [],

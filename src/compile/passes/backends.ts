@@ -6,7 +6,6 @@ import type { Service, ServiceBackend, ServicePort } from '../../model/resources
 import type { PoolSpec } from '../../model/table.ts';
 import type { BackendProtocol } from '../../model/transport.ts';
 import { nearest } from '../../model/nearest.ts';
-import { NOT_SERVED_YET } from './transports.ts';
 
 /** What is wrong with a backend, and which part of it. */
 export interface BackendFault {
@@ -84,8 +83,7 @@ const APP_PROTOCOLS: ReadonlyMap<string, BackendProtocol> = new Map([
 
 /** undefined = HTTP: what a port says besides may be meant for others. */
 function protocolOf({ appProtocol }: ServicePort): BackendProtocol | undefined {
-  const protocol = APP_PROTOCOLS.get(appProtocol?.toLowerCase() ?? '');
-  return protocol === undefined || NOT_SERVED_YET.has(protocol) ? undefined : protocol;
+  return APP_PROTOCOLS.get(appProtocol?.toLowerCase() ?? '');
 }
 
 /** A Service may have one number with several protocols (DNS): HTTP goes over TCP. */

@@ -2,12 +2,9 @@
 import type { BackendWish } from '../../api/annotations/backend.ts';
 import { objectKey } from '../../model/ids.ts';
 import type { Ingress, Secret } from '../../model/resources.ts';
-import type { RouteTransport, UpstreamTls, WantedProtocol } from '../../model/transport.ts';
+import type { RouteTransport, UpstreamTls } from '../../model/transport.ts';
 import type { ProblemReport } from '../report.ts';
 import type { NamedSecrets } from './named-secrets.ts';
-
-/** No lane speaks HTTP/2 to endpoints. */
-export const NOT_SERVED_YET: ReadonlySet<WantedProtocol> = new Set(['GRPC', 'GRPCS', 'H2C']);
 
 const CLOSED = 'until then the routes of this Ingress answer 503';
 
@@ -28,7 +25,7 @@ export class Transports {
     if (secret === null) return false;
     const authorities = this.#authoritiesOf(ingress, wish, secret);
     if (authorities === null) return false;
-    const protocol = this.#protocolOf(ingress, wish);
+    const protocol = wish.protocol?.value;
     const sendsName = wish.sendsName || (wish.verify === 'own' && authorities !== undefined);
     const pair = secret?.certificate && { chain: secret.certificate.chain, key: secret.certificate.key };
     if (authorities === undefined && pair === undefined && !sendsName) {
@@ -53,12 +50,6 @@ export class Transports {
   /** By id. */
   get tls(): ReadonlyMap<string, UpstreamTls> {
     return this.#tls;
-  }
-
-  #protocolOf(ingress: Ingress, { protocol }: BackendWish): WantedProtocol | undefined {
-    if (protocol === undefined || !NOT_SERVED_YET.has(protocol.value)) return protocol?.value;
-    this.#report.warning(ingress, protocol.field, 'this is not served yet and has no effect; remove it');
-    return undefined;
   }
 
   /** undefined = none is named; null = one is named that cannot be used. */
