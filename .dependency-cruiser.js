@@ -4,6 +4,7 @@
 const ARROWS = {
   model: [],
   match: ['model'],
+  tls: [],
   http1: ['model'],
   http2: ['model', 'http1'],
   'proxy-protocol': ['model'],
@@ -41,6 +42,7 @@ const ARROWS = {
     'session-store',
     'io',
     'shared',
+    'tls',
     'http1',
     'proxy-protocol',
     'match',
@@ -57,6 +59,7 @@ const ARROWS = {
 const PURE = {
   model: [],
   match: [],
+  tls: [],
   http1: [],
   http2: [],
   'proxy-protocol': [],
@@ -117,7 +120,9 @@ export default {
     {
       name: 'workers-load-no-control-plane-packages',
       severity: 'error',
-      from: { path: '^src/(match|http1|http2|proxy-protocol|affinity|shared|io|upstream|session-store|lanes|worker)/' },
+      from: {
+        path: '^src/(match|tls|http1|http2|proxy-protocol|affinity|shared|io|upstream|session-store|lanes|worker)/',
+      },
       to: { path: '^node_modules/(zod|yaml|prom-client)/', reachable: true },
     },
     { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },

@@ -9,7 +9,11 @@ export interface KeyPair {
   readonly key: string;
 }
 
+/** Clients may know to verify one kind and not the other. */
+export type KeyType = 'ECDSA' | 'RSA';
+
 export interface Certificate extends KeyPair {
+  readonly keyType: KeyType;
   /** Wall clock, ms. */
   readonly expires: number;
 }
@@ -19,9 +23,10 @@ export interface TableCertificate extends KeyPair {
   readonly secret: ObjectKey;
 }
 
-/** A host that is served over TLS by a certificate of its own. */
+/** A host that is served over TLS by certificates of its own. */
 export interface TlsHost {
   /** Lower case: `a.example`, `*.a.example`, or empty for clients that ask for no host or for one that is not known. */
   readonly host: string;
-  readonly secret: ObjectKey;
+  /** One for each type of key. */
+  readonly secrets: readonly ObjectKey[];
 }

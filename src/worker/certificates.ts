@@ -1,5 +1,5 @@
-/** The certificates of a worker: which one a client is served by, as OpenSSL takes it. */
-import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+/** The certificates of a worker: which ones a client is served by, as OpenSSL takes them. */
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { KeyPair } from '../model/certificate.ts';
 import type { ObjectKey } from '../model/ids.ts';
 import type { TableDelta } from '../shared/messages.ts';
@@ -32,72 +32,49 @@ export class Certificates {
   readonly #options: CertificatesOptions;
   #ticketKeys: Buffer;
   readonly #pairs = new Map<ObjectKey, KeyPair>();
-  /** The Secret of each host's certificate. */
-  readonly #hosts = new Map<string, ObjectKey>();
-  /** Made when a client first asks; under no Secret the self-signed one. */
-  readonly #contexts = new Map<ObjectKey | undefined, SecureContext>();
+  /** The Secrets of each host's certificates, one for each type of key. */
+  readonly #hosts = new Map<string, readonly ObjectKey[]>();
 
   constructor(options: CertificatesOptions) {
     this.#options = options;
     this.#ticketKeys = Buffer.from(options.ticketKeys);
   }
 
-  /** For new connections; those that are open keep what they have. True = the default certificate may be another one now. */
-  apply({ certificates, removedCertificates, tlsHosts, removedTlsHosts }: TableDelta): boolean {
-    const changes = [certificates, removedCertificates, tlsHosts, removedTlsHosts];
-    if (changes.every(({ length }) => length === 0)) return false;
+  apply({ certificates, removedCertificates, tlsHosts, removedTlsHosts }: TableDelta): void {
     for (const { secret, chain, key } of certificates) this.#pairs.set(secret, { chain, key });
     for (const secret of removedCertificates) this.#pairs.delete(secret);
-    for (const { host, secret } of tlsHosts) this.#hosts.set(host, secret);
+    for (const { host, secrets } of tlsHosts) this.#hosts.set(host, secrets);
     for (const host of removedTlsHosts) this.#hosts.delete(host);
-    for (const { secret } of certificates) this.#contexts.delete(secret);
-    for (const secret of removedCertificates) this.#contexts.delete(secret);
-    return true;
   }
 
-  /** Sessions of before are not resumed any more: their clients go through a whole handshake. */
   setTicketKeys(keys: Uint8Array): void {
     this.#ticketKeys = Buffer.from(keys);
-    this.#contexts.clear();
   }
 
-  /** Exact host, wildcard, default; `name` as a client sends it. */
-  contextFor(name: string): SecureContext {
-    return this.#contextOf(this.#secretOf(name));
-  }
-
-  /** A client that has been shown one of them as `name` may ask for `other` on the same connection. */
-  same(name: string, other: string): boolean {
-    return this.#secretOf(name) === this.#secretOf(other);
-  }
-
-  /** Everything that a server needs for clients that name no host. */
-  defaultOptions(): SecureContextOptions {
-    const secret = this.#hosts.get('');
-    return this.#optionsOf(secret === undefined ? undefined : this.#takenPair(secret));
-  }
-
-  /** undefined = none of its own, nor is there one for the rest. */
-  #secretOf(name: string): ObjectKey | undefined {
+  /** Exact host, wildcard, default; `name` as a client sends it. Empty = the self-signed certificate. */
+  secretsFor(name: string): readonly ObjectKey[] {
     const host = name.toLowerCase().replace(/\.$/, '');
     const own = this.#hosts.get(host) ?? this.#hosts.get(`*${host.slice(host.indexOf('.'))}`);
-    return own ?? this.#hosts.get('');
+    return own ?? this.#hosts.get('') ?? [];
   }
 
-  #contextOf(secret: ObjectKey | undefined): SecureContext {
-    let context = this.#contexts.get(secret);
-    if (context === undefined) {
-      context = createSecureContext(this.#optionsOf(secret === undefined ? undefined : this.#takenPair(secret)));
-      this.#contexts.set(secret, context);
-    }
-    return context;
+  /** A client that has been shown those of `name` may ask for `other` on the same connection. */
+  same(name: string, other: string): boolean {
+    const [own, others] = [this.secretsFor(name), this.secretsFor(other)];
+    return own.length === others.length && own.every((secret) => others.includes(secret));
+  }
+
+  /** Everything that a server needs for clients that these are for. */
+  optionsFor(secrets: readonly ObjectKey[]): SecureContextOptions {
+    const taken = secrets.map((secret) => this.#takenPair(secret)).filter((pair) => pair !== undefined);
+    return this.#optionsOf(taken.length === 0 ? [this.#options.selfSigned] : taken);
   }
 
   /** undefined = OpenSSL does not take it. */
   #takenPair(secret: ObjectKey): KeyPair | undefined {
     const pair = this.#pairs.get(secret);
     try {
-      createSecureContext(this.#optionsOf(pair));
+      if (pair !== undefined) createSecureContext(this.#optionsOf([pair]));
       return pair;
     } catch (error) {
       this.#options.onRefused(`OpenSSL refuses the certificate of Secret ${secret}: ${(error as Error).message}`);
@@ -105,10 +82,10 @@ export class Certificates {
     }
   }
 
-  #optionsOf({ chain, key }: KeyPair = this.#options.selfSigned): SecureContextOptions {
+  #optionsOf(pairs: readonly KeyPair[]): SecureContextOptions {
     return {
-      cert: chain,
-      key,
+      cert: pairs.map(({ chain }) => chain),
+      key: pairs.map(({ key }) => key),
       minVersion: 'TLSv1.2',
       ciphers: CIPHERS,
       honorCipherOrder: true,

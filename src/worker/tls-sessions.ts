@@ -17,7 +17,6 @@ interface Session {
 }
 
 export class TlsSessions {
-  readonly #server: Server;
   readonly #channel: string;
   /** Policies that ask for TLS sessions. */
   readonly #askers = new Set<PolicyId>();
@@ -27,19 +26,29 @@ export class TlsSessions {
   #others: BroadcastChannel | undefined;
 
   /** @param channel the same for all workers of the process, and for them alone */
-  constructor(server: Server, channel: string) {
-    this.#server = server;
+  constructor(channel: string) {
     this.#channel = channel;
   }
 
-  apply({ policies, removedPolicies }: TableDelta): void {
+  /** True = it is on now and was off, or the reverse: servers made so far are of no use. */
+  apply({ policies, removedPolicies }: TableDelta): boolean {
     for (const { id, rules } of policies) {
       if (rules.some(({ key }) => key?.kind === 'tlsSession')) this.#askers.add(id);
       else this.#askers.delete(id);
     }
     for (const id of removedPolicies) this.#askers.delete(id);
-    if (this.#askers.size > 0 && this.#others === undefined) this.#begin();
-    else if (this.#askers.size === 0) this.#end();
+    const wasOn = this.#others !== undefined;
+    const isOn = this.#askers.size > 0;
+    if (isOn && !wasOn) this.#begin();
+    else if (wasOn && !isOn) this.#end();
+    return isOn !== wasOn;
+  }
+
+  /** To be called with a new server. */
+  serve(server: Server): void {
+    if (this.#others === undefined) return;
+    server.on('newSession', this.#onNew);
+    server.on('resumeSession', this.#onResume);
   }
 
   #begin(): void {
@@ -50,15 +59,11 @@ export class TlsSessions {
       this.#keep(id, data);
     };
     this.#others = others;
-    this.#server.on('newSession', this.#onNew);
-    this.#server.on('resumeSession', this.#onResume);
   }
 
   #end(): void {
     this.#others?.close();
     this.#others = undefined;
-    this.#server.off('newSession', this.#onNew);
-    this.#server.off('resumeSession', this.#onResume);
     this.#known.clear();
   }
 

@@ -1,11 +1,14 @@
 /** Ends TLS: takes accepted sockets through their handshakes and hands on those that come to talk HTTP. */
 import type { Socket } from 'node:net';
-import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { readFirst } from '../io/first-bytes.ts';
 import type { LaneContext } from '../lanes/context.ts';
 import type { Ends } from '../model/ends.ts';
 import type { TableDelta } from '../shared/messages.ts';
+import { ClientHelloReader } from '../tls/client-hello.ts';
 import type { Certificates } from './certificates.ts';
 import { Opening } from './opening.ts';
+import { TlsServers } from './tls-servers.ts';
 import { TlsSessions } from './tls-sessions.ts';
 
 /** `tcp`: what is beneath `socket`; only that one can be reset. `ends`: as `take` was given them. */
@@ -18,33 +21,21 @@ interface Handshake {
 
 export class TlsTermination {
   readonly #ctx: LaneContext;
-  readonly #certificates: Certificates;
   readonly #take: TakeSecured;
-  readonly #server: Server;
-  readonly #sessions: TlsSessions;
+  readonly #servers: TlsServers;
   /** By the client's address and port. */
   readonly #handshakes = new Map<string, Handshake>();
 
   constructor(ctx: LaneContext, certificates: Certificates, sessionChannel: string, take: TakeSecured) {
     this.#ctx = ctx;
-    this.#certificates = certificates;
     this.#take = take;
-    this.#server = createServer({
-      ...certificates.defaultOptions(),
-      SNICallback: (name, done) => {
-        try {
-          done(null, this.#certificates.contextFor(name));
-        } catch (error) {
-          done(error as Error);
-        }
-      },
-      ALPNProtocols: ['h2', 'http/1.1'],
+    this.#servers = new TlsServers({
+      certificates,
+      sessions: new TlsSessions(sessionChannel),
       // Ours covers the whole handshake; Node's begins anew with every byte.
       handshakeTimeout: ctx.settings.headTimeout * 2,
+      onSecured: (socket) => this.#onSecured(socket),
     });
-    this.#server.on('secureConnection', (socket) => this.#onSecured(socket));
-    this.#server.on('tlsClientError', (_error, socket) => socket.destroy());
-    this.#sessions = new TlsSessions(this.#server, sessionChannel);
   }
 
   /** Handshakes under way. */
@@ -64,27 +55,34 @@ export class TlsTermination {
     this.#handshakes.set(id, handshake);
     // Half a connection cannot finish its handshake.
     tcp.allowHalfOpen = false;
-    // The documented way to give a TLS server a connection that it has not accepted itself.
-    this.#server.emit('connection', tcp);
+    const hello = new ClientHelloReader();
+    let seen = 0;
+    readFirst(tcp, {
+      look: (bytes) => {
+        const done = hello.push(bytes.subarray(seen));
+        seen = bytes.length;
+        // OpenSSL is to see all of it.
+        return done ? { length: 0 } : undefined;
+      },
+      found: () => {
+        // The documented way to give a TLS server a connection that it has not accepted itself.
+        this.#servers.serverFor(hello.serverName).emit('connection', tcp);
+      },
+      ended: () => tcp.destroy(),
+    });
   }
 
   apply(delta: TableDelta): void {
-    if (this.#certificates.apply(delta)) this.#renew();
-    this.#sessions.apply(delta);
+    this.#servers.apply(delta);
   }
 
   setTicketKeys(keys: Uint8Array): void {
-    this.#certificates.setTicketKeys(keys);
-    this.#renew();
+    this.#servers.setTicketKeys(keys);
   }
 
   /** Cuts off handshakes that are under way. */
   close(): void {
     for (const { opening } of this.#handshakes.values()) opening.tcp.destroy();
-  }
-
-  #renew(): void {
-    this.#server.setSecureContext(this.#certificates.defaultOptions());
   }
 
   #onSecured(socket: TLSSocket): void {

@@ -29,6 +29,7 @@ const WEB = selfSigned({ names: [HOST] });
 const WILD = selfSigned({ names: ['*.wild.test'] });
 const FALLBACK = selfSigned({ names: ['fallback.test'] });
 const TRUSTED = '127.0.0.9';
+const TLS12 = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } as const;
 
 const SITE = ingress({ host: HOST, tls: [{ hosts: [HOST], secretName: 'web' }] });
 
@@ -193,17 +194,63 @@ test('TLS 1.2 and 1.3 are spoken, nothing older, and ALPN agrees on HTTP/2 if th
   expect(error.message).toMatch(/protocol|alert/i);
 });
 
-test("of two certificates for one host the older Ingress's is served, and the other is told", async () => {
-  const rsa = selfSigned({ names: ['rsa.test', HOST], keyType: 'rsa' });
-  const tls = [{ hosts: [HOST], secretName: 'rsa' }];
+const RSA = selfSigned({ names: ['rsa.test', HOST], keyType: 'rsa' });
+
+test.each<[string, readonly string[], string]>([
+  ['one Ingress', ['web', 'rsa'], ''],
+  ['two Ingresses', ['web'], 'rsa'],
+])(
+  'of an ECDSA and an RSA certificate that %s give a host, a client gets the one that it can verify',
+  async (_, own, others) => {
+    const other = { name: 'z', host: HOST, paths: [{ path: '/z', service: 'web' }] };
+    const app = await start({
+      'web.yaml': file(
+        ingress({ host: HOST, tls: own.map((secretName) => ({ hosts: [HOST], secretName })) }),
+        ingress({ ...other, tls: others === '' ? [] : [{ hosts: [HOST], secretName: others }] }),
+        service(),
+        slices('web', []),
+        tlsSecret('rsa', RSA),
+      ),
+    });
+    expect(await app.problems()).toEqual([]);
+    for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const seen = async (options: ConnectionOptions = {}) =>
+        await nameSeen(app, { minVersion: version, maxVersion: version, ...options });
+      expect(await seen()).toBe('DNS:web.test');
+      expect(await seen({ sigalgs: 'ECDSA+SHA256' })).toBe('DNS:web.test');
+      expect(await seen({ sigalgs: 'RSA-PSS+SHA256:RSA+SHA256' })).toContain('DNS:rsa.test');
+      expect(await seen({ sigalgs: 'RSA-PSS+SHA256', ca: RSA.chain, rejectUnauthorized: true })).toContain(
+        'DNS:rsa.test',
+      );
+    }
+    expect(await nameSeen(app, { ...TLS12, ciphers: 'ECDHE-RSA-AES128-GCM-SHA256' })).toContain('DNS:rsa.test');
+    // Each is replaced by itself.
+    const next = selfSigned({ names: ['next.test'] });
+    await app.change('secret.yaml', tlsSecret('web', next));
+    expect(await nameSeen(app)).toBe('DNS:next.test');
+    expect(await nameSeen(app, { sigalgs: 'RSA-PSS+SHA256' })).toContain('DNS:rsa.test');
+  },
+);
+
+test("of two certificates with keys of one type the older Ingress's is served, and none goes beside one of another namespace", async () => {
+  const paths = [{ path: '/z', service: 'web' }];
+  const tls = [{ hosts: [HOST], secretName: 'other' }];
   const app = await start({
-    'rsa.yaml': file(
-      ingress({ name: 'z', host: HOST, paths: [{ path: '/z', service: 'web' }], tls }),
-      tlsSecret('rsa', rsa),
+    'other.yaml': file(
+      ingress({ name: 'z', host: HOST, paths, tls }),
+      tlsSecret('other', selfSigned({ names: ['other.test'] })),
+      ingress({ name: 'far', namespace: 'z-far', host: HOST, paths: [{ path: '/far', service: 'web' }], tls }),
+      service('web', { namespace: 'z-far' }),
+      tlsSecret('other', RSA, 'kubernetes.io/tls', 'z-far'),
     ),
   });
-  expect(await app.problems()).toMatchObject([{ object: { name: 'z' }, field: 'spec.tls[0].secretName' }]);
+  const field = 'spec.tls[0].secretName';
+  expect(await app.problems()).toMatchObject([
+    { object: { name: 'z' }, field },
+    { object: { name: 'far' }, field },
+  ]);
   expect(await nameSeen(app)).toBe('DNS:web.test');
+  await expect(secured(app, { sigalgs: 'RSA-PSS+SHA256' })).rejects.toThrow(/handshake failure/i);
 });
 
 test.each(['TLSv1.2', 'TLSv1.3'] as const)(

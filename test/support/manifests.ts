@@ -92,9 +92,10 @@ export function tlsSecret(
   name: string,
   pair: { readonly chain: string; readonly key: string },
   type = 'kubernetes.io/tls',
+  namespace = NAMESPACE,
 ): string {
   const data = { 'tls.crt': encoded(pair.chain), 'tls.key': encoded(pair.key) };
-  return stringify({ apiVersion: 'v1', kind: 'Secret', metadata: metadata({ name }), type, data });
+  return stringify({ apiVersion: 'v1', kind: 'Secret', metadata: metadata({ name, namespace }), type, data });
 }
 
 /** A Secret of type Opaque. */

@@ -1,6 +1,6 @@
 /** Projects a Secret: its pair of certificate and key, its authorities, and nothing else. No value, not even a part of one, ever goes into a message. */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
-import type { Certificate } from '../../model/certificate.ts';
+import type { Certificate, KeyType } from '../../model/certificate.ts';
 import type { Meta, Secret } from '../../model/resources.ts';
 import { isRecord, type ObjectFields, type Report } from './fields.ts';
 
@@ -36,16 +36,16 @@ function readPair(object: ObjectFields, report: Report): Certificate | undefined
   const key = readValue(object, 'tls.key', 'the private key of the certificate in PEM', report);
   if (chain === undefined || key === undefined) return undefined;
   const leaf = readChain(chain, report);
-  const privateKey = readKey(key, report);
-  if (leaf === undefined || privateKey === undefined) return undefined;
-  if (!leaf.checkPrivateKey(privateKey)) {
+  const read = readKey(key, report);
+  if (leaf === undefined || read === undefined) return undefined;
+  if (!leaf.checkPrivateKey(read.privateKey)) {
     report.error(
       'data[tls.key]',
       'this is not the key of the first certificate in `tls.crt`; put the pair in that belongs together, the host’s own certificate first',
     );
     return undefined;
   }
-  return { chain, key, expires: Date.parse(leaf.validTo) };
+  return { chain, key, keyType: read.keyType, expires: Date.parse(leaf.validTo) };
 }
 
 function readAuthorities(object: ObjectFields, report: Report): string | undefined {
@@ -94,16 +94,23 @@ function firstOf(pem: string): X509Certificate | undefined {
   }
 }
 
-function readKey(pem: string, report: Report): KeyObject | undefined {
-  let key: KeyObject;
+/** By Node's names; what else there is few clients know. */
+const KEY_TYPES: ReadonlyMap<string | undefined, KeyType> = new Map([
+  ['ec', 'ECDSA'],
+  ['rsa', 'RSA'],
+]);
+
+function readKey(pem: string, report: Report): { privateKey: KeyObject; keyType: KeyType } | undefined {
+  let privateKey: KeyObject;
   try {
-    key = createPrivateKey(pem);
+    privateKey = createPrivateKey(pem);
   } catch {
     report.error('data[tls.key]', 'this is no private key in PEM without a passphrase; put one in');
     return undefined;
   }
-  const bits = key.asymmetricKeyDetails?.modulusLength ?? MIN_RSA_BITS;
-  if ((key.asymmetricKeyType === 'ec' || key.asymmetricKeyType === 'rsa') && bits >= MIN_RSA_BITS) return key;
+  const bits = privateKey.asymmetricKeyDetails?.modulusLength ?? MIN_RSA_BITS;
+  const keyType = KEY_TYPES.get(privateKey.asymmetricKeyType);
+  if (keyType !== undefined && bits >= MIN_RSA_BITS) return { privateKey, keyType };
   report.error(
     'data[tls.key]',
     `keys of this kind are not used; make an ECDSA key (P-256), or an RSA key of ${MIN_RSA_BITS} bits or more`,

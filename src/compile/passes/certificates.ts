@@ -1,5 +1,5 @@
 /** Pass 4: which certificates each host of `spec.tls` is served by, and which hosts are to be reached over HTTPS. */
-import type { Certificate, TableCertificate, TlsHost } from '../../model/certificate.ts';
+import type { Certificate, KeyType, TableCertificate, TlsHost } from '../../model/certificate.ts';
 import { objectKey, type ObjectKey } from '../../model/ids.ts';
 import type { Ingress, Secret } from '../../model/resources.ts';
 import type { Table } from '../../model/table.ts';
@@ -11,14 +11,15 @@ import { hostFault, normalizeRuleHost } from './hosts.ts';
 interface Claim {
   readonly owner: Ingress;
   readonly secret: ObjectKey;
+  readonly keyType: KeyType;
 }
 
 export class Certificates {
   readonly #secrets: ReadonlyMap<ObjectKey, Secret>;
   readonly #options: CompileOptions;
   readonly #report: ProblemReport;
-  /** By host; a host may be named without a certificate that can be served. */
-  readonly #hosts = new Map<string, Claim | undefined>();
+  /** By host, one for each type of key; a host may be named without a certificate that can be served. */
+  readonly #hosts = new Map<string, Claim[]>();
   readonly #used = new Map<ObjectKey, TableCertificate>();
 
   constructor(secrets: ReadonlyMap<ObjectKey, Secret>, options: CompileOptions, report: ProblemReport) {
@@ -27,7 +28,7 @@ export class Certificates {
     this.#report = report;
   }
 
-  /** To be called oldest first: of two certificates the older Ingress's is used. */
+  /** To be called oldest first: of two certificates with one type of key the older Ingress's is used. */
   add(ingress: Ingress): void {
     if (ingress.tls.length > 0 && this.#options.httpsPort === undefined) {
       const message =
@@ -52,10 +53,10 @@ export class Certificates {
 
   finish(): Pick<Table, 'tlsHosts' | 'certificates'> {
     const tlsHosts = new Map<string, TlsHost>();
-    for (const [host, claim] of this.#hosts)
-      if (claim !== undefined) tlsHosts.set(host, { host, secret: claim.secret });
+    for (const [host, claims] of this.#hosts)
+      if (claims.length > 0) tlsHosts.set(host, { host, secrets: claims.map(({ secret }) => secret) });
     const fallback = this.#defaultSecret();
-    if (fallback !== undefined) tlsHosts.set('', { host: '', secret: fallback });
+    if (fallback !== undefined) tlsHosts.set('', { host: '', secrets: [fallback] });
     return { tlsHosts, certificates: this.#used };
   }
 
@@ -102,18 +103,21 @@ export class Certificates {
     certificate: Certificate | undefined,
     field: string,
   ): void {
-    const known = this.#hosts.get(host);
-    this.#hosts.set(host, known);
+    const claims = this.#hosts.get(host) ?? [];
+    this.#hosts.set(host, claims);
     if (certificate === undefined) return;
     const secret = objectKey(ingress.meta.namespace, secretName);
-    if (known === undefined) {
-      this.#hosts.set(host, { owner: ingress, secret });
+    const { keyType } = certificate;
+    if (claims.some((claim) => claim.secret === secret)) return;
+    const rival = rivalOf(claims, ingress, keyType);
+    if (rival === undefined) {
+      claims.push({ owner: ingress, secret, keyType });
       this.#used.set(secret, { secret, chain: certificate.chain, key: certificate.key });
-    } else if (known.secret !== secret) {
-      const whose = known.owner === ingress ? 'this Ingress' : nameOf(known.owner);
-      const message = `Host ${host} has a certificate already, from Secret ${known.secret} (${whose} comes first); this one is not used for it. Name that Secret here too, or remove one of the two.`;
-      this.#report.warning(ingress, `${field}.secretName`, message);
+      return;
     }
+    const whose = rival.owner === ingress ? 'this Ingress' : nameOf(rival.owner);
+    const message = `Host ${host} has a certificate already, from Secret ${rival.secret} (${whose} comes first); this one is not used for it. Name that Secret here too, or remove one of the two.`;
+    this.#report.warning(ingress, `${field}.secretName`, message);
   }
 
   #defaultSecret(): ObjectKey | undefined {
@@ -131,4 +135,12 @@ export class Certificates {
     this.#report.addAll([{ severity: 'error', object: { kind: 'Secret', namespace, name }, field: '', message }]);
     return undefined;
   }
+}
+
+/**
+ * Who has the host already: an ECDSA and an RSA certificate go side by side, but nobody's is put beside one of another
+ * namespace, for then most clients could get that alone.
+ */
+function rivalOf(claims: readonly Claim[], { meta }: Ingress, keyType: KeyType): Claim | undefined {
+  return claims.find(({ owner, ...claim }) => claim.keyType === keyType || owner.meta.namespace !== meta.namespace);
 }

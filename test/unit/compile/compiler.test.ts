@@ -197,7 +197,8 @@ const secrets = fc
   .record({ namespace: namespaces, name: fc.constantFrom('t0', 't1'), chain: fc.constantFrom('', 'first', 'second') })
   .map(({ namespace, name, chain }): Resource => {
     const { meta } = resource({ apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name } });
-    const certificate = chain === '' ? undefined : { chain, key: chain, expires: 0 };
+    const keyType = chain === 'first' ? 'RSA' : 'ECDSA';
+    const certificate = chain === '' ? undefined : ({ chain, key: chain, keyType, expires: 0 } as const);
     const type = chain === '' ? 'Opaque' : 'kubernetes.io/tls';
     return { kind: 'Secret', meta, type, certificate, authorities: chain === 'first' ? 'trusted' : undefined };
   });
