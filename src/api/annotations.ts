@@ -6,16 +6,9 @@ import type { Problem } from '../model/problem.ts';
 import type { Meta } from '../model/resources.ts';
 import { type BackendWish, isBackendAnnotation, readBackend } from './annotations/backend.ts';
 import { isCanaryAnnotation, readCanary } from './annotations/canary.ts';
-import { isForeign, NGINX_PREFIX, reportForeign } from './annotations/foreign.ts';
+import { consequence, isForeign, NGINX_PREFIX, reportForeign, restricts } from './annotations/foreign.ts';
 import { policyFromAnnotations } from './annotations/spec.ts';
-import {
-  ANNOTATIONS,
-  type AnnotationSettings,
-  LATER,
-  PREFIX,
-  type SettingName,
-  SETTING_NAMES,
-} from './annotations/table.ts';
+import { ANNOTATIONS, type AnnotationSettings, PREFIX, type SettingName, SETTING_NAMES } from './annotations/table.ts';
 import { childPath, Report } from './project/fields.ts';
 import { type Finding, validateSpec } from './validate.ts';
 
@@ -52,7 +45,7 @@ export function readAnnotations(meta: Meta, ref: ObjectRef, options: AnnotationO
     if (!name.startsWith(PREFIX) && !name.startsWith(NGINX_PREFIX)) continue;
     const setting = BY_NAME.get(name);
     if (name.startsWith(NGINX_PREFIX) && isReadElsewhere(name.slice(NGINX_PREFIX.length))) continue;
-    if (setting !== undefined) readSetting(settings, setting, value, report);
+    if (setting !== undefined) closes = readSetting(settings, setting, value, report, open) || closes;
     else if (isForeign(name)) closes = reportForeign(name, value, fieldOf(name), report, open) || closes;
     else reportUnknown(name, report);
   }
@@ -72,26 +65,33 @@ function fieldOf(name: string): string {
   return childPath('metadata.annotations', name);
 }
 
-function fieldOfSetting(setting: SettingName): string {
+export function fieldOfSetting(setting: SettingName): string {
   return fieldOf(PREFIX + ANNOTATIONS[setting].name);
 }
 
+/** True = it restricts access and is malformed, so the Ingress's routes must not be served. */
 function readSetting<K extends SettingName>(
   settings: AnnotationSettings,
   setting: K,
   value: string,
   report: Report,
-): void {
-  const result = ANNOTATIONS[setting].schema.safeParse(value);
-  if (result.success) settings[setting] = result.data as AnnotationSettings[K];
-  else report.error(fieldOfSetting(setting), result.error.issues[0]?.message ?? 'this value is not known');
+  open: boolean,
+): boolean {
+  const { name, schema } = ANNOTATIONS[setting];
+  const result = schema.safeParse(value);
+  if (result.success) {
+    settings[setting] = result.data as AnnotationSettings[K];
+    return false;
+  }
+  const message = result.error.issues[0]?.message ?? 'this value is not known';
+  const restrictive = restricts(name, value);
+  report.error(fieldOfSetting(setting), restrictive ? `${message}; ${consequence(open)}` : message);
+  return restrictive && !open;
 }
 
 function reportUnknown(name: string, report: Report): void {
-  const guess = nearest(name.slice(PREFIX.length), [
-    ...VALID_NAMES.map((valid) => valid.slice(PREFIX.length)),
-    ...LATER,
-  ]);
+  const valid = VALID_NAMES.map((known) => known.slice(PREFIX.length));
+  const guess = nearest(name.slice(PREFIX.length), valid);
   const wanted =
     guess === undefined
       ? `write one of ${VALID_NAMES.map((valid) => `\`${valid}\``).join(', ')}`

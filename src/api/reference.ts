@@ -153,7 +153,7 @@ export function annotationsReference(): string {
     '',
     `Reported, without effect: the other annotations of ingress-nginx (\`nginx.ingress.kubernetes.io/\`).`,
     '',
-    'An annotation of either prefix that restricts access (`auth-*`, `*-source-range`, `limit-*`, `satisfy`, `enable-modsecurity`) closes the Ingress: its routes answer 503 until the annotation is removed, because serving them without that protection would be worse.',
+    'Any other annotation of either prefix that restricts access (`auth-*`, `*-source-range`, `limit-*`, `satisfy`, `enable-modsecurity`) closes the Ingress: its routes answer 503 until the annotation is removed, because serving them without that protection would be worse.',
     '',
   ].join('\n');
 }

@@ -15,6 +15,7 @@ import { Attachment, type IngressWishes } from './passes/attachment.ts';
 import { Backends } from './passes/backends.ts';
 import { Canaries } from './passes/canaries.ts';
 import { Certificates } from './passes/certificates.ts';
+import { ClientCertificates } from './passes/client-certificates.ts';
 import { selectIngresses, watched } from './passes/classes.ts';
 import { Hosts } from './passes/hosts.ts';
 import { Splits } from './passes/splits.ts';
@@ -39,12 +40,14 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
   const report = new ProblemReport();
   const ingresses = selectIngresses(snapshot, options, report);
   const transports = new Transports(new NamedSecrets(snapshot.secrets, options), report);
-  const { wishes, closed, secured: asked, canaries: marked } = readWishes(ingresses, transports, options, report);
+  const clients = new ClientCertificates(snapshot.secrets, options, report);
+  const access = { transports, clients };
+  const { wishes, closed, secured: asked, canaries: marked } = readWishes(ingresses, access, options, report);
 
   const backends = new Backends(snapshot.services, options.inCluster);
   const hosts = new Hosts(backends, closed, report);
   for (const ingress of ingresses) if (!marked.has(ingress)) hosts.add(ingress);
-  const canaries = new Canaries(hosts, backends, closed, report);
+  const canaries = new Canaries(hosts, backends, clients, closed, report);
   for (const [ingress, canary] of marked) canaries.add(ingress, canary);
   const drafts = hosts.finish(options);
 
@@ -60,12 +63,14 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
     const wanted = ingress && asked.get(ingress);
     if (ingress === undefined || wanted === undefined) return {};
     const transport = transports.of(ingress);
+    const clientVerification = clients.of(ingress);
     const redirects = wanted.redirect && host !== undefined && certificates.covers(ingress, host);
     return {
       ...(redirects ? { redirectsToHttps: true } : {}),
       ...(wanted.hsts === undefined ? {} : { hsts: wanted.hsts }),
       ...(wanted.sendProxyProtocol === undefined ? {} : { sendProxyProtocol: wanted.sendProxyProtocol }),
       ...(transport === undefined ? {} : { transport }),
+      ...(clientVerification && { clientVerification }),
     };
   };
   const splits = new Splits(backends, report);
@@ -75,6 +80,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
     pools: poolsOf(drafts, [...splits.pools(), ...canaries.pools()]),
     ...certificates.finish(),
     upstreamTls: transports.tls,
+    ...clients.finish(),
   };
   reportUnseenReadiness(table, snapshot, report);
   const routes = allDrafts(drafts);
@@ -108,7 +114,7 @@ const COVERED =
 /** What the annotations ask for, which Ingresses are canaries, and which ones they close: one that restricts access and cannot be honoured must not let anybody in. */
 function readWishes(
   ingresses: readonly Ingress[],
-  transports: Transports,
+  { transports, clients }: { readonly transports: Transports; readonly clients: ClientCertificates },
   options: CompileOptions,
   report: ProblemReport,
 ): {
@@ -129,7 +135,8 @@ function readWishes(
     const idle = canary !== undefined && (wish.policyName ?? wish.spec) !== undefined;
     if (idle) report.warning(ingress, 'metadata.annotations', COVERED);
     wishes.set(ingress, canary === undefined ? wish : { policyName: undefined, spec: undefined });
-    if (!transports.add(ingress, backend) || closes) closed.add(ingress);
+    const served = transports.add(ingress, backend);
+    if (!clients.add(ingress, settings) || !served || closes) closed.add(ingress);
     const { sslRedirect, hsts, sendProxyProtocol } = settings;
     secured.set(ingress, { redirect: sslRedirect !== false, hsts, sendProxyProtocol });
     if (canary !== undefined) canaries.set(ingress, canary);

@@ -1,6 +1,6 @@
 /** The outcomes of all parts put together: table, Problems and status of the whole, changed in place part by part. */
 import { isDeepStrictEqual } from 'node:util';
-import type { TableCertificate, TlsHost } from '../model/certificate.ts';
+import type { ClientAuthorities, TableCertificate, TlsHost } from '../model/certificate.ts';
 import type { ObjectKey, PoolKey } from '../model/ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
 import type { Problem } from '../model/problem.ts';
@@ -20,6 +20,7 @@ export interface Share {
   readonly tlsHosts: readonly string[];
   readonly certificates: readonly ObjectKey[];
   readonly upstreamTls: readonly string[];
+  readonly clientAuthorities: readonly string[];
   readonly hasFallback: boolean;
   readonly ingresses: readonly ObjectKey[];
   readonly services: readonly ObjectKey[];
@@ -35,6 +36,7 @@ export class Outcome implements Compiled {
   readonly #tlsHosts = new Entries<TlsHost>();
   readonly #certificates = new Entries<TableCertificate>();
   readonly #upstreamTls = new Entries<UpstreamTls>();
+  readonly #clientAuthorities = new Entries<ClientAuthorities>();
   readonly #ingresses = new Keys();
   readonly #services = new Keys();
   readonly #statuses = new Entries<PolicyStatus>();
@@ -54,6 +56,7 @@ export class Outcome implements Compiled {
       tlsHosts: this.#tlsHosts.map,
       certificates: this.#certificates.map,
       upstreamTls: this.#upstreamTls.map,
+      clientAuthorities: this.#clientAuthorities.map,
     };
   }
 
@@ -78,6 +81,7 @@ export class Outcome implements Compiled {
       this.#tlsHosts.add(table.tlsHosts);
       this.#certificates.add(table.certificates);
       this.#upstreamTls.add(table.upstreamTls);
+      this.#clientAuthorities.add(table.clientAuthorities);
       this.#ingresses.add(status.ingresses);
       this.#services.add(status.services);
       this.#statuses.add(status.policies);
@@ -101,6 +105,7 @@ export class Outcome implements Compiled {
     this.#tlsHosts.remove(share.tlsHosts);
     this.#certificates.remove(share.certificates);
     this.#upstreamTls.remove(share.upstreamTls);
+    this.#clientAuthorities.remove(share.clientAuthorities);
     this.#ingresses.remove(share.ingresses);
     this.#services.remove(share.services);
     this.#statuses.remove(share.statuses);
@@ -177,6 +182,7 @@ function shareOf({ table, problems, status }: Compiled): Share {
     tlsHosts: keysOf(table.tlsHosts),
     certificates: keysOf(table.certificates),
     upstreamTls: keysOf(table.upstreamTls),
+    clientAuthorities: keysOf(table.clientAuthorities),
     hasFallback: table.fallback !== undefined,
     ingresses: keysOf(status.ingresses),
     services: keysOf(status.services),

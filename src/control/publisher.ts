@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { STORE_TAGS, type KeyRing, type SessionKey } from '../affinity/keyring.ts';
 import { Overrides } from '../affinity/overrides.ts';
 import { seedsOf } from '../affinity/rendezvous.ts';
-import type { TableCertificate, TlsHost } from '../model/certificate.ts';
+import type { ClientAuthorities, TableCertificate, TlsHost } from '../model/certificate.ts';
 import type { IdentityKind, ObjectKey, PoolKey } from '../model/ids.ts';
 import { DRAINING, NOT_READY, READY } from '../model/live.ts';
 import { changedKeys } from '../model/sharded-map.ts';
@@ -66,6 +66,7 @@ export class Publisher {
   readonly #tlsHosts = new SentMap<TlsHost>();
   readonly #certificates = new SentMap<TableCertificate>();
   readonly #upstreamTls = new SentMap<UpstreamTls>();
+  readonly #clientAuthorities = new SentMap<ClientAuthorities>();
   readonly #pools = new Map<PoolKey, PoolData>();
   /** By slot. */
   readonly #endpoints: (EndpointData | undefined)[] = [];
@@ -123,6 +124,7 @@ export class Publisher {
     const tlsHosts = this.#tlsHosts.diff(table.tlsHosts);
     const certificates = this.#certificates.diff(table.certificates);
     const upstreamTls = this.#upstreamTls.diff(table.upstreamTls);
+    const clientAuthorities = this.#clientAuthorities.diff(table.clientAuthorities);
     const same = isEmpty(policies) && isEmpty(affinities);
     const { pools: changedPools, removed: removedPools } = this.#diffPools(
       pools,
@@ -152,6 +154,8 @@ export class Publisher {
       removedCertificates: certificates.removed,
       upstreamTls: upstreamTls.changed,
       removedUpstreamTls: upstreamTls.removed,
+      clientAuthorities: clientAuthorities.changed,
+      removedClientAuthorities: clientAuthorities.removed,
       ...(isDeepStrictEqual(before, table.fallback) ? {} : { fallback: table.fallback ?? null }),
     };
   }
@@ -199,6 +203,8 @@ export class Publisher {
       removedCertificates: [],
       upstreamTls: this.#upstreamTls.values(),
       removedUpstreamTls: [],
+      clientAuthorities: this.#clientAuthorities.values(),
+      removedClientAuthorities: [],
       fallback: this.#fallback ?? null,
       slots: this.#slots.all(),
       removedSlots: [],
@@ -223,6 +229,8 @@ export class Publisher {
       removedCertificates: [],
       upstreamTls: [],
       removedUpstreamTls: [],
+      clientAuthorities: [],
+      removedClientAuthorities: [],
       slots: [],
       removedSlots: [],
     };

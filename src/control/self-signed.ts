@@ -1,6 +1,7 @@
 /** Makes self-signed certificates with what Node has: signing is in `node:crypto`, writing certificates is not. */
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import type { KeyPair } from '../model/certificate.ts';
+import { certificatePem, der, oid, sequence, time } from './der.ts';
 
 export interface SelfSignedOptions {
   /** DNS names and IPv4 addresses; the first one is its subject, too. */
@@ -38,12 +39,8 @@ export function selfSigned({ names, keyType = 'ec', ...validity }: SelfSignedOpt
     der(0xa3, sequence(alternativeNames)),
   );
   const signature = der(0x03, Buffer.from([0]), sign('sha256', signed, privateKey));
-  const lines =
-    sequence(signed, algorithm, signature)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? [];
   return {
-    chain: ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n'),
+    chain: certificatePem(sequence(signed, algorithm, signature)),
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   };
 }
@@ -52,25 +49,4 @@ function alternativeName(name: string): Buffer {
   const bytes = name.split('.').map(Number);
   const isAddress = bytes.length === 4 && bytes.every((byte) => byte >= 0 && byte < 256);
   return isAddress ? der(0x87, Buffer.from(bytes)) : der(0x82, Buffer.from(name, 'latin1'));
-}
-
-/** UTCTime, which years up to 2049 are written in. */
-function time(at: number): Buffer {
-  return der(0x17, Buffer.from(`${new Date(at).toISOString().slice(2, 19).replace(/[-:T]/g, '')}Z`));
-}
-
-function sequence(...parts: readonly Buffer[]): Buffer {
-  return der(0x30, ...parts);
-}
-
-function oid(hex: string): Buffer {
-  return der(0x06, Buffer.from(hex, 'hex'));
-}
-
-/** One element of DER (X.690): its tag, its length in as few bytes as it takes, its content. */
-function der(tag: number, ...parts: readonly Buffer[]): Buffer {
-  const content = Buffer.concat(parts);
-  const { length } = content;
-  const head = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
-  return Buffer.concat([Buffer.from([tag, ...head]), content]);
 }

@@ -32,7 +32,8 @@ const OURS = new Set(['x-real-ip', 'x-request-id', 'forwarded']);
 export function namesRequestField(listed: readonly string[]): boolean {
   for (const item of listed) {
     const name = item.replaceAll('_', '-');
-    if (NEVER_IN_REQUEST.has(name) || OURS.has(name) || name.startsWith('x-forwarded-')) return true;
+    if (NEVER_IN_REQUEST.has(name) || OURS.has(name)) return true;
+    if (name.startsWith('x-forwarded-') || name.startsWith('ssl-client-')) return true;
   }
   return false;
 }

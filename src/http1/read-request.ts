@@ -98,8 +98,11 @@ function readLine(head: RequestHead, text: string, at: number, colon: number, en
       return undefined;
     case 9:
     case 12:
-    case 15:
       if (first === 120 || first === 102) readForwarding(head, text, at, colon, end);
+      return undefined;
+    case 15:
+      if (first === 120) readForwarding(head, text, at, colon, end);
+      else if (first === 115) dropCertificate(head, text, at, colon, end);
       return undefined;
     case 16:
       if (first === 112 && nameIsExactly(text, at, 'proxy-connection')) head.marks.add(at, colon, end + 2, DROP);
@@ -112,6 +115,11 @@ function readLine(head: RequestHead, text: string, at: number, colon: number, en
         seen.coding = joinValues(seen.coding, valueOf(text, colon, end));
       } else if (first === 116 && nameIs(text, at, 'transfer-encoding')) head.marks.add(at, colon, end + 2, DROP);
       else if (first === 120) readForwarding(head, text, at, colon, end);
+      else if (first === 115) dropCertificate(head, text, at, colon, end);
+      return undefined;
+    case 20:
+    case 21:
+      if (first === 115) dropCertificate(head, text, at, colon, end);
       return undefined;
     default:
       return undefined;
@@ -147,6 +155,19 @@ function readForwarding(head: RequestHead, text: string, at: number, colon: numb
     if (exact) head.xForwardedProto = joinValues(head.xForwardedProto, valueOf(text, colon, end));
   }
   head.marks.add(at, colon, end + 2, DROP);
+}
+
+/** What endpoints are told of a client's certificate, by length. */
+const CERTIFICATE_FIELDS: Readonly<Record<number, string>> = {
+  15: 'ssl-client-cert',
+  17: 'ssl-client-verify',
+  20: 'ssl-client-issuer-dn',
+  21: 'ssl-client-subject-dn',
+};
+
+/** Nobody but us may say it, not even where no route asks: endpoints may believe it all the same. */
+function dropCertificate(head: RequestHead, text: string, at: number, colon: number, end: number): void {
+  if (nameIs(text, at, CERTIFICATE_FIELDS[colon - at] ?? '')) head.marks.add(at, colon, end + 2, DROP);
 }
 
 /** What only the whole head tells. */

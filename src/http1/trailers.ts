@@ -45,7 +45,7 @@ export function filterTrailers(text: string, max: number): string | undefined {
     const colon = text.indexOf(':', at);
     const end = text.indexOf('\r', colon) + 2;
     const name = text.slice(at, colon).toLowerCase().replaceAll('_', '-');
-    if (!NEVER.has(name) && !name.startsWith('x-forwarded-')) kept += text.slice(at, end);
+    if (!NEVER.has(name) && !/^(?:x-forwarded|ssl-client)-/.test(name)) kept += text.slice(at, end);
     at = end;
   }
   return kept;

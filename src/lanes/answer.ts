@@ -55,10 +55,12 @@ export function toHttps(host: string, port: number, target: string): Refusal {
 /** Sentences for refusals that any lane may have to give. */
 export const REFUSALS = {
   badAuthority: { status: 400, code: 'bad_host', message: 'The Host header is not a valid authority' },
-  misdirected: {
-    status: 421,
-    code: 'misdirected',
-    message: 'This connection was made for a host with another certificate',
+  misdirected: { status: 421, code: 'misdirected', message: 'This connection was not made for this host' },
+  badCertificate: { status: 400, code: 'bad_certificate', message: 'The client certificate is not valid here' },
+  noCertificate: {
+    status: 400,
+    code: 'no_certificate',
+    message: 'No client certificate was sent, and one is required',
   },
   noProtocol: { status: 501, code: 'unknown_protocol', message: 'CONNECT to this protocol is not served' },
   noRoute: { status: 404, code: 'no_route', message: 'No route matches this host and path' },
@@ -69,6 +71,16 @@ export const REFUSALS = {
   closedEarly: { status: 502, code: 'closed_early', message: 'The backend closed the connection before it answered' },
   badResponse: { status: 502, code: 'bad_response', message: 'The backend sent a malformed response' },
 } as const satisfies Record<string, Refusal>;
+
+/** By what `Plan.match` says of requests that it has no way for. */
+export const UNMATCHED = {
+  400: REFUSALS.badAuthority,
+  404: REFUSALS.noRoute,
+  421: REFUSALS.misdirected,
+  495: REFUSALS.badCertificate,
+  496: REFUSALS.noCertificate,
+} as const;
+export type Unmatched = keyof typeof UNMATCHED;
 
 /** The request lacks what a rule with `onMissing: Reject` asks for. */
 const KEY_MISSING: readonly string[] = [

@@ -9,10 +9,11 @@ import type { ErrorSource } from '../shared/layout.ts';
 import type { UpstreamConnection, UpstreamHandler } from '../upstream/connection.ts';
 import type { DialFailure, RequestWire, StreamHandler } from '../upstream/request-wire.ts';
 import { UpstreamStream } from '../upstream/http2-stream.ts';
-import { noEndpoint, ownAnswer, REFUSALS, toHttps } from './answer.ts';
+import { noEndpoint, ownAnswer, REFUSALS, toHttps, UNMATCHED } from './answer.ts';
 import type { Refusal } from './answer.ts';
 import { Attempts } from './attempts.ts';
 import type { AttemptOwner } from './attempts.ts';
+import { certificateLines } from './client-certificate.ts';
 import type { ClientOut } from './client-out.ts';
 import type { LaneContext } from './context.ts';
 import { requestIdOf } from './forwarding.ts';
@@ -141,16 +142,16 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     this.#record.begin(head, this.#requestId, this.#client.out.bytes);
     this.#requestDeadline = head.hasBody ? deadlines.now + settings.bodyTimeout : Infinity;
     this.#responseDeadline = Infinity;
-    const extra = this.#client.forwarding.lines(head, this.#requestId);
+    const forwarded = this.#client.forwarding.lines(head, this.#requestId);
     const status = this.#plan.match(head, head.authority, head.target);
-    if (status === 400) {
-      this.#keepAlive = false;
-      return this.refuse(REFUSALS.badAuthority, 'client');
-    }
-    if (status === 404) return this.refuse(REFUSALS.noRoute, 'client');
     if (status === 308) return this.refuse(toHttps(head.host, this.#ctx.publicPorts.https, head.target));
-    const { endpoints, policy } = this.#plan;
+    if (status !== 0) {
+      if (status === 400) this.#keepAlive = false;
+      return this.refuse(UNMATCHED[status], 'client');
+    }
+    const { endpoints, policy, route } = this.#plan;
     if (endpoints === undefined) return this.refuse(REFUSALS.noBackend, 'internal');
+    const extra = forwarded + certificateLines(route?.route.clientVerification, head.tls);
     const edits = policy?.editsCookies === true;
     const named = requestHeaderEdits(this.#plan, this.#ctx);
     this.#text = requestText(head, { extra, editCookieLine: edits ? this.#editCookieLine : undefined, named });

@@ -22,6 +22,8 @@ import {
 } from '../shared/layout.ts';
 import { CHANGED, INSERTED } from '../shared/session-table.ts';
 import type { TlsProfile } from '../upstream/tls.ts';
+import type { Unmatched } from './answer.ts';
+import { certificateFault } from './client-certificate.ts';
 import type { LaneContext } from './context.ts';
 import type { AffinityRef, LiveCanary, LiveRoute, LiveSplit, PoolRef, RouteCells } from './live-table.ts';
 
@@ -97,9 +99,9 @@ export class Plan {
 
   /**
    * Finds the route of a request to `authority` (raw Host) and `target` (origin-form).
-   * @returns 0, or the status of our own answer: 308 to HTTPS, 400 bad authority, 404 no route
+   * @returns 0, or what our own answer is about: 308 to HTTPS, 400 bad authority, 404 no route, else see `certificateFault`
    */
-  match(facts: MutableFacts, authority: string, target: string): 0 | 308 | 400 | 404 {
+  match(facts: MutableFacts, authority: string, target: string): 0 | 308 | Unmatched {
     this.route = undefined;
     this.endpoint = undefined;
     this.#facts = facts;
@@ -119,7 +121,10 @@ export class Plan {
     if (this.route === undefined) return 404;
     this.#enter(this.route, facts);
     this.decision.begin();
-    return this.route.route.redirectsToHttps === true && facts.scheme === 'http' ? 308 : 0;
+    const { redirectsToHttps, clientVerification } = this.route.route;
+    if (redirectsToHttps === true && facts.scheme === 'http') return 308;
+    if (clientVerification === undefined) return 0;
+    return certificateFault(clientVerification, facts.tls, this.#ctx.table.authoritiesOf(facts.host));
   }
 
   /** Which of the Services behind the route the request may go to, and by whose sessions. */

@@ -1,23 +1,35 @@
-/** What rules may know about a connection's TLS: read from the socket when a rule asks for it. */
+/** What is known about a connection's TLS: of the handshake, and read from the socket when a rule asks for it. */
 import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
-import { NO_TLS } from '../model/facts.ts';
-import type { TlsFacts } from '../model/facts.ts';
+import type { TLSSocket } from 'node:tls';
+import type { ClientCertificate, TlsFacts } from '../model/facts.ts';
+import { clientCertificateOf } from './client-certificate.ts';
 import { masterSecret } from './openssl-session.ts';
 
-export function tlsFactsOf(accepted: Socket): TlsFacts {
-  return accepted instanceof TLSSocket ? new SocketTlsFacts(accepted) : NO_TLS;
+/** A connection over TLS. */
+export interface Secured {
+  /** Beneath it: only that one can be reset. */
+  readonly tcp: Socket;
+  readonly facts: TlsFacts;
+}
+
+/**
+ * @param sni the host that the client asked for, normalized
+ * @param authorities id of the ClientAuthorities that it was asked for; undefined = it was not asked
+ */
+export function tlsFactsOf(socket: TLSSocket, sni: string, authorities: string | undefined): TlsFacts {
+  return new SocketTlsFacts(socket, sni, authorities);
 }
 
 class SocketTlsFacts implements TlsFacts {
   readonly sni: string;
+  readonly client: ClientCertificate | undefined;
   readonly #socket: TLSSocket;
   #session: string | undefined;
 
-  constructor(socket: TLSSocket) {
-    const name: unknown = socket.servername;
-    this.sni = typeof name === 'string' ? name.toLowerCase() : '';
+  constructor(socket: TLSSocket, sni: string, authorities: string | undefined) {
+    this.sni = sni;
+    this.client = authorities === undefined ? undefined : clientCertificateOf(socket, authorities);
     this.#socket = socket;
   }
 

@@ -11,6 +11,8 @@ export type RouteMapper<R> = (route: Route, host: string) => R;
 interface HostEntry<R> {
   readonly paths: PathIndex<R>;
   readonly fallback: R | undefined;
+  /** Id of the ClientAuthorities of its routes, of which no two have others; undefined = none of them has any. */
+  readonly authorities: string | undefined;
 }
 
 type Entries<R> = ShardedMap<HostEntry<R>>;
@@ -22,26 +24,28 @@ export class HostIndex<R> {
   readonly #wildcard: Entries<R>;
   /** Rules without a host. */
   readonly #hostless: HostEntry<R> | undefined;
-  readonly #fallback: R | undefined;
+  /** Without paths. */
+  readonly #rest: HostEntry<R>;
   readonly #map: RouteMapper<R>;
 
   private constructor(
     exact: Entries<R>,
     wildcard: Entries<R>,
     hostless: HostEntry<R> | undefined,
-    fallback: R | undefined,
+    rest: HostEntry<R>,
     map: RouteMapper<R>,
   ) {
     this.#exact = exact;
     this.#wildcard = wildcard;
     this.#hostless = hostless;
-    this.#fallback = fallback;
+    this.#rest = rest;
     this.#map = map;
   }
 
   /** `fallback` serves everything that no host and no host's own fallback takes. */
   static build<R>(hosts: Iterable<VirtualHost>, fallback: Route | undefined, map: RouteMapper<R>): HostIndex<R> {
-    const empty = new HostIndex<R>(ShardedMap.empty(), ShardedMap.empty(), undefined, undefined, map);
+    const rest = makeEntry({ host: '', routes: [], fallback: undefined }, map);
+    const empty = new HostIndex<R>(ShardedMap.empty(), ShardedMap.empty(), undefined, rest, map);
     return empty.withHosts(hosts, []).withFallback(fallback);
   }
 
@@ -62,20 +66,28 @@ export class HostIndex<R> {
       else if (host.startsWith('*.')) wildcard.set(host.slice(1), entry);
       else exact.set(host, entry);
     }
-    return new HostIndex(exact.done(), wildcard.done(), hostless, this.#fallback, map);
+    return new HostIndex(exact.done(), wildcard.done(), hostless, this.#rest, map);
   }
 
   /** A new index with another global fallback. */
   withFallback(fallback: Route | undefined, map: RouteMapper<R> = this.#map): HostIndex<R> {
-    const value = fallback === undefined ? undefined : map(fallback, '');
-    return new HostIndex(this.#exact, this.#wildcard, this.#hostless, value, map);
+    const rest = makeEntry({ host: '', routes: [], fallback }, map);
+    return new HostIndex(this.#exact, this.#wildcard, this.#hostless, rest, map);
   }
 
   /** `host` from `normalizeHost`, `path` from `normalizePath`; undefined = 404. */
   find(host: string, path: string): R | undefined {
-    const entry = this.#exact.get(host) ?? this.#findWildcard(host) ?? this.#hostless;
-    if (entry === undefined) return this.#fallback;
-    return entry.paths.find(path) ?? entry.fallback ?? this.#fallback;
+    const entry = this.#entryOf(host);
+    return entry.paths.find(path) ?? entry.fallback ?? this.#rest.fallback;
+  }
+
+  /** Id of the ClientAuthorities that clients of a host are asked for; undefined = they are not asked. */
+  authoritiesOf(host: string): string | undefined {
+    return this.#entryOf(host).authorities;
+  }
+
+  #entryOf(host: string): HostEntry<R> {
+    return this.#exact.get(host) ?? this.#findWildcard(host) ?? this.#hostless ?? this.#rest;
   }
 
   /** A wildcard covers exactly one label, which is not empty. */
@@ -92,5 +104,6 @@ function makeEntry<R>(virtualHost: VirtualHost, map: RouteMapper<R>): HostEntry<
   return {
     paths: new PathIndex(entries),
     fallback: fallback === undefined ? undefined : map(fallback, host),
+    authorities: [...routes, fallback].find((route) => route?.clientVerification)?.clientVerification?.authorities,
   };
 }

@@ -30,3 +30,22 @@ export interface TlsHost {
   /** One for each type of key. */
   readonly secrets: readonly ObjectKey[];
 }
+
+/** Those whose certificates clients of a host are asked for. */
+export interface ClientAuthorities {
+  /** A digest of `certificates`: what a client has shown to be verified by others does not count. */
+  readonly id: string;
+  /** PEM. */
+  readonly certificates: string;
+}
+
+/** What a route asks of the client's certificate. */
+export interface ClientVerification {
+  /** Id of the ClientAuthorities. */
+  readonly authorities: string;
+  /**
+   * `on`: there has to be one, and it has to be good. `optional`: if there is one it has to be good. `optional_no_ca`: as
+   * that, but anybody may have signed it.
+   */
+  readonly mode: 'on' | 'optional' | 'optional_no_ca';
+}

@@ -28,6 +28,19 @@ export interface TlsFacts {
   readonly sni: string;
   /** The same for all connections of one TLS session, up to TLS 1.2; empty = nothing tells that they belong together. */
   readonly session: string;
+  /** undefined = it was not asked for a certificate. */
+  readonly client: ClientCertificate | undefined;
 }
 
-export const NO_TLS: TlsFacts = { sni: '', session: '' };
+/** The answer to the question for a certificate. */
+export interface ClientCertificate {
+  /** Id of the ClientAuthorities that it was to be verified by. */
+  readonly authorities: string;
+  /** `SUCCESS`, `NONE`, or `FAILED:` and OpenSSL's name of what is wrong. */
+  readonly verdict: string;
+  /** As RFC 4514 writes names, in ASCII; empty = there is no certificate. */
+  readonly subject: string;
+  readonly issuer: string;
+}
+
+export const NO_TLS: TlsFacts = { sni: '', session: '', client: undefined };

@@ -1,5 +1,5 @@
 /** The immutable compiled routing table; plain data, sent to workers piece by piece. Pools travel beside it (the fast path). */
-import type { TableCertificate, TlsHost } from './certificate.ts';
+import type { ClientAuthorities, ClientVerification, TableCertificate, TlsHost } from './certificate.ts';
 import type { Canary } from './canary.ts';
 import type { ProxyVersion } from './ends.ts';
 import type { ObjectKey, PoolKey } from './ids.ts';
@@ -27,6 +27,8 @@ export interface Route {
   readonly sendProxyProtocol?: ProxyVersion | undefined;
   /** How its endpoints are spoken to, those of its splits and its canary included; undefined = as the Service ports say. */
   readonly transport?: RouteTransport | undefined;
+  /** undefined = nobody is asked for a certificate. */
+  readonly clientVerification?: ClientVerification | undefined;
   /** Of the policy's rules with `backends`, in order: the first that holds takes the place of `service`. undefined = there are none. */
   readonly splits?: readonly RouteSplit[] | undefined;
   /** Where some of the requests go that no split is for; undefined = there is no canary. */
@@ -87,4 +89,6 @@ export interface Table {
   readonly certificates: ReadonlyMap<ObjectKey, TableCertificate>;
   /** What routes ask for of TLS to endpoints, by id. */
   readonly upstreamTls: ReadonlyMap<string, UpstreamTls>;
+  /** By id. */
+  readonly clientAuthorities: ReadonlyMap<string, ClientAuthorities>;
 }

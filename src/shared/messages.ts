@@ -1,7 +1,7 @@
 /** Messages between the main thread and its workers. */
 import type { SessionKey } from '../affinity/keyring.ts';
 import type { Config } from '../config/config.ts';
-import type { KeyPair, TableCertificate, TlsHost } from '../model/certificate.ts';
+import type { ClientAuthorities, KeyPair, TableCertificate, TlsHost } from '../model/certificate.ts';
 import type { IdentityKind, ObjectKey, PoolKey } from '../model/ids.ts';
 import type { Override } from '../model/override.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
@@ -74,6 +74,8 @@ export interface TableDelta {
   readonly removedUpstreamTls: readonly string[];
   readonly tlsHosts: readonly TlsHost[];
   readonly removedTlsHosts: readonly string[];
+  readonly clientAuthorities: readonly ClientAuthorities[];
+  readonly removedClientAuthorities: readonly string[];
   /** Present when it changed; null = none. */
   readonly fallback?: Route | null;
   /** Routes, services, rules and policies that appear for the first time. */

@@ -1,6 +1,6 @@
-/** The certificates of a worker: which ones a client is served by, as OpenSSL takes them. */
-import { createSecureContext, type SecureContextOptions } from 'node:tls';
-import type { KeyPair } from '../model/certificate.ts';
+/** The certificates of a worker, as OpenSSL takes them: which ones a client is served by, and whose it is asked for. */
+import { createSecureContext, type SecureContextOptions, type TlsOptions } from 'node:tls';
+import type { ClientAuthorities, KeyPair } from '../model/certificate.ts';
 import type { ObjectKey } from '../model/ids.ts';
 import type { TableDelta } from '../shared/messages.ts';
 
@@ -24,7 +24,7 @@ export interface CertificatesOptions {
   readonly selfSigned: KeyPair;
   /** What session tickets are sealed with: 48 bytes, the same in all workers. */
   readonly ticketKeys: Uint8Array;
-  /** OpenSSL refuses a pair that has passed all checks. */
+  /** OpenSSL refuses what has passed all checks. */
   readonly onRefused: (message: string) => void;
 }
 
@@ -34,26 +34,31 @@ export class Certificates {
   readonly #pairs = new Map<ObjectKey, KeyPair>();
   /** The Secrets of each host's certificates, one for each type of key. */
   readonly #hosts = new Map<string, readonly ObjectKey[]>();
+  /** By id. */
+  readonly #authorities = new Map<string, ClientAuthorities>();
 
   constructor(options: CertificatesOptions) {
     this.#options = options;
     this.#ticketKeys = Buffer.from(options.ticketKeys);
   }
 
-  apply({ certificates, removedCertificates, tlsHosts, removedTlsHosts }: TableDelta): void {
+  apply(delta: TableDelta): void {
+    const { certificates, removedCertificates, tlsHosts, removedTlsHosts } = delta;
     for (const { secret, chain, key } of certificates) this.#pairs.set(secret, { chain, key });
     for (const secret of removedCertificates) this.#pairs.delete(secret);
     for (const { host, secrets } of tlsHosts) this.#hosts.set(host, secrets);
     for (const host of removedTlsHosts) this.#hosts.delete(host);
+    for (const one of delta.clientAuthorities)
+      if (this.#takes({ ca: one.certificates }, 'authorities of clients')) this.#authorities.set(one.id, one);
+    for (const id of delta.removedClientAuthorities) this.#authorities.delete(id);
   }
 
   setTicketKeys(keys: Uint8Array): void {
     this.#ticketKeys = Buffer.from(keys);
   }
 
-  /** Exact host, wildcard, default; `name` as a client sends it. Empty = the self-signed certificate. */
-  secretsFor(name: string): readonly ObjectKey[] {
-    const host = name.toLowerCase().replace(/\.$/, '');
+  /** Exact host, wildcard, default. Empty = the self-signed certificate. */
+  secretsFor(host: string): readonly ObjectKey[] {
     const own = this.#hosts.get(host) ?? this.#hosts.get(`*${host.slice(host.indexOf('.'))}`);
     return own ?? this.#hosts.get('') ?? [];
   }
@@ -64,21 +69,32 @@ export class Certificates {
     return own.length === others.length && own.every((secret) => others.includes(secret));
   }
 
+  /** undefined = there are none, or OpenSSL does not take them: then clients are not asked, and what needs it is refused. */
+  authoritiesWith(id: string | undefined): ClientAuthorities | undefined {
+    return this.#authorities.get(id ?? '');
+  }
+
   /** Everything that a server needs for clients that these are for. */
-  optionsFor(secrets: readonly ObjectKey[]): SecureContextOptions {
+  optionsFor(secrets: readonly ObjectKey[], authorities: ClientAuthorities | undefined): TlsOptions {
     const taken = secrets.map((secret) => this.#takenPair(secret)).filter((pair) => pair !== undefined);
-    return this.#optionsOf(taken.length === 0 ? [this.#options.selfSigned] : taken);
+    const options = this.#optionsOf(taken.length === 0 ? [this.#options.selfSigned] : taken);
+    return authorities === undefined ? options : { ...options, ...asking(authorities) };
   }
 
   /** undefined = OpenSSL does not take it. */
   #takenPair(secret: ObjectKey): KeyPair | undefined {
     const pair = this.#pairs.get(secret);
+    if (pair === undefined) return undefined;
+    return this.#takes(this.#optionsOf([pair]), `the certificate of Secret ${secret}`) ? pair : undefined;
+  }
+
+  #takes(options: SecureContextOptions, what: string): boolean {
     try {
-      if (pair !== undefined) createSecureContext(this.#optionsOf([pair]));
-      return pair;
+      createSecureContext(options);
+      return true;
     } catch (error) {
-      this.#options.onRefused(`OpenSSL refuses the certificate of Secret ${secret}: ${(error as Error).message}`);
-      return undefined;
+      this.#options.onRefused(`OpenSSL refuses ${what}: ${(error as Error).message}`);
+      return false;
     }
   }
 
@@ -95,4 +111,15 @@ export class Certificates {
       sessionIdContext: 'holdfast',
     };
   }
+}
+
+/** Every handshake succeeds: what comes of it is a matter of the request, where the client can be told. */
+function asking({ id, certificates }: ClientAuthorities): TlsOptions {
+  return {
+    ca: certificates,
+    requestCert: true,
+    rejectUnauthorized: false,
+    // A session holds what its client has shown, and to whom: it is resumed for these authorities alone.
+    sessionIdContext: id,
+  };
 }

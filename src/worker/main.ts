@@ -55,9 +55,10 @@ function applyTable(delta: TableDelta): void {
   if (ctx === undefined) {
     ctx = new WorkerContext(start, delta, send);
     ctx.deadlines.start();
-    tls = new TlsTermination(ctx, certificates, start.tls.sessionChannel, (socket, tcp, ends) => {
-      if (socket.alpnProtocol === 'h2' && http2Lane !== undefined) new Http2Connection(http2Lane, socket, ends, tcp);
-      else if (secureLane !== undefined) new ClientConnection(secureLane, socket, ends, tcp);
+    tls = new TlsTermination(ctx, certificates, start.tls.sessionChannel, (socket, secured, ends) => {
+      if (socket.alpnProtocol === 'h2' && http2Lane !== undefined)
+        new Http2Connection(http2Lane, socket, ends, secured);
+      else if (secureLane !== undefined) new ClientConnection(secureLane, socket, ends, secured);
     });
     watch(ctx);
     // The message that everything came in is garbage in the next turn, and no request waits yet.

@@ -252,6 +252,7 @@ export class TableBuilder {
       hsts: this.#share(names.hsts),
       sendProxyProtocol: this.#share(names.sendProxyProtocol),
       transport: names.transport,
+      clientVerification: names.clientVerification,
       splits: names.splits,
       canary: names.canary,
     };

@@ -1,9 +1,10 @@
 /**
- * The TLS servers of a worker: one for each set of certificates that hosts are served by, made when a client first asks
- * for one of them. An `SNICallback` would not do: of its context Node takes one pair, and of an RSA and an ECDSA pair
- * OpenSSL shall choose what the client can verify.
+ * The TLS servers of a worker: one for each set of certificates and authorities that hosts have, made when a client first
+ * asks for one of them. An `SNICallback` would not do. Of its context Node takes one pair, and of an RSA and an ECDSA pair
+ * OpenSSL shall choose what the client can verify; and whether clients are asked for certificates is the server's own.
  */
 import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { ClientAuthorities } from '../model/certificate.ts';
 import type { ObjectKey } from '../model/ids.ts';
 import type { TableDelta } from '../shared/messages.ts';
 import type { Certificates } from './certificates.ts';
@@ -14,17 +15,25 @@ export interface TlsServersOptions {
   readonly sessions: TlsSessions;
   /** Of a whole handshake, ms. */
   readonly handshakeTimeout: number;
+  /** Id of the ClientAuthorities that clients of a host are asked for; undefined = they are not asked. */
+  readonly authoritiesOf: (host: string) => string | undefined;
   readonly onSecured: (socket: TLSSocket) => void;
 }
 
-interface Kept {
+export interface TlsServer {
+  /** Give it connections as events `connection`. */
   readonly server: Server;
+  /** Id of the ClientAuthorities that it asks for; undefined = it asks for no certificate. */
+  readonly authorities: string | undefined;
+}
+
+interface Kept extends TlsServer {
   readonly secrets: readonly ObjectKey[];
 }
 
 export class TlsServers {
   readonly #options: TlsServersOptions;
-  /** By the Secrets of their certificates. */
+  /** By the Secrets of their certificates, and the authorities. */
   readonly #kept = new Map<string, Kept>();
 
   constructor(options: TlsServersOptions) {
@@ -36,10 +45,12 @@ export class TlsServers {
     const { certificates, sessions } = this.#options;
     certificates.apply(delta);
     if (sessions.apply(delta)) this.#kept.clear();
-    const changed = new Set([...delta.certificates.map(({ secret }) => secret), ...delta.removedCertificates]);
-    if (changed.size === 0) return;
-    for (const [id, { secrets }] of this.#kept)
-      if (secrets.some((secret) => changed.has(secret))) this.#kept.delete(id);
+    const stale = new Set<string | undefined>(delta.removedClientAuthorities);
+    for (const { secret } of delta.certificates) stale.add(secret);
+    for (const secret of delta.removedCertificates) stale.add(secret);
+    if (stale.size === 0) return;
+    for (const [id, { secrets, authorities }] of this.#kept)
+      if ([...secrets, authorities].some((key) => stale.has(key))) this.#kept.delete(id);
   }
 
   /** Sessions of before are not resumed any more: their clients go through a whole handshake. */
@@ -48,22 +59,23 @@ export class TlsServers {
     this.#kept.clear();
   }
 
-  /** For a client that asks for the host `name`, as it sends it. Give it the connection as an event `connection`. */
-  serverFor(name: string): Server {
-    const secrets = this.#options.certificates.secretsFor(name);
-    const id = secrets.join(' ');
-    let kept = this.#kept.get(id);
-    if (kept === undefined) {
-      kept = { server: this.#make(secrets), secrets };
-      this.#kept.set(id, kept);
-    }
-    return kept.server;
+  /** For a client that asks for `host`; empty = for none. */
+  serverFor(host: string): TlsServer {
+    const { certificates, authoritiesOf } = this.#options;
+    const secrets = certificates.secretsFor(host);
+    const authorities = certificates.authoritiesWith(authoritiesOf(host));
+    const id = [authorities?.id ?? '', ...secrets].join(' ');
+    const known = this.#kept.get(id);
+    if (known !== undefined) return known;
+    const made = { server: this.#make(secrets, authorities), secrets, authorities: authorities?.id };
+    this.#kept.set(id, made);
+    return made;
   }
 
-  #make(secrets: readonly ObjectKey[]): Server {
+  #make(secrets: readonly ObjectKey[], authorities: ClientAuthorities | undefined): Server {
     const { certificates, sessions, handshakeTimeout, onSecured } = this.#options;
     const server = createServer({
-      ...certificates.optionsFor(secrets),
+      ...certificates.optionsFor(secrets, authorities),
       ALPNProtocols: ['h2', 'http/1.1'],
       handshakeTimeout,
     });

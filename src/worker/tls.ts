@@ -1,22 +1,27 @@
 /** Ends TLS: takes accepted sockets through their handshakes and hands on those that come to talk HTTP. */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { readFirst } from '../io/first-bytes.ts';
 import type { LaneContext } from '../lanes/context.ts';
+import { type Secured, tlsFactsOf } from '../lanes/tls-facts.ts';
+import { normalizeHost } from '../match/host.ts';
 import type { Ends } from '../model/ends.ts';
 import type { TableDelta } from '../shared/messages.ts';
-import { ClientHelloReader } from '../tls/client-hello.ts';
 import type { Certificates } from './certificates.ts';
 import { Opening } from './opening.ts';
+import { readServerName } from './server-name.ts';
 import { TlsServers } from './tls-servers.ts';
 import { TlsSessions } from './tls-sessions.ts';
 
-/** `tcp`: what is beneath `socket`; only that one can be reset. `ends`: as `take` was given them. */
-type TakeSecured = (socket: TLSSocket, tcp: Socket, ends: Ends | undefined) => void;
+/** `ends`: as `take` was given them. */
+type TakeSecured = (socket: TLSSocket, secured: Secured, ends: Ends | undefined) => void;
 
 interface Handshake {
   readonly opening: Opening;
   readonly ends: Ends | undefined;
+  /** That the client asks for, normalized; empty = none. */
+  host: string;
+  /** Id of the ClientAuthorities that it is asked for; undefined = it is not asked. */
+  authorities: string | undefined;
 }
 
 export class TlsTermination {
@@ -34,6 +39,7 @@ export class TlsTermination {
       sessions: new TlsSessions(sessionChannel),
       // Ours covers the whole handshake; Node's begins anew with every byte.
       handshakeTimeout: ctx.settings.headTimeout * 2,
+      authoritiesOf: (host) => ctx.table.authoritiesOf(host),
       onSecured: (socket) => this.#onSecured(socket),
     });
   }
@@ -51,24 +57,16 @@ export class TlsTermination {
     const opening = new Opening(this.#ctx, tcp, () => {
       if (this.#handshakes.get(id) === handshake) this.#handshakes.delete(id);
     });
-    const handshake = { opening, ends };
+    const handshake: Handshake = { opening, ends, host: '', authorities: undefined };
     this.#handshakes.set(id, handshake);
     // Half a connection cannot finish its handshake.
     tcp.allowHalfOpen = false;
-    const hello = new ClientHelloReader();
-    let seen = 0;
-    readFirst(tcp, {
-      look: (bytes) => {
-        const done = hello.push(bytes.subarray(seen));
-        seen = bytes.length;
-        // OpenSSL is to see all of it.
-        return done ? { length: 0 } : undefined;
-      },
-      found: () => {
-        // The documented way to give a TLS server a connection that it has not accepted itself.
-        this.#servers.serverFor(hello.serverName).emit('connection', tcp);
-      },
-      ended: () => tcp.destroy(),
+    readServerName(tcp, (name) => {
+      handshake.host = normalizeHost(name) ?? '';
+      const { server, authorities } = this.#servers.serverFor(handshake.host);
+      handshake.authorities = authorities;
+      // The documented way to give a TLS server a connection that it has not accepted itself.
+      server.emit('connection', tcp);
     });
   }
 
@@ -88,12 +86,12 @@ export class TlsTermination {
   #onSecured(socket: TLSSocket): void {
     const handshake = this.#handshakes.get(idOf(socket) ?? '');
     if (handshake === undefined) return void socket.destroy();
-    const { opening, ends } = handshake;
+    const { opening, ends, host, authorities } = handshake;
     opening.end();
     socket.allowHalfOpen = true;
     // Renegotiation is of no use to HTTP, and costs the server more than the client.
     socket.disableRenegotiation();
-    this.#take(socket, opening.tcp, ends);
+    this.#take(socket, { tcp: opening.tcp, facts: tlsFactsOf(socket, host, authorities) }, ends);
   }
 }
 

@@ -66,6 +66,7 @@ common('an untrusted peer’s forwarding headers are replaced, also when spelled
     [`X-Forwarded_${name}`, '6.6.6.6'],
   ]);
   headers.push(['X-Real-IP', '6.6.6.6'], ['X_Real_IP', '6.6.6.6'], ['Forwarded', 'for=6.6.6.6']);
+  headers.push(['SSL-Client-Subject-DN', 'CN=6.6.6.6'], ['ssl_client_verify', '6.6.6.6']);
   await ask(lane, { host: `${site.host}:8080`, headers });
   const { last } = site.backend;
   expect(last.head).not.toContain('6.6.6.6');

@@ -138,6 +138,7 @@ function routeText(route: Route): string {
   const splits = (route.splits ?? []).map(
     (split) => `, rule ${split.rule}: ${split.services.join(' | ')} by ${split.affinity}`,
   );
+  if (route.clientVerification !== undefined) splits.push(`, clients ${JSON.stringify(route.clientVerification)}`);
   if (route.canary !== undefined) splits.push(`, canary ${JSON.stringify(route.canary)}`);
   if (route.transport !== undefined) splits.push(`, over ${JSON.stringify(route.transport)}`);
   return `${match} -> ${route.pool ?? `503 (${route.service})`}${affinity}${splits.join('')} [${route.namespace}/${route.ingress}]`;

@@ -103,6 +103,12 @@ export function secret(name: string, stringData: Readonly<Record<string, string>
   return stringify({ apiVersion: 'v1', kind: 'Secret', metadata: metadata({ name }), type: 'Opaque', stringData });
 }
 
+/** A Secret with the certificates of authorities. */
+export function authoritiesSecret(name: string, certificates: string): string {
+  const data = { 'ca.crt': encoded(certificates) };
+  return stringify({ apiVersion: 'v1', kind: 'Secret', metadata: metadata({ name }), type: 'Opaque', data });
+}
+
 /** One EndpointSlice; its endpoints share the port of the first. */
 export function slice(options: SliceOptions): string {
   const { endpoints, service: of, name = of } = options;

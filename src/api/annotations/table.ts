@@ -1,5 +1,6 @@
 /** The one table of `holdfast.dev/*` annotations: what each accepts, means and defaults to. Reading, suggestions and the reference come from it. */
 import { z } from 'zod';
+import type { ClientVerification } from '../../model/certificate.ts';
 import { formatDuration, parseDuration } from '../../model/duration.ts';
 import type { ProxyVersion } from '../../model/ends.ts';
 import type { Algorithm, SameSite } from '../../model/sticky-policy.ts';
@@ -34,6 +35,9 @@ export interface AnnotationSettings {
   /** As `secretName` reads it. */
   backendTlsSecret?: string;
   backendTlsName?: string;
+  /** As written: with a namespace or without. */
+  authTlsSecret?: string;
+  authTlsVerify?: ClientVerification['mode'] | 'off';
 }
 
 export type SettingName = keyof AnnotationSettings;
@@ -323,9 +327,26 @@ export const ANNOTATIONS: { readonly [K in SettingName]-?: Annotation<K> } = {
     audience: 'ingress',
     specField: [],
   },
+  authTlsSecret: {
+    name: 'auth-tls-secret',
+    schema: text,
+    values: 'a name, or `NAMESPACE/NAME`',
+    meaning:
+      'Clients have to show a certificate that the authorities in `ca.crt` of this Secret have signed. [How](../ingress.md#client-certificates).',
+    default: 'none: nobody is asked for a certificate',
+    audience: 'ingress',
+    specField: [],
+  },
+  authTlsVerify: {
+    name: 'auth-tls-verify',
+    schema: choice({ on: 'on', off: 'off', optional: 'optional', optional_no_ca: 'optional_no_ca' }),
+    values: '`on`, `optional`, `optional_no_ca`, `off`',
+    meaning:
+      '`optional`: a certificate need not be there, but if it is it has to be good. `optional_no_ca`: as that, but anybody may have signed it. `off`: nobody is asked for one.',
+    default: '`on`',
+    audience: 'ingress',
+    specField: [],
+  },
 };
 
 export const SETTING_NAMES = Object.keys(ANNOTATIONS) as readonly SettingName[];
-
-/** Names that this version knows of but does not act on yet. */
-export const LATER: readonly string[] = ['auth-tls-secret', 'auth-tls-verify'];

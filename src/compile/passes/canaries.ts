@@ -5,6 +5,7 @@ import type { PoolSpec } from '../../model/table.ts';
 import type { DraftRoute } from '../draft.ts';
 import { nameOf, type ProblemReport } from '../report.ts';
 import { isFault, type Backends } from './backends.ts';
+import type { ClientCertificates } from './client-certificates.ts';
 import type { Hosts } from './hosts.ts';
 
 /** Where some of a route's requests go instead. */
@@ -18,12 +19,20 @@ export class Canaries {
   readonly #of = new Map<DraftRoute, DraftCanary>();
   readonly #hosts: Hosts;
   readonly #backends: Backends;
+  readonly #clients: ClientCertificates;
   readonly #closed: ReadonlySet<Ingress>;
   readonly #report: ProblemReport;
 
-  constructor(hosts: Hosts, backends: Backends, closed: ReadonlySet<Ingress>, report: ProblemReport) {
+  constructor(
+    hosts: Hosts,
+    backends: Backends,
+    clients: ClientCertificates,
+    closed: ReadonlySet<Ingress>,
+    report: ProblemReport,
+  ) {
     this.#hosts = hosts;
     this.#backends = backends;
+    this.#clients = clients;
     this.#closed = closed;
     this.#report = report;
   }
@@ -74,6 +83,8 @@ export class Canaries {
       message = `${nameOf(route.ingress)} has this path, and a canary of it must be in its namespace; create it there.`;
     else if (taken !== undefined)
       message = `${nameOf(taken.ingress)} comes first (the older, then by name) and already is the canary of this path; this one is not used. Remove one of them.`;
+    else if (!this.#clients.covers(route.ingress, ingress))
+      message = `${nameOf(route.ingress)} does not ask clients for certificates as this Ingress does, and its canary would be open to them; write the same annotations there.`;
     if (message === undefined) return route;
     this.#report.error(ingress, `${field}.path`, message);
     return undefined;

@@ -9,6 +9,7 @@ import type { Adopt, ReadHandler } from '../../io/adopt.ts';
 import type { Timed } from '../../io/deadlines.ts';
 import { Outbox } from '../../io/outbox.ts';
 import type { Ends } from '../../model/ends.ts';
+import { NO_TLS } from '../../model/facts.ts';
 import { LINGER_MS, ownAnswer } from '../answer.ts';
 import type { Refusal } from '../answer.ts';
 import { Arrival } from '../arrival.ts';
@@ -20,7 +21,7 @@ import type { ExchangeClient } from '../exchange.ts';
 import { Forwarding } from '../forwarding.ts';
 import type { OpenConnection } from '../open-connection.ts';
 import { refusedRecord } from '../record.ts';
-import { tlsFactsOf } from '../tls-facts.ts';
+import type { Secured } from '../tls-facts.ts';
 import type { UpgradeRequest } from '../upgrade-request.ts';
 
 /** Bytes of following requests that may wait while one is answered; then reading pauses. */
@@ -71,15 +72,16 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
 
   /**
    * @param ends of the connection, where its socket does not know them
-   * @param beneath the TCP connection, when `accepted` is none itself
+   * @param secured of a connection over TLS
    */
-  constructor(lane: Http1Lane, accepted: Socket, ends?: Ends, beneath?: Socket) {
+  constructor(lane: Http1Lane, accepted: Socket, ends?: Ends, secured?: Secured) {
     this.#lane = lane;
     this.#ctx = lane.ctx;
     this.#parser = new RequestParser(this, lane.limits);
     this.socket = lane.adopt(accepted, (length, buffer) => this.#reader(length, buffer));
-    this.forwarding = new Forwarding(lane.ctx, new Arrival(this.socket, ends), lane.scheme, tlsFactsOf(accepted));
-    this.#tcp = beneath ?? this.socket;
+    const tls = secured?.facts ?? NO_TLS;
+    this.forwarding = new Forwarding(lane.ctx, new Arrival(this.socket, ends), lane.scheme, tls);
+    this.#tcp = secured?.tcp ?? this.socket;
     this.out = new Http1Out(new Outbox(this.socket, lane.ctx.blocks));
     this.#exchange = new Exchange(lane.ctx, lane.limits, this);
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.headTimeout;

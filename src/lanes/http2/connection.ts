@@ -10,6 +10,7 @@ import type { Timed } from '../../io/deadlines.ts';
 import { Outbox } from '../../io/outbox.ts';
 import { normalizeHost } from '../../match/host.ts';
 import type { Ends } from '../../model/ends.ts';
+import { NO_TLS } from '../../model/facts.ts';
 import type { Limit } from '../../shared/layout.ts';
 import { LINGER_MS, REFUSALS } from '../answer.ts';
 import type { Refusal } from '../answer.ts';
@@ -17,7 +18,7 @@ import { Arrival } from '../arrival.ts';
 import type { LaneContext } from '../context.ts';
 import { Forwarding } from '../forwarding.ts';
 import type { OpenConnection } from '../open-connection.ts';
-import { tlsFactsOf } from '../tls-facts.ts';
+import type { Secured } from '../tls-facts.ts';
 import type { Http2Lane } from './lane.ts';
 import { StreamClient } from './stream-client.ts';
 import type { StreamConnection } from './stream-client.ts';
@@ -70,17 +71,17 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
 
   /**
    * @param ends of the connection, where its socket does not know them
-   * @param beneath the TCP connection, when `accepted` is none itself
+   * @param secured of a connection over TLS
    */
-  constructor(lane: Http2Lane, accepted: Socket, ends?: Ends, beneath?: Socket) {
+  constructor(lane: Http2Lane, accepted: Socket, ends?: Ends, secured?: Secured) {
     const { ctx, adopt, scheme, connections } = lane.options;
     this.#lane = lane;
     this.#ctx = ctx;
-    const tls = tlsFactsOf(accepted);
+    const tls = secured?.facts ?? NO_TLS;
     this.#sni = tls.sni;
     this.#socket = adopt(accepted, (length, buffer) => this.#onRead(length, buffer));
     this.forwarding = new Forwarding(ctx, new Arrival(this.#socket, ends), scheme, tls);
-    this.#tcp = beneath ?? this.#socket;
+    this.#tcp = secured?.tcp ?? this.#socket;
     this.#outbox = new Outbox(this.#socket, ctx.blocks);
     this.codec = new ServerConnection(this, lane.limits, () => ctx.deadlines.now);
     this.#deadline = ctx.deadlines.now + ctx.settings.idleTimeout;

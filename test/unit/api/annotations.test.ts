@@ -199,7 +199,6 @@ describe('names', () => {
 });
 
 test.each([
-  'auth-tls-secret',
   'auth-url',
   'whitelist-source-range',
   `${NGINX}auth-url`,

@@ -360,6 +360,7 @@ describe('Secret', () => {
     expect(secret.certificate).toEqual({
       chain: ec.chain + other.chain,
       key: ec.key,
+      keyType: 'ECDSA',
       expires: Date.UTC(2040, 0, 2),
     });
     expect(secret.meta).toMatchObject({ annotations: {}, labels: {} });

@@ -41,8 +41,9 @@ class Both {
     const whole = compile(snapshot, this.#options);
     this.#table = withFormerNames(whole.table, this.#table);
     const compiled = this.#compiler.update(snapshot);
-    const { hosts, policies, affinities, pools, tlsHosts, certificates, upstreamTls, ...rest } = compiled.table;
-    const maps = { hosts, policies, affinities, pools, tlsHosts, certificates, upstreamTls };
+    const { hosts, policies, affinities, pools, tlsHosts, certificates, upstreamTls, clientAuthorities, ...rest } =
+      compiled.table;
+    const maps = { hosts, policies, affinities, pools, tlsHosts, certificates, upstreamTls, clientAuthorities };
     const entries = Object.entries<ReadonlyMap<string, unknown>>(maps).map(([name, map]) => [name, new Map(map)]);
     expect({ ...rest, ...Object.fromEntries(entries) }).toEqual(this.#table);
     expect(compiled.problems).toEqual(whole.problems);
@@ -83,6 +84,7 @@ const ingressAnnotations = fc.oneof(
   fc
     .constantFrom('a/t0', 't1', 'b/t1')
     .map((secret) => ({ 'holdfast.dev/backend-protocol': 'HTTPS', 'holdfast.dev/backend-tls-secret': secret })),
+  fc.constantFrom('t0', 'a/t1').map((secret) => ({ 'holdfast.dev/auth-tls-secret': secret })),
   domains.map((domain) => ({
     'holdfast.dev/affinity': 'cookie',
     'holdfast.dev/cookie-name': 'SID',
@@ -200,7 +202,7 @@ const secrets = fc
     const keyType = chain === 'first' ? 'RSA' : 'ECDSA';
     const certificate = chain === '' ? undefined : ({ chain, key: chain, keyType, expires: 0 } as const);
     const type = chain === '' ? 'Opaque' : 'kubernetes.io/tls';
-    return { kind: 'Secret', meta, type, certificate, authorities: chain === 'first' ? 'trusted' : undefined };
+    return { kind: 'Secret', meta, type, certificate, authorities: chain === '' ? undefined : chain };
   });
 
 const objects = fc.oneof(

@@ -161,6 +161,7 @@ function tableOf(draft: Draft): { table: Table; pools: ReadonlyMap<string, Pool>
       affinities,
       pools: new Map(),
       tlsHosts: new Map(),
+      clientAuthorities: new Map(),
       certificates: new Map(),
       upstreamTls: new Map(),
     },

@@ -99,6 +99,7 @@ describe('a request', () => {
       ...['x-a', 'accept', 'te', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port'],
       ...['x-real-ip', 'x-request-id', 'forwarded', 'expect', 'content-length', 'host', 'date', 'set-cookie', 'server'],
       ...['location', 'cache-control', 'expires', 'x_request_id', 'x_b', 'content_length', 'http2-settings'],
+      ...['ssl-client-verify', 'ssl-client-subject-dn', 'ssl-client-issuer-dn', 'ssl-client-cert', 'ssl_client-verify'],
     );
     const value = fc.string({ maxLength: 8, unit: fc.constantFrom(...'az09-_=;, \t"\xff') }).map((text) => text.trim());
     const field = fc.tuple(name, value).map(([n, v]): readonly [string, string] => {

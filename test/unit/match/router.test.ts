@@ -135,6 +135,30 @@ function naive(entries: readonly Entry[], asked: string): string | undefined {
 }
 
 describe('HostIndex', () => {
+  it('knows whose certificates the clients of a host are asked for: those of its own routes', () => {
+    const asking = (service: string, authorities: string): Route => ({
+      ...route(service),
+      clientVerification: { authorities, mode: 'on' },
+    });
+    const index = HostIndex.build(
+      [
+        { host: 'a.example', routes: [route('a'), asking('b', 'first')], fallback: undefined },
+        { host: 'b.example', routes: [route('a')], fallback: asking('b', 'second') },
+        { host: '*.example', routes: [asking('a', 'third')], fallback: undefined },
+        { host: 'c.example', routes: [route('a')], fallback: undefined },
+      ],
+      asking('rest', 'fourth'),
+      byService,
+    );
+    const asked = ['a.example', 'b.example', 'x.example', 'c.example', 'nobody', ''].map((host) =>
+      index.authoritiesOf(host),
+    );
+    expect(asked).toEqual(['first', 'second', 'third', undefined, 'fourth', 'fourth']);
+    const hostless = index.withHosts([{ host: '', routes: [route('none')], fallback: undefined }], []);
+    expect(hostless.authoritiesOf('nobody')).toBeUndefined();
+    expect(index.withFallback(undefined).authoritiesOf('nobody')).toBeUndefined();
+  });
+
   const hosts = [
     virtualHost('a.example', 'exact', { path: '/x', fallback: 'exact-fallback' }),
     virtualHost('b.example', 'b', { path: '/x' }),

@@ -18,7 +18,7 @@ const REQUEST: Request = {
   clientAddress: '2001:db8::7',
   scheme: 'https',
   port: 443,
-  tls: { sni: 'tls.example', session: '' },
+  tls: { sni: 'tls.example', session: '', client: undefined },
   head: { 'x-user': 'bob', 'x-empty': '' },
 };
 
