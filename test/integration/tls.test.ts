@@ -22,6 +22,7 @@ import {
 import type { App, AppOptions } from '../support/app.ts';
 import { Answer } from '../support/client.ts';
 import { Http2Client } from '../support/http2-client.ts';
+import { clientHello, recordsOf, serverName } from '../support/client-hello.ts';
 import { tlsSecret } from '../support/manifests.ts';
 
 const HOST = 'web.test';
@@ -504,6 +505,47 @@ test('a handshake that is not made in time ends, however slowly its bytes come; 
   await once(plain, 'close');
   expect((await ask(app)).status).toBe(200);
 });
+
+test('1,000 half-open handshakes, silent or in the middle of a record, do not disturb others', async () => {
+  const app = await start({}, { headTimeout: 120_000 });
+  const hello = recordsOf(clientHello([serverName(HOST)]), 50);
+  const slowest = async (): Promise<number> => {
+    let longest = 0;
+    for (let i = 0; i < 50; i++) {
+      const began = performance.now();
+      expect((await ask(app)).status).toBe(200);
+      longest = Math.max(longest, performance.now() - began);
+    }
+    return longest;
+  };
+  const before = await slowest();
+  const open = await Promise.all(
+    Array.from({ length: 1000 }, async (_, i) => {
+      const socket = connectTcp(app.httpsPort, '127.0.0.1');
+      closeAtEnd(async () => void socket.destroy());
+      socket.on('error', () => socket.destroy());
+      await once(socket, 'connect');
+      socket.write(hello.subarray(0, i % hello.length));
+      return socket;
+    }),
+  );
+  const connections = async () => (await app.metrics()).value('holdfast_connections', { listener: 'http' });
+  await eventually(async () => (await connections()) >= 1000);
+  // Records that come byte by byte, to their end or not.
+  let sent = 0;
+  const drip = setInterval(() => {
+    for (const [i, socket] of open.entries()) socket.write(hello.subarray((i % hello.length) + sent).subarray(0, 1));
+    sent++;
+  }, 100);
+  try {
+    // A busy machine may take its time; what must not be is that others wait for these.
+    expect(await slowest()).toBeLessThan(Math.max(3 * before, 500));
+  } finally {
+    clearInterval(drip);
+    for (const socket of open) socket.destroy();
+  }
+  await eventually(async () => (await connections()) === 0);
+}, 120_000);
 
 test('half-open handshakes count towards the limit of connections', async () => {
   const app = await start({}, { maxConnections: 3, workers: 1 });
