@@ -53,6 +53,8 @@ const NOTHING: TableDelta = {
   removedCertificates: [],
   tlsHosts: [],
   removedTlsHosts: [],
+  upstreamTls: [],
+  removedUpstreamTls: [],
   clientAuthorities: [],
   removedClientAuthorities: [],
   slots: [],
