@@ -28,8 +28,13 @@ import { ResponseWriter } from './response-writer.ts';
 /** Methods that may be sent a second time (RFC 9110 section 9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
+/** Bytes of a body that are kept for an endpoint of HTTP/2, which may send it back unseen as it goes (RFC 9113 section 6.8). */
+const KEPT_BODY = 16 * 1024;
+
 /** A request that ends its backend shall not do so again and again. */
 const MAX_FRESH_FAILURES = 1;
+/** Endpoints that go away one after another, as in a rolling update. */
+const MAX_RETURNS = 3;
 /** A backend that sends more 1xx than this never comes to the point. */
 const MAX_INTERIMS = 32;
 
@@ -69,6 +74,9 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
   #text = '';
   /** What came of the body before there was a connection. */
   #waiting: Buffer[] = [];
+  /** What was sent of the body, as long as it can be sent again; undefined = it cannot. */
+  #kept: Buffer[] | undefined;
+  #keptBytes = 0;
   #trailers = '';
   #keepAlive = true;
   /** The head has been handed to a connection. */
@@ -82,6 +90,8 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
   #fault: Refusal | undefined;
   /** Fresh connections that were closed without an answer. */
   #freshFailures = 0;
+  /** Times that an endpoint has sent the request back unseen. */
+  #returns = 0;
   /** Interim responses so far. */
   #interims = 0;
   #clientPaused = false;
@@ -135,7 +145,9 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     this.#clientPaused = this.#upstreamPaused = false;
     this.#interims = 0;
     this.#freshFailures = 0;
+    this.#returns = 0;
     this.#trailers = '';
+    this.#kept = undefined;
     this.#fault = undefined;
     this.#requestId = requestIdOf(head, this.#ctx);
     this.#keepAlive = keepAlive && !this.#ctx.draining;
@@ -163,8 +175,10 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     this.#bodySeen = true;
     this.#record.bytesIn += end - start;
     this.#requestDeadline = this.#ctx.deadlines.now + this.#ctx.settings.bodyTimeout;
-    if (this.#sent) this.#wire.body(buffer, start, end);
-    else this.#waiting.push(Buffer.from(buffer.subarray(start, end)));
+    if (this.#sent) {
+      this.#keep(buffer, start, end);
+      this.#wire.body(buffer, start, end);
+    } else this.#waiting.push(Buffer.from(buffer.subarray(start, end)));
   }
 
   onRequestTrailers(lines: string): void {
@@ -201,7 +215,12 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     this.#sent = true;
     this.#wire = connection instanceof UpstreamStream ? connection : this.#http1.use(connection);
     this.#wire.begin(this.#head, this.#text);
-    for (const bytes of this.#waiting) this.#wire.body(bytes, 0, bytes.length);
+    this.#kept = this.#plan.http2 ? [] : undefined;
+    this.#keptBytes = 0;
+    for (const bytes of this.#waiting) {
+      this.#keep(bytes, 0, bytes.length);
+      this.#wire.body(bytes, 0, bytes.length);
+    }
     this.#waiting = [];
     if (this.#client.requestDone) this.#endRequest();
     // While the request is being parsed its body may follow in the same write.
@@ -274,9 +293,10 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     return true;
   }
 
-  onUpstreamClosed(): void {
+  onUpstreamClosed(unseen = false): void {
     if (this.#attempts.interrupted()) return;
     if (this.#answered) this.refuse(REFUSALS.closedEarly, 'upstream');
+    else if (unseen && this.#kept !== undefined && ++this.#returns <= MAX_RETURNS) this.#sendAgain(this.#kept);
     else this.#onUnanswered(this.#attempts.connection?.reused === true);
   }
 
@@ -375,7 +395,6 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
   /** The request is complete and handed over: now the backend's time runs. */
   #endRequest(): void {
     this.#wire.end(this.#trailers);
-    this.#trailers = '';
     if (!this.#responded) this.#responseDeadline = this.#ctx.deadlines.now + this.#responseTimeout();
   }
 
@@ -401,8 +420,21 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     ) {
       return this.refuse(REFUSALS.closedEarly, 'upstream');
     }
+    this.#sendAgain([]);
+  }
+
+  #sendAgain(body: Buffer[]): void {
     this.#sent = false;
+    this.#waiting = body;
     this.#attempts.again();
+  }
+
+  /** Copies what goes to an endpoint that may not look at it. */
+  #keep(buffer: Buffer, start: number, end: number): void {
+    if (this.#kept === undefined) return;
+    this.#keptBytes += end - start;
+    if (this.#keptBytes > KEPT_BODY) this.#kept = undefined;
+    else this.#kept.push(Buffer.from(buffer.subarray(start, end)));
   }
 
   /** The response is complete. `clean`: the connection held nothing else. */
@@ -419,6 +451,7 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     this.busy = false;
     this.#ctx.counters.exchange(-1);
     this.#waiting = [];
+    this.#kept = undefined;
     this.#text = '';
     this.#requestDeadline = this.#responseDeadline = Infinity;
   }

@@ -19,7 +19,7 @@ export interface SharedConnection {
 }
 
 export class UpstreamStream implements RequestWire, UpstreamLink {
-  /** An earlier request was answered over the connection; so it may be that nobody has looked at this one. */
+  /** An earlier request was answered over the connection. */
   reused = false;
   #shared: SharedConnection | undefined;
   #handler: StreamHandler | undefined;
@@ -73,9 +73,8 @@ export class UpstreamStream implements RequestWire, UpstreamLink {
   /** The stream is gone. `unseen`: the endpoint says that it has not looked at it. */
   onGone(unseen: boolean): void {
     const handler = this.#handler;
-    if (unseen) this.reused = true;
     this.#leave();
-    handler?.onUpstreamClosed();
+    handler?.onUpstreamClosed(unseen);
   }
 
   // For the exchange.

@@ -38,8 +38,8 @@ export interface StreamHandler extends DialHandler, ResponseSink {
   /** What was read has come to the sink. False = no more of it for now. `done`: the response is complete. */
   onUpstreamRead(done: boolean): boolean;
   onUpstreamDrain(): void;
-  /** The stream is gone; never called after `finish` or `destroy`. */
-  onUpstreamClosed(): void;
+  /** The stream is gone; never called after `finish` or `destroy`. `unseen`: the endpoint says that it has not looked at it. */
+  onUpstreamClosed(unseen: boolean): void;
 }
 
 /** The way to an endpoint that a request has got. */

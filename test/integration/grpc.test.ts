@@ -1,6 +1,7 @@
 /** gRPC with real clients and servers: every kind of call, its status and trailers, our own errors, and the session it keeps. */
 import { once } from 'node:events';
 import { createServer } from 'node:http2';
+import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { selfSigned } from '../../src/control/self-signed.ts';
@@ -9,6 +10,7 @@ import type { App } from '../support/app.ts';
 import { GrpcClient, Metadata, startGrpcBackend, statusCodes } from '../support/grpc.ts';
 import type { GrpcBackend } from '../support/grpc.ts';
 import type { Config } from '../../src/config/config.ts';
+import { frame, goaway, T } from '../support/http2-frames.ts';
 import { tlsSecret } from '../support/manifests.ts';
 import type { PolicyOptions } from '../support/manifests.ts';
 import { closeWires, header, HostileBackend, RawClient } from '../support/wire.ts';
@@ -247,4 +249,27 @@ test('a server that shuts down gracefully fails no call: those that come go to t
   over = true;
   await load;
   expect(failures).toEqual([]);
+});
+
+test('an endpoint that goes sends back what it has not looked at: the call is made anew elsewhere', async () => {
+  const site = await startGrpcBackend('pod-1');
+  // Takes a connection, and answers its first request with GOAWAY: nothing was looked at.
+  const leaving = createTcpServer((socket) => {
+    const settings = frame(T.SETTINGS, 0, 0);
+    socket.write(settings);
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (chunk: Buffer) => {
+      if (chunk.includes('/test.Echo/Unary') || chunk.length > 100) {
+        socket.end(goaway(0));
+        leaving.close();
+      }
+    });
+  });
+  leaving.listen(0, '127.0.0.1');
+  await once(leaving, 'listening');
+  const { port } = leaving.address() as AddressInfo;
+  const app = await start([{ pod: 'pod-0', port, stop: async () => void leaving.close() }, site]);
+  const caller = client(app);
+  const texts = await Promise.all(Array.from({ length: 10 }, async (_, i) => (await caller.unary(`call ${i}`)).text));
+  expect(texts).toEqual(Array.from({ length: 10 }, (_, i) => `pod-1: call ${i}`));
 });
