@@ -76,7 +76,8 @@ export class TlsServers {
     const { certificates, sessions, handshakeTimeout, onSecured } = this.#options;
     const server = createServer({
       ...certificates.optionsFor(secrets, authorities),
-      ALPNProtocols: ['h2', 'http/1.1'],
+      // A client that names none of these is refused (RFC 7301, 3.2); one that wants HTTP/1.0 may say just that.
+      ALPNProtocols: ['h2', 'http/1.1', 'http/1.0'],
       handshakeTimeout,
     });
     server.on('secureConnection', onSecured);

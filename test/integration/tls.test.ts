@@ -195,6 +195,18 @@ test('TLS 1.2 and 1.3 are spoken, nothing older, and ALPN agrees on HTTP/2 if th
   expect(error.message).toMatch(/protocol|alert/i);
 });
 
+test('ALPN agrees on HTTP/1.0 with a client that names nothing else, and on nothing with one that names neither', async () => {
+  const app = await start();
+  const socket = await secured(app, { ALPNProtocols: ['http/1.0'] });
+  expect(socket.alpnProtocol).toBe('http/1.0');
+  socket.end('GET / HTTP/1.0\r\nHost: web.test\r\n\r\n');
+  const [head] = (await once(socket, 'data')) as [Buffer];
+  expect(head.toString()).toContain(' 200 OK\r\n');
+  const other = { host: '127.0.0.1', port: app.httpsPort, rejectUnauthorized: false, ALPNProtocols: ['spdy/3'] };
+  const [error] = (await once(connect(other), 'error')) as [Error];
+  expect(error.message).toContain('no application protocol');
+});
+
 const RSA = selfSigned({ names: ['rsa.test', HOST], keyType: 'rsa' });
 
 test.each<[string, readonly string[], string]>([
