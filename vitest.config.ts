@@ -4,8 +4,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    // These need a cluster (`npm run test:e2e`) or redis-server (`npm run test:store`).
-    exclude: ['test/e2e/**', 'test/store/**'],
+    // These need a cluster (`npm run test:e2e`), redis-server (`test:store`) or curl, h2load and Chromium (`test:clients`).
+    exclude: ['test/e2e/**', 'test/store/**', 'test/clients/**'],
     pool: 'forks',
     reporters: ['default', './test/support/behaviours-reporter.ts'],
     // Workers overwrite their shared read buffers after each use: bytes kept without copying show.
