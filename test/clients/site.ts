@@ -62,7 +62,7 @@ export async function startSite(): Promise<RunningSite> {
       'secret.yaml': tlsSecret('web', { chain: cert, key }),
       'plain.yaml': site('plain', { endpoints: pods.map((pod) => pod.endpoint()) }),
     },
-    config: { httpsPort: 0 },
+    config: { httpsPort: 0, h2c: true },
   });
   return {
     app,
