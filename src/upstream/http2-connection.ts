@@ -10,7 +10,7 @@ import type { Flushable, Turn } from '../io/turn.ts';
 import type { UpstreamConnection, UpstreamHandler } from './connection.ts';
 import { UpstreamStream } from './http2-stream.ts';
 import type { SharedConnection } from './http2-stream.ts';
-import type { DialFailure, StreamHandler } from './request-wire.ts';
+import type { DialFailure } from './request-wire.ts';
 
 /** Streams that wait for a connection before its server has said how many it takes. */
 const FIRST_STREAMS = 100;
@@ -43,7 +43,7 @@ export class Http2UpstreamConnection implements SharedConnection, UpstreamHandle
   readonly #touched: UpstreamStream[] = [];
   #parsing = false;
   /** The server has sent its settings: it speaks HTTP/2. */
-  #ready = false;
+  ready = false;
   #answered = false;
   #closed = false;
   #retired = false;
@@ -69,22 +69,14 @@ export class Http2UpstreamConnection implements SharedConnection, UpstreamHandle
   /** Another request may join. */
   get hasRoom(): boolean {
     if (this.#closed || this.#retired) return false;
-    return this.#ready
+    return this.ready
       ? this.codec.free && this.#streams.size < this.codec.maxStreams
       : this.#streams.size < FIRST_STREAMS;
   }
 
-  /** A stream at once (`connected`), or one that reports to `handler`. */
-  open(handler: StreamHandler): UpstreamStream {
-    const stream = new UpstreamStream(handler);
-    this.add(stream);
-    return stream;
-  }
-
   add(stream: UpstreamStream): void {
     this.#streams.add(stream);
-    if (!this.#ready) return;
-    this.#deadline = Infinity;
+    if (this.ready) this.#deadline = Infinity;
     stream.join(this, this.#answered);
   }
 
@@ -92,7 +84,7 @@ export class Http2UpstreamConnection implements SharedConnection, UpstreamHandle
     this.#streams.delete(stream);
     if (this.#streams.size > 0 || this.#closed) return;
     if (this.#retired || !this.codec.free) this.close();
-    else if (this.#ready) this.#deadline = this.#options.deadlines.now + this.#options.idleTimeout;
+    else if (this.ready) this.#deadline = this.#options.deadlines.now + this.#options.idleTimeout;
   }
 
   wake(): void {
@@ -100,7 +92,7 @@ export class Http2UpstreamConnection implements SharedConnection, UpstreamHandle
   }
 
   flush(): void {
-    if (this.#transport.connected) this.codec.flush();
+    if (this.#transport.connected && !this.#closed) this.codec.flush();
   }
 
   /** Takes no more streams; ends with its last one. */
@@ -116,7 +108,7 @@ export class Http2UpstreamConnection implements SharedConnection, UpstreamHandle
 
   checkDeadline(now: number): void {
     if (now < this.#deadline) return;
-    if (this.#ready) this.close();
+    if (this.ready) this.close();
     else this.#fail('timeout');
   }
 
@@ -134,7 +126,7 @@ export class Http2UpstreamConnection implements SharedConnection, UpstreamHandle
   onUpstreamData(buffer: Buffer, length: number): boolean {
     this.#parsing = true;
     this.codec.execute(buffer, 0, length);
-    if (!this.#ready && this.codec.peerKnown) this.#begin();
+    if (!this.ready && this.codec.peerKnown) this.#begin();
     // What one read brought for a request goes to its client together.
     for (const stream of this.#touched) stream.settle();
     this.#touched.length = 0;
@@ -155,7 +147,7 @@ export class Http2UpstreamConnection implements SharedConnection, UpstreamHandle
 
   onUpstreamClosed(): void {
     this.#end();
-    if (this.#ready) for (const stream of [...this.#streams]) stream.onGone(false);
+    if (this.ready) for (const stream of [...this.#streams]) stream.onGone(false);
     else this.#fail('refused');
   }
 
@@ -213,19 +205,17 @@ export class Http2UpstreamConnection implements SharedConnection, UpstreamHandle
     this.codec.flush();
     this.#transport.destroy();
     this.#end();
-    if (!this.#ready) this.#fail('protocol');
+    if (!this.ready) this.#fail('protocol');
   }
 
   /** The server speaks HTTP/2, and has said how many streams it takes. */
   #begin(): void {
-    this.#ready = true;
+    this.ready = true;
     this.#deadline = this.#streams.size > 0 ? Infinity : this.#options.deadlines.now + this.#options.idleTimeout;
     let room = this.codec.maxStreams;
     for (const stream of [...this.#streams]) {
-      if (room-- > 0) {
-        stream.join(this, false);
-        stream.handler?.onUpstreamConnected();
-      } else {
+      if (room-- > 0) stream.handler?.onUpstreamConnected();
+      else {
         this.#streams.delete(stream);
         this.#options.onOverflow(stream);
       }

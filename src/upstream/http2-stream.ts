@@ -10,6 +10,8 @@ import type { RequestWire, StreamHandler, UpstreamLink } from './request-wire.ts
 export interface SharedConnection {
   readonly codec: ClientConnection;
   readonly scheme: 'http' | 'https';
+  /** Streams may begin. */
+  readonly ready: boolean;
   /** The socket has more to write than it should. */
   readonly congested: boolean;
   /** Something has been written. */
@@ -35,11 +37,12 @@ export class UpstreamStream implements RequestWire, UpstreamLink {
   }
 
   get connected(): boolean {
-    return this.#shared !== undefined;
+    return this.#shared?.ready === true;
   }
 
   // For the connection.
 
+  /** It waits for the connection, or has it already. */
   join(shared: SharedConnection, reused: boolean): void {
     this.#shared = shared;
     this.reused = reused;
