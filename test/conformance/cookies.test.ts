@@ -9,7 +9,7 @@ import type { Answer, Lane } from './lanes.ts';
 
 const lab = await startLab({
   plain: 0,
-  sticky: 40,
+  sticky: 70,
   policy: {
     rules: [
       { name: 'rewritten', cookie: { name: 'RW', mode: 'Rewrite' } },

@@ -10,7 +10,7 @@ import type { Lane } from './lanes.ts';
 
 const lab = await startLab({
   plain: 0,
-  sticky: 16,
+  sticky: 28,
   policy: {
     rules: [
       { name: 'robots', when: { cel: "request.headers['user-agent'].matches('(?i)bot')" }, none: {} },

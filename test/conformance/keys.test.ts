@@ -10,7 +10,7 @@ import type { Answer, Lane } from './lanes.ts';
 
 const lab = await startLab({
   plain: 0,
-  sticky: 32,
+  sticky: 56,
   policy: {
     rules: [
       { name: 'app', cookie: { name: 'JS', mode: 'Learn', extract: { length: 4 } } },

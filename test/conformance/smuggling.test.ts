@@ -6,7 +6,8 @@ import type { BackendExchange } from '../support/wire.ts';
 import { startLab } from './lab.ts';
 import { WIRE_LANES } from './lanes.ts';
 
-const lab = await startLab({ plain: 1, catchAll: true });
+// Without HTTP/2: its preface is a malformed request.
+const lab = await startLab({ plain: 1, catchAll: true, config: { h2c: false } });
 const { backend } = lab.site();
 
 /** Requests that the backend got whole, as the fixtures tell them. */

@@ -14,7 +14,7 @@ const ID = 'Mcp-Session-Id';
 const md5 = (text: string) => createHash('md5').update(text).digest('hex');
 const lab = await startLab({
   plain: 0,
-  sticky: 48,
+  sticky: 84,
   policy: {
     rules: [
       { name: 'mcp', when: { pathPrefixes: ['/mcp'] }, header: { name: ID, mode: 'Wrap' } },
