@@ -136,6 +136,7 @@ function judge(head: ResponseHead, text: string): Http1Error | undefined {
     markListed(head.marks, text, head.linesStart, head.listed);
   }
   const flags = seen.connection;
+  head.last = head.bodyless || head.contentLength === 0;
   head.untilClose = !head.bodyless && !head.chunked && head.contentLength < 0;
   head.keepAlive = !head.untilClose && (flags & CLOSE) === 0 && (head.minor === 1 || (flags & KEEP_ALIVE) !== 0);
   if ((flags & UPGRADE) !== 0 && head.minor === 1) head.upgrade = seen.upgrade.toLowerCase();

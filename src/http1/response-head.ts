@@ -18,6 +18,8 @@ export class ResponseHead {
   chunked = false;
   /** True for answers to HEAD, 1xx, 204 and 304 (RFC 9112, 6.3). */
   bodyless = false;
+  /** Nothing follows: the message is complete with its head. */
+  last = false;
   /** The body ends with the connection. */
   untilClose = false;
   /** The backend lets its connection be used again. */
@@ -79,6 +81,7 @@ export class ResponseHead {
     this.contentLength = -1;
     this.chunked = false;
     this.bodyless = false;
+    this.last = false;
     this.untilClose = false;
     this.keepAlive = true;
     this.keepAliveTimeout = -1;

@@ -1,4 +1,5 @@
 /** Sends the body of one message on its stream: what the peer's windows do not let through yet waits here. */
+import { HeldBytes } from '../http1/held-bytes.ts';
 import type { Connection } from './connection.ts';
 import type { Stream } from './stream.ts';
 
@@ -6,7 +7,7 @@ const NOTHING: Buffer = Buffer.alloc(0);
 
 /** Reused for message after message. */
 export class BodySender<S extends Stream> {
-  /** Bytes of data so far. */
+  /** Bytes of data so far, those that wait included. */
   bytes = 0;
   #codec: Connection<S> | undefined;
   #stream: S | undefined;
@@ -14,8 +15,7 @@ export class BodySender<S extends Stream> {
   #part = NOTHING;
   #start = 0;
   #stop = 0;
-  /** Copies. */
-  #waiting: Buffer[] = [];
+  readonly #waiting = new HeldBytes();
   #trailers = '';
   #ended = false;
 
@@ -33,12 +33,12 @@ export class BodySender<S extends Stream> {
     this.#stream = undefined;
     this.#part = NOTHING;
     this.#start = this.#stop = 0;
-    if (this.#waiting.length > 0) this.#waiting = [];
+    this.#waiting.clear();
   }
 
   /** There are bytes that the windows hold back. */
   get blocked(): boolean {
-    return this.#waiting.length > 0;
+    return !this.#waiting.isEmpty;
   }
 
   /** Nothing more will come, and everything is on its way. */
@@ -54,6 +54,7 @@ export class BodySender<S extends Stream> {
   /** A range of a buffer that may change after `flush`. */
   add(buffer: Buffer, start: number, end: number): void {
     this.#sendPart(false);
+    this.bytes += end - start;
     this.#part = buffer;
     this.#start = start;
     this.#stop = end;
@@ -75,16 +76,13 @@ export class BodySender<S extends Stream> {
 
   /** There is room in the windows again. */
   drain(): void {
-    for (let bytes = this.#waiting[0]; bytes !== undefined; bytes = this.#waiting[0]) {
-      const last = this.#ended && this.#trailers === '' && this.#waiting.length === 1;
+    const waiting = this.#waiting;
+    for (let [bytes] = waiting.pieces; bytes !== undefined; [bytes] = waiting.pieces) {
+      const last = this.#ended && this.#trailers === '' && bytes.length === waiting.length;
       const sent = this.#send(bytes, 0, bytes.length, last);
-      if (sent < bytes.length) {
-        this.#waiting[0] = bytes.subarray(sent);
-        return;
-      }
-      this.#waiting.shift();
-      if (last) return;
-      if (this.#ended && this.#waiting.length === 0) this.#sendEnd();
+      waiting.consume(sent);
+      if (sent < bytes.length || last) return;
+      if (this.#ended && waiting.isEmpty) this.#sendEnd();
     }
   }
 
@@ -94,14 +92,12 @@ export class BodySender<S extends Stream> {
     this.#part = NOTHING;
     this.#start = this.#stop = 0;
     const sent = this.blocked ? 0 : this.#send(part, start, stop, last);
-    if (sent < stop - start) this.#waiting.push(Buffer.from(part.subarray(start + sent, stop)));
+    this.#waiting.add(part, start + sent, stop);
   }
 
   #send(buffer: Buffer, start: number, stop: number, last: boolean): number {
     if (this.#codec === undefined || this.#stream === undefined) return stop - start;
-    const sent = this.#codec.send(this.#stream, buffer, start, stop, last);
-    this.bytes += sent;
-    return sent;
+    return this.#codec.send(this.#stream, buffer, start, stop, last);
   }
 
   #sendEnd(): void {

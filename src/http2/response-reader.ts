@@ -70,6 +70,7 @@ export class ResponseReader implements FieldSink {
       if (head.contentLength > 0) return ERRORS.lengthMismatch;
       if (head.contentLength < 0) this.#empty(head);
     }
+    head.last = endStream;
     head.chunked = !endStream && !head.bodyless && head.contentLength < 0;
     return undefined;
   }

@@ -80,6 +80,7 @@ export class Attempts<L extends UpstreamLink> implements Waiter {
     if (endpoint === undefined) throw new Error('again() before an endpoint was chosen');
     this.#ctx.counters.retry();
     this.connection = this.#open(endpoint, true);
+    if (this.connection.connected) this.#owner.onUpstreamConnected();
   }
 
   /**

@@ -2,6 +2,7 @@
 import { editCookies } from '../affinity/cookies.ts';
 import type { Http1Error } from '../http1/error.ts';
 import type { HeadLimits } from '../http1/limits.ts';
+import { HeldBytes } from '../http1/held-bytes.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ResponseHead } from '../http1/response-head.ts';
 import { interimText, requestText } from '../http1/serialize.ts';
@@ -73,10 +74,10 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
   /** The head for the backend; kept, so that it can be sent a second time. */
   #text = '';
   /** What came of the body before there was a connection. */
-  #waiting: Buffer[] = [];
-  /** What was sent of the body, as long as it can be sent again; undefined = it cannot. */
-  #kept: Buffer[] | undefined;
-  #keptBytes = 0;
+  #waiting = new HeldBytes();
+  /** What was sent of the body, as long as all of it can be sent again. */
+  #kept = new HeldBytes();
+  #keeps = false;
   #trailers = '';
   #keepAlive = true;
   /** The head has been handed to a connection. */
@@ -147,7 +148,7 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     this.#freshFailures = 0;
     this.#returns = 0;
     this.#trailers = '';
-    this.#kept = undefined;
+    this.#keeps = false;
     this.#fault = undefined;
     this.#requestId = requestIdOf(head, this.#ctx);
     this.#keepAlive = keepAlive && !this.#ctx.draining;
@@ -178,7 +179,7 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     if (this.#sent) {
       this.#keep(buffer, start, end);
       this.#wire.body(buffer, start, end);
-    } else this.#waiting.push(Buffer.from(buffer.subarray(start, end)));
+    } else this.#waiting.add(buffer, start, end);
   }
 
   onRequestTrailers(lines: string): void {
@@ -195,7 +196,7 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
   flushRequest(): boolean {
     if (!this.busy) return true;
     // A request that is complete waits in memory, while the socket is read on: its client may go away.
-    const writable = this.#sent ? this.#wire.flush() : this.#waiting.length === 0 || this.#client.requestDone;
+    const writable = this.#sent ? this.#wire.flush() : this.#waiting.isEmpty || this.#client.requestDone;
     this.#clientPaused = !writable;
     return writable;
   }
@@ -215,14 +216,15 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     this.#sent = true;
     this.#wire = connection instanceof UpstreamStream ? connection : this.#http1.use(connection);
     this.#wire.begin(this.#head, this.#text);
-    this.#kept = this.#plan.http2 ? [] : undefined;
-    this.#keptBytes = 0;
-    for (const bytes of this.#waiting) {
+    this.#keeps = this.#plan.http2;
+    this.#kept.clear();
+    for (const bytes of this.#waiting.pieces) {
       this.#keep(bytes, 0, bytes.length);
       this.#wire.body(bytes, 0, bytes.length);
     }
-    this.#waiting = [];
-    if (this.#client.requestDone) this.#endRequest();
+    this.#waiting.clear();
+    // What has no body is complete for the endpoint, whenever its client says so.
+    if (this.#client.requestDone || !this.#head.hasBody) this.#endRequest();
     // While the request is being parsed its body may follow in the same write.
     if (this.#client.parsing) return;
     if (this.#wire.flush()) this.#resumeClient();
@@ -296,12 +298,13 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
   onUpstreamClosed(unseen = false): void {
     if (this.#attempts.interrupted()) return;
     if (this.#answered) this.refuse(REFUSALS.closedEarly, 'upstream');
-    else if (unseen && this.#kept !== undefined && ++this.#returns <= MAX_RETURNS) this.#sendAgain(this.#kept);
+    else if (unseen && this.#keeps && ++this.#returns <= MAX_RETURNS) this.#sendAgain();
     else this.#onUnanswered(this.#attempts.connection?.reused === true);
   }
 
   onInterim(head: ResponseHead): void {
     this.#answered = true;
+    this.#forget();
     if (++this.#interims > MAX_INTERIMS) {
       this.#fault = REFUSALS.badResponse;
       this.#wire.detach();
@@ -316,6 +319,7 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
   onHead(head: ResponseHead): void {
     if (this.#head === undefined) return;
     this.#answered = true;
+    this.#forget();
     if (head.status === 101) {
       this.#fault = REFUSALS.badResponse;
       return;
@@ -420,21 +424,28 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     ) {
       return this.refuse(REFUSALS.closedEarly, 'upstream');
     }
-    this.#sendAgain([]);
+    this.#kept.clear();
+    this.#sendAgain();
   }
 
-  #sendAgain(body: Buffer[]): void {
+  /** The request as it was kept. */
+  #sendAgain(): void {
     this.#sent = false;
-    this.#waiting = body;
+    [this.#waiting, this.#kept] = [this.#kept, this.#waiting];
     this.#attempts.again();
   }
 
   /** Copies what goes to an endpoint that may not look at it. */
   #keep(buffer: Buffer, start: number, end: number): void {
-    if (this.#kept === undefined) return;
-    this.#keptBytes += end - start;
-    if (this.#keptBytes > KEPT_BODY) this.#kept = undefined;
-    else this.#kept.push(Buffer.from(buffer.subarray(start, end)));
+    if (!this.#keeps) return;
+    this.#kept.add(buffer, start, end);
+    if (this.#kept.length > KEPT_BODY) this.#forget();
+  }
+
+  /** The request is not sent again. */
+  #forget(): void {
+    this.#keeps = false;
+    this.#kept.clear();
   }
 
   /** The response is complete. `clean`: the connection held nothing else. */
@@ -450,8 +461,8 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     this.#record.end(this.#client.out.bytes);
     this.busy = false;
     this.#ctx.counters.exchange(-1);
-    this.#waiting = [];
-    this.#kept = undefined;
+    this.#waiting.clear();
+    this.#forget();
     this.#text = '';
     this.#requestDeadline = this.#responseDeadline = Infinity;
   }

@@ -65,7 +65,7 @@ export class ResponseWriter {
       cacheControl,
       named: responseHeaderEdits(this.#plan, this.#ctx, request, head),
     });
-    this.#out.head(text, framing, head.bodyless || head.contentLength === 0);
+    this.#out.head(text, framing, head.last);
     if (decision.edited) this.issued = true;
     return stays;
   }

@@ -197,6 +197,7 @@ export class Http2UpstreamConnection implements SharedConnection, UpstreamHandle
   }
 
   onGoaway(): void {
+    if (this.ready) this.#sendBack();
     this.retire();
   }
 
@@ -205,13 +206,15 @@ export class Http2UpstreamConnection implements SharedConnection, UpstreamHandle
     this.codec.flush();
     this.#transport.destroy();
     this.#end();
-    if (!this.ready) this.#fail('protocol');
+    if (this.ready) this.#sendBack();
+    else this.#fail('protocol');
   }
 
   /** The server speaks HTTP/2, and has said how many streams it takes. */
   #begin(): void {
+    // It goes already, or takes no request at all.
+    if (!this.codec.free) return this.#fail('refused');
     this.ready = true;
-    this.#deadline = this.#streams.size > 0 ? Infinity : this.#options.deadlines.now + this.#options.idleTimeout;
     let room = this.codec.maxStreams;
     for (const stream of [...this.#streams]) {
       if (room-- > 0) stream.handler?.onUpstreamConnected();
@@ -220,6 +223,12 @@ export class Http2UpstreamConnection implements SharedConnection, UpstreamHandle
         this.#options.onOverflow(stream);
       }
     }
+    this.#deadline = this.#streams.size > 0 ? Infinity : this.#options.deadlines.now + this.#options.idleTimeout;
+  }
+
+  /** Requests that have the connection and are not begun: nobody will look at them. */
+  #sendBack(): void {
+    for (const stream of [...this.#streams]) if (!stream.begun) stream.onGone(true);
   }
 
   #of({ owner }: ClientStream): UpstreamStream | undefined {

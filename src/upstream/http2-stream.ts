@@ -48,6 +48,11 @@ export class UpstreamStream implements RequestWire, UpstreamLink {
     this.reused = reused;
   }
 
+  /** Its head is sent. */
+  get begun(): boolean {
+    return this.#stream !== undefined;
+  }
+
   get handler(): StreamHandler | undefined {
     return this.#handler;
   }
@@ -75,6 +80,11 @@ export class UpstreamStream implements RequestWire, UpstreamLink {
 
   /** The stream is gone. `unseen`: the endpoint says that it has not looked at it. */
   onGone(unseen: boolean): void {
+    // The rest of the request is not wanted, but its answer is complete (RFC 9113, 8.1): `settle` comes behind.
+    if (this.#done) {
+      this.#stream = undefined;
+      return;
+    }
     const handler = this.#handler;
     this.#leave();
     handler?.onUpstreamClosed(unseen);

@@ -187,7 +187,10 @@ export class Upstreams {
         if (at >= 0) upstream.shared.splice(at, 1);
       },
       onUseless: () => this.dialFailed(upstream, 'protocol'),
-      onOverflow: (stream) => this.#join(upstream, stream),
+      onOverflow: (stream) => {
+        this.#join(upstream, stream);
+        if (stream.connected) stream.handler?.onUpstreamConnected();
+      },
     });
     upstream.shared.push(connection);
     return connection;

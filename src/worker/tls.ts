@@ -95,6 +95,9 @@ export class TlsTermination {
   }
 }
 
-function idOf({ remoteAddress, remotePort }: Socket): string | undefined {
-  return remoteAddress === undefined || remotePort === undefined ? undefined : `${remoteAddress} ${remotePort}`;
+/** A client may have one port for connections to several of our addresses. */
+function idOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string | undefined {
+  return remoteAddress === undefined || remotePort === undefined
+    ? undefined
+    : `${remoteAddress} ${remotePort} ${localAddress ?? ''} ${localPort ?? ''}`;
 }

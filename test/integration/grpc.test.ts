@@ -10,7 +10,8 @@ import type { App } from '../support/app.ts';
 import { GrpcClient, Metadata, startGrpcBackend, statusCodes } from '../support/grpc.ts';
 import type { GrpcBackend } from '../support/grpc.ts';
 import type { Config } from '../../src/config/config.ts';
-import { frame, goaway, T } from '../support/http2-frames.ts';
+import { endOf, Http2Client } from '../support/http2-client.ts';
+import { frame, goaway, reset, T } from '../support/http2-frames.ts';
 import { tlsSecret } from '../support/manifests.ts';
 import type { PolicyOptions } from '../support/manifests.ts';
 import { closeWires, header, HostileBackend, RawClient } from '../support/wire.ts';
@@ -272,4 +273,58 @@ test('an endpoint that goes sends back what it has not looked at: the call is ma
   const caller = client(app);
   const texts = await Promise.all(Array.from({ length: 10 }, async (_, i) => (await caller.unary(`call ${i}`)).text));
   expect(texts).toEqual(Array.from({ length: 10 }, (_, i) => `pod-1: call ${i}`));
+});
+
+/** A server of HTTP/2 that says what it is told to once it has seen the head of a stream. */
+async function startRawBackend(
+  says: Readonly<Record<number, Buffer>>,
+): Promise<{ pod: string; port: number; stop: () => Promise<void> }> {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.write(frame(T.SETTINGS, 0, 0));
+    let came = Buffer.alloc(0);
+    const said = new Set<string>();
+    socket.on('data', (chunk: Buffer) => {
+      came = Buffer.concat([came, chunk]);
+      for (const [id, bytes] of Object.entries(says)) {
+        if (said.has(id) || !came.includes(Buffer.from([T.HEADERS, 5, 0, 0, 0, Number(id)]))) continue;
+        said.add(id);
+        socket.write(bytes);
+      }
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { pod: 'pod-0', port: (server.address() as AddressInfo).port, stop: async () => void server.close() };
+}
+
+async function http2Client(app: App): Promise<Http2Client> {
+  const made = await Http2Client.connect(app.port, { secure: false });
+  closeAtEnd(async () => made.destroy());
+  return made;
+}
+
+// Of the static table (RFC 7541, Appendix A).
+const OKAY = Buffer.from([0x88]);
+const NO_CONTENT = Buffer.from([0x89]);
+const REFUSED_STREAM = 7;
+
+test('a stream that an endpoint refuses is opened anew on the connection that goes on', async () => {
+  const pod = await startRawBackend({ 1: reset(1, REFUSED_STREAM), 3: frame(T.HEADERS, 5, 3, OKAY) });
+  const caller = await http2Client(await start([pod], { protocol: 'H2C' }));
+  const answer = await caller.ask({ method: 'GET', target: '/', authority: HOST, headers: [] });
+  expect(answer.status).toBe(200);
+});
+
+test('an answer without a body that is not over yet keeps its stream: what becomes of it harms no other request', async () => {
+  const pod = await startRawBackend({
+    1: frame(T.HEADERS, 4, 1, NO_CONTENT),
+    3: Buffer.concat([reset(1, 2), frame(T.HEADERS, 5, 3, OKAY)]),
+  });
+  const caller = await http2Client(await start([pod], { protocol: 'H2C' }));
+  const first = caller.send({ method: 'GET', target: '/one', authority: HOST, headers: [] });
+  const ended = endOf(first);
+  await once(first, 'response');
+  const second = await caller.ask({ method: 'GET', target: '/two', authority: HOST, headers: [] });
+  expect([second.status, await ended]).toEqual([200, 2]);
 });

@@ -169,6 +169,10 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
 
   // For its streams.
 
+  setKeepAlive(on: boolean, delay: number): void {
+    this.#tcp.setKeepAlive(on, delay);
+  }
+
   /** Something has been written. */
   wake(): void {
     if (!this.parsing) this.#ctx.turn.add(this);

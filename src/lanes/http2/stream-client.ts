@@ -1,6 +1,7 @@
 /** A client as an exchange sees it whose request came on a stream of HTTP/2: its body in, by flow control, and its answer out. */
 import type { HeadLimits } from '../../http1/limits.ts';
 import { CODE } from '../../http2/error.ts';
+import { NO_TLS } from '../../model/facts.ts';
 import type { ServerStream } from '../../http2/stream.ts';
 import { ownAnswer } from '../answer.ts';
 import type { Refusal } from '../answer.ts';
@@ -155,6 +156,8 @@ export class StreamClient implements ExchangeClient, StreamOwner {
   #leave(): void {
     const connection = this.#connection;
     if (connection === undefined) return;
+    // Whoever is kept for the next stream keeps no connection.
+    if (this.#stream !== undefined) this.#stream.head.tls = NO_TLS;
     this.#connection = undefined;
     this.#stream = undefined;
     this.out.close();

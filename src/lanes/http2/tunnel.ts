@@ -19,6 +19,7 @@ import type { StreamOwner } from './stream-owner.ts';
 export interface TunnelConnection extends OutConnection {
   readonly forwarding: Forwarding;
   release(owner: StreamOwner): void;
+  setKeepAlive(on: boolean, delay: number): void;
 }
 
 const HEAD_END = '\r\n\r\n';
@@ -41,6 +42,8 @@ export class Tunnel extends Duplex implements StreamOwner, Beneath {
     super({ allowHalfOpen: true, autoDestroy: false });
     this.#connection = connection;
     this.#stream = stream;
+    // 'close' follows and does the rest.
+    this.on('error', () => this.destroy());
     this.out.open(connection, stream);
     // RFC 8441, 5: the key is HTTP/1.1's alone.
     withKey(stream.head);
@@ -120,7 +123,9 @@ export class Tunnel extends Duplex implements StreamOwner, Beneath {
     return this;
   }
 
-  setKeepAlive(): this {
+  /** Without it a client that has vanished would never be missed. */
+  setKeepAlive(on: boolean, delay: number): this {
+    this.#connection.setKeepAlive(on, delay);
     return this;
   }
 

@@ -164,8 +164,9 @@ describe('a response', () => {
         const again = new ResponseHead();
         expect(readResponseHead(again, head.text, HEAD_LIMITS, 'GET')).toBeUndefined();
         const ours = snapshot(head);
-        // Not said in the text: HTTP/2 needs no framing, and no connection to say something about.
-        expect({ ...ours, chunked: false }).toEqual({ ...snapshot(again), keepAlive: true, untilClose: false });
+        // Not said in the text: HTTP/2 needs no framing, no connection to say something about, and ends by a flag.
+        const unsaid = { keepAlive: true, untilClose: false, last: false };
+        expect({ ...ours, chunked: false }).toEqual({ ...snapshot(again), ...unsaid });
         expect(head.chunked).toBe(!length && !head.bodyless);
       }),
       { numRuns: 500 },

@@ -12,7 +12,7 @@ import { HealthMarks } from '../../../src/shared/meters.ts';
 import type { StreamHandler } from '../../../src/upstream/request-wire.ts';
 import { Upstreams } from '../../../src/upstream/upstreams.ts';
 import { eventually } from '../../support/eventually.ts';
-import { frame, goaway, settings, T } from '../../support/http2-frames.ts';
+import { frame, goaway, reset, settings, T } from '../../support/http2-frames.ts';
 
 const MAX_STREAMS = 3;
 
@@ -159,4 +159,60 @@ test('one that speaks something else is of no use', async () => {
   accepted[0]?.write('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
   await eventually(() => heard.length > 0);
   expect(heard).toEqual(['protocol']);
+});
+
+test('a server that takes no streams is of no use: it is not asked again and again', async () => {
+  const { pool, endpoint, accepted } = await start();
+  const heard: string[] = [];
+  pool.stream(endpoint, handler(heard));
+  await eventually(() => accepted.length === 1);
+  const closed = once(accepted[0]!, 'close');
+  accepted[0]?.write(settings([3, 0]));
+  await closed;
+  expect([heard, accepted.length]).toEqual([['refused'], 1]);
+});
+
+test('a server that goes with its first words is of no use either', async () => {
+  const { pool, endpoint, accepted } = await start();
+  const heard: string[] = [];
+  pool.stream(endpoint, handler(heard));
+  await eventually(() => accepted.length === 1);
+  accepted[0]?.write(Buffer.concat([settings(), goaway(0)]));
+  await eventually(() => heard.length > 0);
+  expect(heard).toEqual(['refused']);
+});
+
+test('requests that have a connection and are not begun when it goes are sent back', async () => {
+  const { pool, endpoint, accepted } = await start();
+  const heard: string[] = [];
+  pool.stream(endpoint, handler(heard));
+  await eventually(() => accepted.length === 1);
+  accepted[0]?.write(settings());
+  await eventually(() => heard.includes('connected'));
+  accepted[0]?.write(goaway(0));
+  await eventually(() => heard.includes('unseen'));
+});
+
+test('an answer that is complete before the request counts, though its stream is reset behind it', async () => {
+  const { pool, endpoint, accepted } = await start();
+  const heard: string[] = [];
+  const done: boolean[] = [];
+  const stream = pool.stream(endpoint, {
+    ...handler(heard),
+    onUpstreamRead: (complete) => {
+      done.push(complete);
+      return true;
+    },
+  });
+  await eventually(() => accepted.length === 1);
+  accepted[0]?.write(settings());
+  await eventually(() => heard.includes('connected'));
+  const upload = new RequestHead();
+  upload.method = 'POST';
+  upload.chunked = true;
+  stream.begin(upload, 'POST / HTTP/1.1\r\nHost: a\r\n\r\n');
+  stream.flush();
+  accepted[0]?.write(Buffer.concat([frame(T.HEADERS, 5, 1, Buffer.from([0x88])), reset(1, 0)]));
+  await eventually(() => done.includes(true));
+  expect(heard).toEqual(['connected', '200', 'end']);
 });
