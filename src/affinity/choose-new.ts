@@ -6,7 +6,7 @@ import { OUTCOME, REASON } from './decision.ts';
 import type { Decision } from './decision.ts';
 import type { DecideEnv } from './env.ts';
 import { rejectWithoutEndpoint } from './follow.ts';
-import { pickNew } from './select.ts';
+import { pickNew } from './pick-new.ts';
 
 /** All endpoints have as many sessions as the policy allows. */
 const FULL = 503;

@@ -13,11 +13,12 @@ import type { DecideEnv } from './env.ts';
 import { followEntry } from './follow-entry.ts';
 import { adoptSession, followToken, rejectWithoutEndpoint, stay } from './follow.ts';
 import { withinBound } from './hash/bounded-load.ts';
+import { pickNew } from './pick-new.ts';
+import type { NewSessions } from './pick-new.ts';
 import { acceptedToken, sessionToken } from './read-tokens.ts';
 import { hashText } from './rendezvous.ts';
 import { chooseNew } from './choose-new.ts';
-import { pickForced, pickHashed, pickNew } from './select.ts';
-import type { NewSessions } from './select.ts';
+import { pickForced, pickHashed } from './select.ts';
 import { pickWithin } from './stick-to.ts';
 import { isWrapped, wrappedToken } from './wrap.ts';
 

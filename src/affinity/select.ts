@@ -1,11 +1,8 @@
-/** Which endpoints a request may go to, best first, and the choice among them by algorithm or by a key's hash. */
+/** Which endpoints a request may go to, best first, and the choice among them by a key's hash. */
 import { NOT_READY, READY } from '../model/live.ts';
-import type { Candidates, IdentityView, LivePool, Meters, PoolPart } from '../model/live.ts';
+import type { IdentityView, LivePool, Meters } from '../model/live.ts';
 import type { CompiledPolicy } from '../model/policy.ts';
 import type { HashAlgorithm } from '../model/sticky-policy.ts';
-import { balance } from './balance/balance.ts';
-import type { BalanceEnv } from './balance/balancer.ts';
-import { scale } from './balance/compare.ts';
 import { poolOrder, takesKeys } from './hash/pool-order.ts';
 import { firstPart } from './parts.ts';
 import { firstOf } from './rendezvous.ts';
@@ -18,7 +15,7 @@ export interface SelectEnv {
 
 /** Tiers: a draining endpoint is better than a 503, one that refuses connections is the last resort. */
 export const HEALTHY_READY = 0;
-const LAST_TIER = 3;
+export const LAST_TIER = 3;
 const UNUSABLE = 9;
 
 export function tierOf(pool: LivePool, index: number, tried: readonly number[], meters: Meters): number {
@@ -27,99 +24,6 @@ export function tierOf(pool: LivePool, index: number, tried: readonly number[], 
   if (tried.length > 0 && tried.includes(endpoint.slot)) return UNUSABLE;
   const failing = meters.failingSince(endpoint.slot) === 0 ? 0 : 2;
   return endpoint.state === READY ? failing : failing + 1;
-}
-
-/** Reused by every call: candidates are consumed before the next decision. */
-let scratch = new Int32Array(256);
-
-/** What chooses the endpoints of clients without a session: a part of a policy. */
-export type NewSessions = Pick<CompiledPolicy, 'algorithm' | 'slowStart'>;
-
-/**
- * An endpoint for a client without a session; -1 = there is none. `cap`: only a Ready one with fewer sessions; 0 = any.
- * `among`: only these, of a pool that is not joined from others.
- */
-export function pickNew(
-  how: NewSessions,
-  pool: LivePool,
-  tried: readonly number[],
-  env: BalanceEnv,
-  cap = 0,
-  among: Candidates = pool,
-): number {
-  if (pool.endpoints.length > scratch.length) scratch = new Int32Array(pool.endpoints.length * 2);
-  for (let tier = HEALTHY_READY; tier <= LAST_TIER; tier++) {
-    if (cap > 0 && tier % 2 === 1) continue;
-    const index =
-      pool.parts === undefined
-        ? pickInTier(how, pool, among, tier, tried, env, cap)
-        : pickInPart(how, pool.parts, tier, tried, env, cap);
-    if (index >= 0) return index;
-  }
-  return -1;
-}
-
-function pickInTier(
-  { algorithm, slowStart }: NewSessions,
-  pool: LivePool,
-  among: Candidates,
-  tier: number,
-  tried: readonly number[],
-  env: BalanceEnv,
-  cap: number,
-): number {
-  const from = tier % 2 === 0 ? among.ready : among.draining;
-  let count = 0;
-  for (let k = 0; k < from.length; k++) {
-    const index = from[k] ?? 0;
-    if (isFit(pool, index, tier, tried, env, cap)) scratch[count++] = index;
-  }
-  return count === 0 ? -1 : balance(algorithm, pool, scratch, count, env, tier % 2 === 0 ? slowStart : 0);
-}
-
-function isFit(
-  pool: LivePool,
-  index: number,
-  tier: number,
-  tried: readonly number[],
-  { meters }: BalanceEnv,
-  cap: number,
-): boolean {
-  if (cap > 0 && meters.sessions(pool.endpoints[index]?.slot ?? 0) >= cap) return false;
-  return tierOf(pool, index, tried, meters) === tier;
-}
-
-/** In a part that is drawn by weight; the others take the share of one that has nobody in the tier. */
-function pickInPart(
-  how: NewSessions,
-  parts: readonly PoolPart[],
-  tier: number,
-  tried: readonly number[],
-  env: BalanceEnv,
-  cap: number,
-): number {
-  let total = 0;
-  let fit = 0;
-  for (let k = 0; k < parts.length; k++) {
-    const part = parts[k];
-    if (part === undefined || part.weight === 0 || !hasFit(part.pool, tier, tried, env, cap)) continue;
-    total += part.weight;
-    fit |= 1 << k;
-  }
-  let drawn = total === 0 ? 0 : scale(env.random(), total);
-  for (let k = 0; k < parts.length; k++) {
-    const part = parts[k];
-    if (part === undefined || (fit & (1 << k)) === 0) continue;
-    if (drawn < part.weight) return part.first + pickInTier(how, part.pool, part.pool, tier, tried, env, cap);
-    drawn -= part.weight;
-  }
-  return -1;
-}
-
-function hasFit(pool: LivePool, tier: number, tried: readonly number[], env: BalanceEnv, cap: number): boolean {
-  const from = tier % 2 === 0 ? pool.ready : pool.draining;
-  for (let k = 0; k < from.length; k++) if (isFit(pool, from[k] ?? 0, tier, tried, env, cap)) return true;
-  return false;
 }
 
 /** Where a session that lost its endpoint goes: the first in its own order, the same for every replica; -1 = nowhere. `prefers`: those come first. */

@@ -7,7 +7,7 @@ import { drainKeeps } from './entry.ts';
 import type { DecideEnv } from './env.ts';
 import type { KeyRing } from './keyring.ts';
 import { partAt, partOf } from './parts.ts';
-import { pickNew } from './select.ts';
+import { pickNew } from './pick-new.ts';
 import type { VerifiedToken } from './token.ts';
 
 /**
