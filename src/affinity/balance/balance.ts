@@ -8,7 +8,7 @@ import { peakEwma } from './peak-ewma.ts';
 import { powerOfTwo } from './power-of-two.ts';
 import { random } from './random.ts';
 import { roundRobin } from './round-robin.ts';
-import { slowStart } from './slow-start.ts';
+import { hasSlow, slowStart } from './slow-start.ts';
 
 const balancers: Readonly<Record<Algorithm, Balancer>> = {
   LeastRequests: leastRequests,
@@ -18,6 +18,14 @@ const balancers: Readonly<Record<Algorithm, Balancer>> = {
   PowerOfTwo: powerOfTwo,
   PeakEwma: peakEwma,
 };
+
+/**
+ * Whether the algorithm may choose among a few endpoints that were drawn at random as if they were all. Not where each
+ * has its turn, nor where slow ones have a share of their own. `slow`: as `balance` has it.
+ */
+export function someWillDo(algorithm: Algorithm, pool: LivePool, slow: number, now: number): boolean {
+  return algorithm !== 'RoundRobin' && (slow === 0 || !hasSlow(pool, slow, now));
+}
 
 /**
  * Chooses and records the choice, so that the next tie goes to another endpoint. `slow`: ms over which the share of new

@@ -3,19 +3,13 @@ import type { Balancer } from './balancer.ts';
 import { comesBefore, scale } from './compare.ts';
 import type { Load } from './compare.ts';
 
-/** Above this many endpoints, looking at all of them costs more than an exact answer is worth. */
-const EXACT_LIMIT = 128;
-const SAMPLES = 16;
-
 export function fewest(load: Load): Balancer {
   return (pool, candidates, count, env) => {
     // A random start, so that equal endpoints that were never chosen do not get their first request in order.
     let at = scale(env.random(), count);
     let best = candidates[at] ?? 0;
-    const exact = count <= EXACT_LIMIT;
-    for (let k = 1; k < (exact ? count : SAMPLES); k++) {
-      if (!exact) at = scale(env.random(), count);
-      else at = at + 1 === count ? 0 : at + 1;
+    for (let k = 1; k < count; k++) {
+      at = at + 1 === count ? 0 : at + 1;
       const other = candidates[at] ?? 0;
       if (comesBefore(pool, env, other, best, load)) best = other;
     }

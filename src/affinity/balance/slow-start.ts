@@ -6,6 +6,19 @@
 import type { LivePool } from '../../model/live.ts';
 import type { BalanceEnv } from './balancer.ts';
 
+/** When the last of a pool's endpoints became what it is: pools are replaced, never changed. */
+const latest = new WeakMap<LivePool, number>();
+
+/** Whether any endpoint may be slow. `duration`: ms, more than 0. */
+export function hasSlow(pool: LivePool, duration: number, now: number): boolean {
+  let since = latest.get(pool);
+  if (since === undefined) {
+    since = pool.endpoints.reduce((last, endpoint) => Math.max(last, endpoint.since), 0);
+    latest.set(pool, since);
+  }
+  return now - since < duration;
+}
+
 /** How far an endpoint has come, 0..1. `duration`: ms, more than 0. */
 function grown(pool: LivePool, index: number, duration: number, now: number): number {
   const age = now - (pool.endpoints[index]?.since ?? 0);

@@ -1,5 +1,6 @@
 /** Tests of the algorithms that choose an endpoint for a new session. */
 import { describe, expect, test } from 'vitest';
+import { pickNew } from '../../../src/affinity/pick-new.ts';
 import type { Algorithm } from '../../../src/model/sticky-policy.ts';
 import { affinity, ask, env, facts, NOW, pool, seeded, sessionOn, slotOf } from './fixtures.ts';
 
@@ -76,6 +77,77 @@ describe('balance', () => {
 
   test.each(['LeastRequests', 'RoundRobin', 'Random', 'PowerOfTwo'] as const)('%s with one endpoint', (algorithm) => {
     expect(counts(algorithm, 3, ['a'])).toEqual({ a: 3 });
+  });
+});
+
+const MANY = Array.from({ length: 400 }, (_, i) => `many-${i}`);
+
+describe('many endpoints', () => {
+  const SAMPLED = ['LeastRequests', 'LeastSessions', 'Random', 'PowerOfTwo', 'PeakEwma'] as const;
+
+  test.each(SAMPLED)('%s gives each its share', (algorithm) => {
+    const result = Object.values(counts(algorithm, 20_000, MANY));
+    // Binomial: 50 with a standard deviation of 7; ties by the last choice are more even than that.
+    expect(Math.min(...result)).toBeGreaterThan(15);
+    expect(Math.max(...result)).toBeLessThan(85);
+  });
+
+  test('RoundRobin is exact', () => {
+    expect(new Set(Object.values(counts('RoundRobin', 1200, MANY)))).toEqual(new Set([3]));
+  });
+
+  test('LeastRequests of 128 always finds the only idle one, of more as often as it is among 16', () => {
+    const found = (pods: readonly string[]): number => {
+      const on = env();
+      for (const pod of pods.slice(1)) on.meters.flying.set(slotOf(pod), 1);
+      return counts('LeastRequests', 400, [...pods], on)['many-0'] ?? 0;
+    };
+    expect(found(MANY.slice(0, 128))).toBe(400);
+    expect(Math.abs(found(MANY.slice(0, 160)) - 40)).toBeLessThan(25);
+  });
+
+  test.each(SAMPLED)('%s finds the few that are fit, and each of them', (algorithm) => {
+    const on = env();
+    for (const pod of MANY.slice(3)) on.meters.failing.set(slotOf(pod), NOW - 1);
+    const result = counts(algorithm, 600, MANY, on);
+    for (const [i, pod] of MANY.entries()) {
+      if (i >= 3) expect(result[pod]).toBe(0);
+      else expect(Math.abs((result[pod] ?? 0) - 200)).toBeLessThan(70);
+    }
+  });
+
+  test.each([200, 399, 400])(
+    'with %i endpoints at their cap a session begins at one of the others, if there are any',
+    (full) => {
+      const live = affinity(undefined, { maxSessionsPerEndpoint: 5, onFull: 'Reject' });
+      const target = pool(MANY);
+      const on = env();
+      for (const pod of MANY.slice(0, full)) on.meters.holding.set(slotOf(pod), 5);
+      const roomy = new Set(MANY.slice(full));
+      for (let i = 0; i < 100; i++) {
+        const { pod, status } = ask(live, target, facts(), on);
+        if (full === 400) expect(status).toBe(503);
+        else expect(roomy).toContain(pod);
+      }
+    },
+  );
+
+  test('one that was tried is not drawn', () => {
+    const target = pool(MANY);
+    const tried = MANY.slice(1, 300).map(slotOf);
+    const on = env();
+    for (let i = 0; i < 200; i++) {
+      const index = pickNew({ algorithm: 'Random', slowStart: 0 }, target, tried, on);
+      expect(index === 0 || index >= 300).toBe(true);
+    }
+  });
+
+  test('a new one starts slowly, too', () => {
+    const live = affinity(undefined, { slowStart: 60_000 });
+    const target = pool([...MANY, { id: 'fresh', since: NOW }]);
+    const on = env();
+    for (const pod of MANY) on.meters.flying.set(slotOf(pod), 9);
+    for (let i = 0; i < 400; i++) expect(ask(live, target, facts(), on).pod).not.toBe('fresh');
   });
 });
 
