@@ -1,6 +1,6 @@
 /** Each key's own order of a pool's endpoints, by one of the three hash algorithms: what it is and how it is made. */
 import type { HashAlgorithm } from '../../model/sticky-policy.ts';
-import { firstOf } from '../rendezvous.ts';
+import { firstOf, firstOfAll } from '../rendezvous.ts';
 import { Maglev } from './maglev.ts';
 import { Ring } from './ring.ts';
 
@@ -20,5 +20,16 @@ export interface KeyOrder {
 export function keyOrder(algorithm: HashAlgorithm, seeds: Int32Array, members: Int32Array): KeyOrder {
   if (algorithm === 'Maglev') return new Maglev(seeds, members);
   if (algorithm === 'Ring') return new Ring(seeds, members);
-  return { first: (high, low, fits) => firstOf(seeds, members, high, low, fits) };
+  return rendezvous(seeds, members);
+}
+
+function rendezvous(seeds: Int32Array, members: Int32Array): KeyOrder {
+  const own = Int32Array.from(
+    { length: 2 * members.length },
+    (_, k) => seeds[2 * (members[k >> 1] ?? 0) + (k & 1)] ?? 0,
+  );
+  return {
+    first: (high, low, fits) =>
+      fits === undefined ? (members[firstOfAll(own, high, low)] ?? -1) : firstOf(seeds, members, high, low, fits),
+  };
 }

@@ -1,6 +1,6 @@
 /** Tests of rendezvous hashing: evenness, little disruption, independence of order. */
 import { describe, expect, test } from 'vitest';
-import { firstOf, hashText, seedsOf } from '../../../src/affinity/rendezvous.ts';
+import { firstOf, firstOfAll, hashText, seedsOf, weight } from '../../../src/affinity/rendezvous.ts';
 import { seeded } from './fixtures.ts';
 
 const seedsFor = (names: readonly string[]) => Int32Array.from(names.flatMap((name) => seedsOf(name)));
@@ -13,6 +13,28 @@ const words = (text: string) => {
 const all = (count: number) => Int32Array.from({ length: count }, (_, i) => i);
 const choose = (list: readonly string[], high: number, low: number) =>
   list[firstOf(seedsFor(list), all(list.length), high, low)];
+
+/** The heaviest, and of the heaviest the one with the greatest seeds. */
+function plainFirst(seeds: Int32Array, high: number, low: number): number {
+  const order = [...seeds.keys()].filter((k) => k % 2 === 0).map((k) => ({ i: k / 2, a: seeds[k]!, b: seeds[k + 1]! }));
+  order.sort((x, y) => weight(high, low, y.a, y.b) - weight(high, low, x.a, x.b) || y.a - x.a || y.b - x.b);
+  return order[0]?.i ?? -1;
+}
+
+/** Each endpoint and, behind it or before it, another that weighs as much for this key. */
+function twins(seeds: Int32Array, high: number, low: number): Int32Array {
+  const mixed = (seed: number) => {
+    const x = Math.imul(high ^ seed ^ ((high ^ seed) >>> 16), 0x21f0aaad);
+    return x ^ (x >>> 15);
+  };
+  const both: number[] = [];
+  for (let k = 0; k < seeds.length; k += 2) {
+    const [a, b] = [seeds[k]!, seeds[k + 1]!];
+    const other = [a + 1, low ^ (mixed(a) + (low ^ b) - mixed(a + 1))];
+    both.push(...(k % 4 === 0 ? [a, b, ...other] : [...other, a, b]));
+  }
+  return Int32Array.from(both);
+}
 
 describe('rendezvous', () => {
   test.each(['random ids', 'counted keys', 'addresses'])('spreads %s evenly', (kind) => {
@@ -75,6 +97,16 @@ describe('rendezvous', () => {
     }
     expect(firstOf(seeds, new Int32Array(0), 1, 2)).toBe(-1);
     expect(firstOf(seeds, all(20), 1, 2, () => false)).toBe(-1);
+  });
+
+  test('the loop over all is the plain definition, ties by the seeds included', () => {
+    const random = seeded(11);
+    for (let i = 0; i < 500; i++) {
+      const seeds = Int32Array.from({ length: 2 * (i % 40) }, () => random());
+      const [high, low] = [random() | 0, random() | 0];
+      const rivals = i % 3 === 0 ? twins(seeds, high, low) : seeds;
+      expect(firstOfAll(rivals, high, low)).toBe(plainFirst(rivals, high, low));
+    }
   });
 
   test('seeds are stable: replicas of different versions must agree', () => {
