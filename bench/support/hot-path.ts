@@ -9,6 +9,7 @@ import { project } from '../../src/api/project.ts';
 import { DEFAULT_LIMITS } from '../../src/http1/limits.ts';
 import { Outbox } from '../../src/io/outbox.ts';
 import { ClientConnection } from '../../src/lanes/http1/client.ts';
+import { RequestPool } from '../../src/lanes/http1/request-pool.ts';
 import type { UpstreamConnection, UpstreamHandler } from '../../src/upstream/connection.ts';
 import type { Upstreams } from '../../src/upstream/upstreams.ts';
 import { WorkerContext } from '../../src/worker/context.ts';
@@ -45,7 +46,7 @@ export class HotPath {
           read = handler;
           return socket;
         },
-        limits: DEFAULT_LIMITS,
+        requests: new RequestPool(this.#ctx, DEFAULT_LIMITS),
         upgrade: () => undefined,
         connections: new Set(),
         scheme: 'http',

@@ -1,4 +1,4 @@
-/** The head of one request: what deciding, forwarding and framing need, in fields that one object per connection reuses. */
+/** The head of one request: what deciding, forwarding and framing need, in fields that one object reuses. */
 import { NO_TLS } from '../model/facts.ts';
 import type { RequestFacts } from '../model/facts.ts';
 import { findField, findFields, valueOf } from './fields.ts';
@@ -69,7 +69,7 @@ export class RequestHead implements RequestFacts {
     return findFields(this.text, this.linesStart, name);
   }
 
-  /** Readies the object for the next request of its connection; the client's address, scheme, port and TLS stay. */
+  /** Readies the object for the next request; the client's address, scheme, port and TLS stay until the lane sets them. */
   reset(): void {
     this.text = '';
     this.linesStart = 0;

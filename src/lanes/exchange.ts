@@ -113,7 +113,7 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
       return fresh ? upstreams.dial(endpoint, this, pools, tls) : upstreams.acquire(endpoint, this, pools, tls);
     });
     this.#record = new Record(ctx, this.#plan);
-    this.#writer = new ResponseWriter(ctx, this.#plan, client.out);
+    this.#writer = new ResponseWriter(ctx, this.#plan, client);
     this.#http1 = new Http1Wire(upstreams, this, limits);
     this.#wire = this.#http1;
     this.#editCookieLine = (value) => {

@@ -16,15 +16,15 @@ export class ResponseWriter {
   issued = false;
   readonly #ctx: LaneContext;
   readonly #plan: Plan;
-  readonly #out: ClientOut;
+  readonly #client: { readonly out: ClientOut };
   readonly #editSetCookie: (line: string) => string;
   #request: RequestHead | undefined;
   #head: ResponseHead | undefined;
 
-  constructor(ctx: LaneContext, plan: Plan, out: ClientOut) {
+  constructor(ctx: LaneContext, plan: Plan, client: { readonly out: ClientOut }) {
     this.#ctx = ctx;
     this.#plan = plan;
-    this.#out = out;
+    this.#client = client;
     this.#editSetCookie = (line) => {
       const { affinity, decision, pool } = this.#plan;
       if (affinity === undefined || pool === undefined) return line;
@@ -36,7 +36,7 @@ export class ResponseWriter {
   /** Returns whether the connection can stay open after this response. */
   head(head: ResponseHead, request: RequestHead, keepAlive: boolean): boolean {
     const { affinity, decision, pool } = this.#plan;
-    const framing = this.#out.framing(head, request.minor);
+    const framing = this.#client.out.framing(head, request.minor);
     const stays = keepAlive && framing !== 'close';
     this.trailers = '';
     let extra = '';
@@ -65,16 +65,16 @@ export class ResponseWriter {
       cacheControl,
       named: responseHeaderEdits(this.#plan, this.#ctx, request, head),
     });
-    this.#out.head(text, framing, head.last);
+    this.#client.out.head(text, framing, head.last);
     if (decision.edited) this.issued = true;
     return stays;
   }
 
   body(buffer: Buffer, start: number, end: number): void {
-    this.#out.body(buffer, start, end);
+    this.#client.out.body(buffer, start, end);
   }
 
   end(): void {
-    this.#out.end(this.trailers);
+    this.#client.out.end(this.trailers);
   }
 }

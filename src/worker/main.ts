@@ -5,6 +5,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { chooseAdopt, poisoning, READ_BYTES, withDataEvents } from '../io/adopt.ts';
 import type { Adopt } from '../io/adopt.ts';
 import { ClientConnection } from '../lanes/http1/client.ts';
+import { RequestPool } from '../lanes/http1/request-pool.ts';
 import type { Http1Lane } from '../lanes/http1/client.ts';
 import { Http2Connection } from '../lanes/http2/connection.ts';
 import { Http2Lane } from '../lanes/http2/lane.ts';
@@ -90,7 +91,7 @@ async function listen(wanted: Ports): Promise<void> {
     ctx: context,
     adopt: poisoned(plain),
     scheme: 'http',
-    limits,
+    requests: new RequestPool(context, limits),
     connections: new Set(),
     upgrade: (request) => {
       upgradeLane.take(request);
@@ -99,9 +100,10 @@ async function listen(wanted: Ports): Promise<void> {
   secureLane = { ...lane, adopt: poisoned(withDataEvents), scheme: 'https' };
   http2Lane = new Http2Lane({
     ...secureLane,
+    limits,
     sameCertificate: (sni, host) => certificates.same(sni, host),
   });
-  const plainHttp2 = new Http2Lane({ ...lane, sameCertificate: () => true });
+  const plainHttp2 = new Http2Lane({ ...lane, limits, sameCertificate: () => true });
   const first = (reads = new FirstReads(context));
   const proxied = new ProxyHeaders(context, first);
   const [http, https] = [lane, tls];

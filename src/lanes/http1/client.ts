@@ -1,10 +1,7 @@
 /** A client's connection on the raw HTTP/1.1 lane: reads requests one after another and passes each through the exchange. */
 import type { Socket } from 'node:net';
 import type { Http1Error } from '../../http1/error.ts';
-import type { HeadLimits } from '../../http1/limits.ts';
 import type { RequestHead } from '../../http1/request-head.ts';
-import { RequestParser } from '../../http1/request-parser.ts';
-import type { RequestSink } from '../../http1/request-parser.ts';
 import type { Adopt, ReadHandler } from '../../io/adopt.ts';
 import type { Timed } from '../../io/deadlines.ts';
 import { Outbox } from '../../io/outbox.ts';
@@ -16,13 +13,13 @@ import { Arrival } from '../arrival.ts';
 import { laneOf } from '../capabilities.ts';
 import { Http1Out } from '../client-out.ts';
 import type { LaneContext } from '../context.ts';
-import { Exchange } from '../exchange.ts';
-import type { ExchangeClient } from '../exchange.ts';
 import { Forwarding } from '../forwarding.ts';
 import type { OpenConnection } from '../open-connection.ts';
 import { refusedRecord } from '../record.ts';
 import type { Secured } from '../tls-facts.ts';
 import type { UpgradeRequest } from '../upgrade-request.ts';
+import type { RequestClient, RequestConnection } from './request-client.ts';
+import type { RequestPool } from './request-pool.ts';
 
 /** Bytes of following requests that may wait while one is answered; then reading pauses. */
 const HELD_LIMIT = 64 * 1024;
@@ -34,14 +31,14 @@ const PROBE_AFTER_MS = 500;
 export interface Http1Lane {
   readonly ctx: LaneContext;
   readonly adopt: Adopt;
-  readonly limits: HeadLimits;
+  readonly requests: RequestPool;
   /** Takes over a connection that asks for an upgrade. */
   readonly upgrade: (request: UpgradeRequest) => void;
   readonly connections: Set<OpenConnection>;
   readonly scheme: 'http' | 'https';
 }
 
-export class ClientConnection implements RequestSink, ExchangeClient, OpenConnection, Timed {
+export class ClientConnection implements RequestConnection, OpenConnection, Timed {
   readonly socket: Socket;
   readonly out: Http1Out;
   readonly forwarding: Forwarding;
@@ -51,8 +48,8 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
   readonly #tcp: Socket;
   readonly #lane: Http1Lane;
   readonly #ctx: LaneContext;
-  readonly #parser: RequestParser;
-  readonly #exchange: Exchange;
+  /** The request that is under way or partly read; undefined = none is. */
+  #request: RequestClient | undefined;
   /** Whoever gets what is read: this connection, or the lane that took it over. */
   #reader: ReadHandler = (length, buffer) => this.#onRead(length, buffer);
   /** Bytes behind the current request. */
@@ -61,8 +58,6 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
   #deadline: number;
   #probeAt = Infinity;
   #probeWait = PROBE_AFTER_MS;
-  /** Within `execute`: what follows the end of an exchange has to wait until the parser has returned. */
-  parsing = false;
   /** The answers written so far have to be read first. */
   #waitsForDrain = false;
   /** No further request is read; what arrives is thrown away. */
@@ -77,13 +72,11 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
   constructor(lane: Http1Lane, accepted: Socket, ends?: Ends, secured?: Secured) {
     this.#lane = lane;
     this.#ctx = lane.ctx;
-    this.#parser = new RequestParser(this, lane.limits);
     this.socket = lane.adopt(accepted, (length, buffer) => this.#reader(length, buffer));
     const tls = secured?.facts ?? NO_TLS;
     this.forwarding = new Forwarding(lane.ctx, new Arrival(this.socket, ends), lane.scheme, tls);
     this.#tcp = secured?.tcp ?? this.socket;
     this.out = new Http1Out(new Outbox(this.socket, lane.ctx.blocks));
-    this.#exchange = new Exchange(lane.ctx, lane.limits, this);
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.headTimeout;
     this.#listen();
     lane.ctx.counters.connectionOpened();
@@ -93,32 +86,25 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
 
   /** Between requests: nothing is lost when the connection is closed. */
   get idle(): boolean {
-    return !this.#exchange.busy && this.#parser.idle && this.#held === undefined;
+    return !this.#busy && !this.#begun && this.#held === undefined;
   }
 
-  /** The current request is complete. */
-  get requestDone(): boolean {
-    return this.#parser.done;
+  /** An exchange is under way. */
+  get #busy(): boolean {
+    return this.#request?.exchange.busy === true;
+  }
+
+  /** Something of a request has been read. */
+  get #begun(): boolean {
+    return this.#request?.parser.idle === false;
   }
 
   onHead(head: RequestHead): void {
     this.requests++;
     if (laneOf(head) === 'upgrade') {
       this.#upgraded = true;
-      this.#parser.detach();
-    } else this.#exchange.begin(head, !this.#isLast() && head.keepAlive);
-  }
-
-  onBody(buffer: Buffer, start: number, end: number): void {
-    this.#exchange.onRequestBody(buffer, start, end);
-  }
-
-  onTrailers(lines: string): void {
-    this.#exchange.onRequestTrailers(lines);
-  }
-
-  onEnd(): void {
-    this.#exchange.onRequestEnd();
+      this.#request?.parser.detach();
+    } else this.#request?.exchange.begin(head, !this.#isLast() && head.keepAlive);
   }
 
   /** A malformed request: not one byte more of it reaches a backend. */
@@ -126,23 +112,23 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
     this.#countLimit(error);
     const extra = error.status === 405 ? ALLOW : '';
     const refusal = { status: error.status, code: error.code, message: sentence(error.reason), extra };
-    if (this.#exchange.busy) this.#exchange.refuse(refusal, 'client');
+    if (this.#busy) this.#request?.exchange.refuse(refusal, 'client');
     else this.#refuse(refusal);
     this.close();
   }
 
   /** Ends with the current response, so that the client comes again; only a response whose head is still to come can say so. */
   shed(): boolean {
-    if (!this.#exchange.mayShed) return false;
-    this.#exchange.endAfterThis();
+    if (this.#request?.exchange.mayShed !== true) return false;
+    this.#request.exchange.endAfterThis();
     return true;
   }
 
   /** For the exchange: it is over. `keepAlive`: another request may follow. */
   exchangeDone(keepAlive: boolean): void {
     if (!keepAlive) this.close();
-    else if (this.parsing) return;
-    else if (this.#parser.done) this.#continue();
+    else if (this.#request?.parsing === true) return;
+    else if (this.#request?.requestDone === true) this.#continue();
     else this.close();
   }
 
@@ -168,7 +154,7 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
 
   checkDeadline(now: number): void {
     if (now >= this.#probeAt) this.#probe(now);
-    if (this.#exchange.busy) this.#exchange.checkDeadline(now);
+    if (this.#busy) this.#request?.exchange.checkDeadline(now);
     else if (now >= this.#deadline) this.#onDeadline();
   }
 
@@ -207,17 +193,17 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
     let at = start;
     let writable = true;
     while (at < end && !this.#closing) {
-      if (this.#waitsForDrain || (this.#exchange.busy && this.#parser.done)) {
+      const request = (this.#request ??= this.#lane.requests.take().enter(this));
+      const { exchange, parser } = request;
+      if (this.#waitsForDrain || (exchange.busy && parser.done)) {
         return this.#hold(buffer, at, end) && writable;
       }
-      const began = this.#parser.idle;
-      this.parsing = true;
-      at = this.#parser.execute(buffer, at, end);
-      this.parsing = false;
-      if (this.#upgraded) return this.#handOver(buffer, at, end);
-      if (this.#exchange.busy) writable = this.#exchange.flushRequest();
-      else if (this.#parser.done) this.#readyForNext();
-      else if (began && !this.#parser.idle) this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.headTimeout;
+      const began = parser.idle;
+      at = request.read(buffer, at, end);
+      if (this.#upgraded) return this.#handOver(parser.head, buffer, at, end);
+      if (exchange.busy) writable = exchange.flushRequest();
+      else if (parser.done) this.#readyForNext();
+      else if (began && !parser.idle) this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.headTimeout;
     }
     return writable;
   }
@@ -229,7 +215,7 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
   }
 
   #onDrain(): void {
-    this.#exchange.onClientDrain();
+    this.#request?.exchange.onClientDrain();
     if (!this.#waitsForDrain) return;
     this.#waitsForDrain = false;
     this.#continue();
@@ -252,14 +238,16 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
     const { deadlines, settings } = this.#ctx;
     this.#waitsForDrain = this.socket.writableNeedDrain;
     this.#deadline = deadlines.now + (this.#waitsForDrain ? settings.bodyTimeout : settings.idleTimeout);
-    if (!this.#waitsForDrain) this.#parser.reset();
+    if (this.#waitsForDrain || this.#request === undefined) return;
+    this.#lane.requests.give(this.#request);
+    this.#request = undefined;
   }
 
   /** An upgrade has no body: whatever follows the head belongs to the new protocol. */
-  #handOver(buffer: Buffer, start: number, end: number): boolean {
+  #handOver(head: RequestHead, buffer: Buffer, start: number, end: number): boolean {
     this.#ctx.deadlines.delete(this);
     this.#lane.upgrade({
-      head: this.#parser.head,
+      head,
       socket: this.socket,
       out: this.out,
       forwarding: this.forwarding,
@@ -274,8 +262,9 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
   #onFin(): void {
     this.#finSeen = true;
     if (this.#closing) return;
-    if (this.#exchange.busy && this.#parser.done) this.#probeAt = this.#ctx.deadlines.exact() + this.#probeWait;
-    else if (this.#exchange.busy || !this.#parser.idle) this.destroy();
+    if (this.#busy && this.#request?.requestDone === true)
+      this.#probeAt = this.#ctx.deadlines.exact() + this.#probeWait;
+    else if (this.#busy || this.#begun) this.destroy();
     else this.close();
   }
 
@@ -287,13 +276,13 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
   #probe(now: number): void {
     this.#probeWait *= 2;
     this.#probeAt = now + this.#probeWait;
-    if (this.#exchange.mayProbe) this.socket.write('HTTP/1.1 102 Processing\r\n\r\n', 'latin1');
+    if (this.#request?.exchange.mayProbe === true) this.socket.write('HTTP/1.1 102 Processing\r\n\r\n', 'latin1');
   }
 
   #onDeadline(): void {
     if (this.#waitsForDrain) this.#ctx.counters.limit('body_timeout');
     if (this.#closing || this.#waitsForDrain) this.destroy();
-    else if (this.#parser.idle) {
+    else if (!this.#begun) {
       this.#ctx.counters.limit('idle_timeout');
       this.close();
     } else {
@@ -308,7 +297,7 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
   #refuse(refusal: Refusal): void {
     const { status } = refusal;
     const requestId = this.#ctx.newRequestId();
-    const text = ownAnswer(this.#ctx, refusal, this.#parser.head, requestId, true);
+    const text = ownAnswer(this.#ctx, refusal, this.#request?.parser.head, requestId, true);
     this.#ctx.counters.error('client', status);
     this.out.answer(text);
     this.out.flush();
@@ -322,7 +311,7 @@ export class ClientConnection implements RequestSink, ExchangeClient, OpenConnec
     this.#ctx.counters.connectionClosed();
     this.#ctx.deadlines.delete(this);
     this.#lane.connections.delete(this);
-    this.#exchange.abort();
+    this.#request?.exchange.abort();
   }
 
   #countLimit(error: Http1Error): void {

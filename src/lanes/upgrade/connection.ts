@@ -296,7 +296,7 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
     this.#answered = true;
     this.#waitForBody();
     this.#record.status = head.status;
-    const writer = new ResponseWriter(this.#ctx, this.#plan, this.#out);
+    const writer = new ResponseWriter(this.#ctx, this.#plan, { out: this.#out });
     writer.head(head, this.#request.head, false);
     this.#record.answered(writer.issued, head);
     this.#out.flush();
