@@ -50,8 +50,8 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
   readonly #ctx: LaneContext;
   /** The request that is under way or partly read; undefined = none is. */
   #request: RequestClient | undefined;
-  /** Whoever gets what is read: this connection, or the lane that took it over. */
-  #reader: ReadHandler = (length, buffer) => this.#onRead(length, buffer);
+  /** The lane that took the connection over gets what is read; undefined = nobody has. */
+  #taker: ReadHandler | undefined;
   /** Bytes behind the current request. */
   #held: Buffer | undefined;
   /** Wall clock ms, while no exchange is under way. */
@@ -72,7 +72,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
   constructor(lane: Http1Lane, accepted: Socket, ends?: Ends, secured?: Secured) {
     this.#lane = lane;
     this.#ctx = lane.ctx;
-    this.socket = lane.adopt(accepted, (length, buffer) => this.#reader(length, buffer));
+    this.socket = lane.adopt(accepted, (length, buffer) => this.#onRead(length, buffer));
     const tls = secured?.facts ?? NO_TLS;
     this.forwarding = new Forwarding(lane.ctx, new Arrival(this.socket, ends), lane.scheme, tls);
     this.#tcp = secured?.tcp ?? this.socket;
@@ -183,6 +183,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
   }
 
   #onRead(length: number, buffer: Buffer): boolean {
+    if (this.#taker !== undefined) return this.#taker(length, buffer);
     if (this.#closing) return true;
     this.#ctx.counters.bytesIn(length);
     return this.#consume(buffer, 0, length);
@@ -253,7 +254,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
       forwarding: this.forwarding,
       first: Buffer.from(buffer.subarray(start, end)),
       takeReads: (reader) => {
-        this.#reader = reader;
+        this.#taker = reader;
       },
     });
     return false;
