@@ -1,5 +1,6 @@
 /** Answers of our own, as the client's request wants them. */
 import { errorText } from '../http1/answers.ts';
+import type { Http1Error } from '../http1/error.ts';
 import type { RequestHead } from '../http1/request-head.ts';
 import type { ErrorSource } from '../shared/layout.ts';
 import type { LaneContext } from './context.ts';
@@ -42,6 +43,15 @@ export function ownAnswer(
     // The HTTP status of a gRPC answer is 200, whatever has happened.
     bodyless: head !== undefined && isGrpc(head) ? { status: 200, lines: grpcLines(status, code, message) } : undefined,
   });
+}
+
+/** Every method passes but CONNECT (RFC 9110 section 15.5.6 wants them named). */
+const ALLOW = 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n';
+
+/** Of a request that its reader found malformed or beyond a limit. */
+export function refusalOf({ status, code, reason }: Http1Error): Refusal {
+  const message = reason.charAt(0).toUpperCase() + reason.slice(1);
+  return { status, code, message, extra: status === 405 ? ALLOW : '' };
 }
 
 const RETRY_SOON = 'Retry-After: 1\r\n';

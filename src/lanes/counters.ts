@@ -1,4 +1,5 @@
 /** A worker's own counters that belong to no route or endpoint. */
+import type { Http1Error } from '../http1/error.ts';
 import type { Blocks, Cells } from '../shared/cells.ts';
 import { observeLatency } from '../shared/latencies.ts';
 import { bucketOf, ENDPOINT, errorField, GAUGE, GLOBAL, LIMITS, STORE, STORE_BUCKETS } from '../shared/layout.ts';
@@ -19,6 +20,13 @@ export class Counters {
 
   limit(name: Limit): void {
     this.#add(GLOBAL.limits + LIMITS.indexOf(name), 1);
+  }
+
+  /** Counts the limit that a request was refused for; other errors are none. */
+  limitFor(error: Http1Error): void {
+    if (error.status === 414) this.limit('target_bytes');
+    else if (error.code === 'too_many_fields') this.limit('headers');
+    else if (error.status === 431) this.limit('head_bytes');
   }
 
   /** An answer that is somebody's fault; 499 = the client went away. */

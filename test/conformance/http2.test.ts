@@ -253,6 +253,23 @@ describe('ends', () => {
   });
 });
 
+describe('requests that are refused', () => {
+  test('CONNECT without a protocol is 405 and told what is allowed, as over HTTP/1', async () => {
+    const client = await open();
+    const fields = { ':method': 'CONNECT', ':authority': 'a:443' };
+    const answer = await answerOf(client.session.request(fields, { endStream: false }));
+    expect(answer).toMatchObject({ status: 405 });
+    expect(answer.body).toContain('CONNECT is not allowed.');
+    expect(header(answer, 'allow')).toBe('GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE');
+  });
+
+  test('what is wrong with a request is told in a sentence', async () => {
+    const answer = await ask(lab.site(), { target: `/${'x'.repeat(9000)}` });
+    expect(answer).toMatchObject({ status: 414 });
+    expect(answer.body).toContain('The request target is too long.');
+  });
+});
+
 describe('WebSocket over HTTP/2 (RFC 8441)', () => {
   /** A tunnel to a backend that echoes, and what comes out of it. */
   async function tunnel(): Promise<{ site: Site; stream: ClientHttp2Stream; came: () => Buffer }> {

@@ -7,7 +7,7 @@ import type { Timed } from '../../io/deadlines.ts';
 import { Outbox } from '../../io/outbox.ts';
 import type { Ends } from '../../model/ends.ts';
 import { NO_TLS } from '../../model/facts.ts';
-import { LINGER_MS, ownAnswer } from '../answer.ts';
+import { LINGER_MS, ownAnswer, refusalOf } from '../answer.ts';
 import type { Refusal } from '../answer.ts';
 import { Arrival } from '../arrival.ts';
 import { laneOf } from '../capabilities.ts';
@@ -23,8 +23,6 @@ import type { RequestPool } from './request-pool.ts';
 
 /** Bytes of following requests that may wait while one is answered; then reading pauses. */
 const HELD_LIMIT = 64 * 1024;
-/** Every method passes but CONNECT (RFC 9110 section 15.5.6 wants them named). */
-const ALLOW = 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n';
 /** After a FIN the client may be gone or only done sending; see `#probe`. Doubled with each probe. */
 const PROBE_AFTER_MS = 500;
 
@@ -109,9 +107,8 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
 
   /** A malformed request: not one byte more of it reaches a backend. */
   onError(error: Http1Error): void {
-    this.#countLimit(error);
-    const extra = error.status === 405 ? ALLOW : '';
-    const refusal = { status: error.status, code: error.code, message: sentence(error.reason), extra };
+    this.#ctx.counters.limitFor(error);
+    const refusal = refusalOf(error);
     if (this.#busy) this.#request?.exchange.refuse(refusal, 'client');
     else this.#refuse(refusal);
     this.close();
@@ -314,14 +311,4 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
     this.#lane.connections.delete(this);
     this.#request?.exchange.abort();
   }
-
-  #countLimit(error: Http1Error): void {
-    if (error.status === 414) this.#ctx.counters.limit('target_bytes');
-    else if (error.code === 'too_many_fields') this.#ctx.counters.limit('headers');
-    else if (error.status === 431) this.#ctx.counters.limit('head_bytes');
-  }
-}
-
-function sentence(reason: string): string {
-  return reason.charAt(0).toUpperCase() + reason.slice(1);
 }

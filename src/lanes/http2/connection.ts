@@ -12,7 +12,7 @@ import { normalizeHost } from '../../match/host.ts';
 import type { Ends } from '../../model/ends.ts';
 import { NO_TLS } from '../../model/facts.ts';
 import type { Limit } from '../../shared/layout.ts';
-import { LINGER_MS, REFUSALS } from '../answer.ts';
+import { LINGER_MS, refusalOf, REFUSALS } from '../answer.ts';
 import type { Refusal } from '../answer.ts';
 import { Arrival } from '../arrival.ts';
 import type { LaneContext } from '../context.ts';
@@ -126,10 +126,8 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
 
   onRefused(stream: ServerStream, error: Http1Error): void {
     this.requests++;
-    if (error.status === 414) this.#ctx.counters.limit('target_bytes');
-    else if (error.code === 'too_many_fields') this.#ctx.counters.limit('headers');
-    else if (error.status === 431) this.#ctx.counters.limit('head_bytes');
-    this.#refuse(stream, { status: error.status, code: error.code, message: error.reason });
+    this.#ctx.counters.limitFor(error);
+    this.#refuse(stream, refusalOf(error));
   }
 
   onData(stream: ServerStream, buffer: Buffer, start: number, end: number): void {
