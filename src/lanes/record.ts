@@ -1,7 +1,6 @@
 /** What is counted and logged about one request; settled once, whichever way it ends. */
 import type { AnswerHead } from '../affinity/learn.ts';
 import type { RequestFacts } from '../model/facts.ts';
-import type { AccessRecord } from '../shared/messages.ts';
 import type { LaneContext } from './context.ts';
 import type { Plan } from './plan.ts';
 import { SessionUse } from './session-use.ts';
@@ -127,39 +126,4 @@ export class Record {
       requestId: this.#requestId,
     });
   }
-}
-
-/** The access record of a request that was refused before there was one: HAProxy's `<BADREQ>`. */
-export function refusedRecord(
-  ctx: LaneContext,
-  client: string,
-  status: number,
-  bytesOut: number,
-  requestId: string,
-): AccessRecord {
-  const none = {
-    host: '-',
-    path: '-',
-    namespace: '-',
-    ingress: '-',
-    service: '-',
-    policy: '-',
-    rule: '-',
-    outcome: '-',
-    reason: '-',
-    endpoint: '-',
-  };
-  return {
-    at: ctx.deadlines.exact(),
-    client,
-    method: '<BADREQ>',
-    status,
-    bytesIn: 0,
-    bytesOut,
-    duration: 0,
-    connect: -1,
-    head: -1,
-    requestId,
-    ...none,
-  };
 }

@@ -7,7 +7,7 @@ import type { Timed } from '../../io/deadlines.ts';
 import { Outbox } from '../../io/outbox.ts';
 import type { Ends } from '../../model/ends.ts';
 import { NO_TLS } from '../../model/facts.ts';
-import { LINGER_MS, ownAnswer, refusalOf } from '../answer.ts';
+import { LINGER_MS, refusalOf } from '../answer.ts';
 import type { Refusal } from '../answer.ts';
 import { Arrival } from '../arrival.ts';
 import { laneOf } from '../capabilities.ts';
@@ -15,7 +15,7 @@ import { Http1Out } from '../client-out.ts';
 import type { LaneContext } from '../context.ts';
 import { Forwarding } from '../forwarding.ts';
 import type { OpenConnection } from '../open-connection.ts';
-import { refusedRecord } from '../record.ts';
+import { refuse } from '../refuse.ts';
 import type { Secured } from '../tls-facts.ts';
 import type { UpgradeRequest } from '../upgrade-request.ts';
 import type { RequestClient, RequestConnection } from './request-client.ts';
@@ -293,15 +293,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
 
   /** Refuses a request that never became an exchange. */
   #refuse(refusal: Refusal): void {
-    const { status } = refusal;
-    const requestId = this.#ctx.newRequestId();
-    const text = ownAnswer(this.#ctx, refusal, this.#request?.parser.head, requestId, true);
-    this.#ctx.counters.error('client', status);
-    this.out.answer(text);
-    this.out.flush();
-    this.#ctx.counters.bytesOut(text.length);
-    if (!this.#ctx.wantsAccessRecord()) return;
-    this.#ctx.access(refusedRecord(this.#ctx, this.forwarding.peer, status, text.length, requestId));
+    refuse(this.#ctx, this, refusal, this.#request?.parser.head, true);
   }
 
   #onClose(): void {

@@ -3,13 +3,12 @@ import type { HeadLimits } from '../../http1/limits.ts';
 import { CODE } from '../../http2/error.ts';
 import { NO_TLS } from '../../model/facts.ts';
 import type { ServerStream } from '../../http2/stream.ts';
-import { ownAnswer } from '../answer.ts';
 import type { Refusal } from '../answer.ts';
 import type { LaneContext } from '../context.ts';
 import { Exchange } from '../exchange.ts';
 import type { ExchangeClient } from '../exchange.ts';
 import type { Forwarding } from '../forwarding.ts';
-import { refusedRecord } from '../record.ts';
+import { refuse } from '../refuse.ts';
 import { StreamOut } from './stream-out.ts';
 import type { OutConnection } from './stream-out.ts';
 import type { StreamOwner } from './stream-owner.ts';
@@ -57,18 +56,9 @@ export class StreamClient implements ExchangeClient, StreamOwner {
 
   /** A request that never becomes an exchange. */
   refuse(connection: StreamConnection, stream: ServerStream, refusal: Refusal): void {
-    const ctx = this.#ctx;
-    const requestId = ctx.newRequestId();
-    const { out } = this;
     this.#enter(connection, stream);
     this.requestDone = stream.remoteEnded;
-    ctx.counters.error('client', refusal.status);
-    out.answer(ownAnswer(ctx, refusal, stream.head, requestId, false));
-    out.flush();
-    ctx.counters.bytesOut(out.bytes);
-    if (ctx.wantsAccessRecord()) {
-      ctx.access(refusedRecord(ctx, connection.forwarding.peer, refusal.status, out.bytes, requestId));
-    }
+    refuse(this.#ctx, this, refusal, stream.head, false);
     this.exchangeDone();
   }
 
