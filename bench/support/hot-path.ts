@@ -9,7 +9,8 @@ import { project } from '../../src/api/project.ts';
 import { DEFAULT_LIMITS } from '../../src/http1/limits.ts';
 import { Outbox } from '../../src/io/outbox.ts';
 import { ClientConnection } from '../../src/lanes/http1/client.ts';
-import { RequestPool } from '../../src/lanes/http1/request-pool.ts';
+import { RequestClient } from '../../src/lanes/http1/request-client.ts';
+import { Spares } from '../../src/lanes/spares.ts';
 import type { UpstreamConnection, UpstreamHandler } from '../../src/upstream/connection.ts';
 import type { Upstreams } from '../../src/upstream/upstreams.ts';
 import { WorkerContext } from '../../src/worker/context.ts';
@@ -46,7 +47,7 @@ export class HotPath {
           read = handler;
           return socket;
         },
-        requests: new RequestPool(this.#ctx, DEFAULT_LIMITS),
+        requests: new Spares(() => new RequestClient(this.#ctx, DEFAULT_LIMITS)),
         upgrade: () => undefined,
         connections: new Set(),
         scheme: 'http',

@@ -5,10 +5,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { chooseAdopt, poisoning, READ_BYTES, withDataEvents } from '../io/adopt.ts';
 import type { Adopt } from '../io/adopt.ts';
 import { ClientConnection } from '../lanes/http1/client.ts';
-import { RequestPool } from '../lanes/http1/request-pool.ts';
 import type { Http1Lane } from '../lanes/http1/client.ts';
+import { RequestClient } from '../lanes/http1/request-client.ts';
 import { Http2Connection } from '../lanes/http2/connection.ts';
 import { Http2Lane } from '../lanes/http2/lane.ts';
+import { Spares } from '../lanes/spares.ts';
 import { UpgradeLane } from '../lanes/upgrade/lane.ts';
 import type { Ends } from '../model/ends.ts';
 import { collectGarbage } from '../shared/memory.ts';
@@ -91,7 +92,7 @@ async function listen(wanted: Ports): Promise<void> {
     ctx: context,
     adopt: poisoned(plain),
     scheme: 'http',
-    requests: new RequestPool(context, limits),
+    requests: new Spares(() => new RequestClient(context, limits)),
     connections: new Set(),
     upgrade: (request) => {
       upgradeLane.take(request);

@@ -16,10 +16,10 @@ import type { LaneContext } from '../context.ts';
 import { Forwarding } from '../forwarding.ts';
 import type { OpenConnection } from '../open-connection.ts';
 import { refuse } from '../refuse.ts';
+import type { Spares } from '../spares.ts';
 import type { Secured } from '../tls-facts.ts';
 import type { UpgradeRequest } from '../upgrade-request.ts';
 import type { RequestClient, RequestConnection } from './request-client.ts';
-import type { RequestPool } from './request-pool.ts';
 
 /** Bytes of following requests that may wait while one is answered; then reading pauses. */
 const HELD_LIMIT = 64 * 1024;
@@ -29,7 +29,8 @@ const PROBE_AFTER_MS = 500;
 export interface Http1Lane {
   readonly ctx: LaneContext;
   readonly adopt: Adopt;
-  readonly requests: RequestPool;
+  /** Connections have one while they have a request: without it an idle one takes 2.9 KiB of the heap, not 5.7. */
+  readonly requests: Spares<RequestClient>;
   /** Takes over a connection that asks for an upgrade. */
   readonly upgrade: (request: UpgradeRequest) => void;
   readonly connections: Set<OpenConnection>;
@@ -237,6 +238,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
     this.#waitsForDrain = this.socket.writableNeedDrain;
     this.#deadline = deadlines.now + (this.#waitsForDrain ? settings.bodyTimeout : settings.idleTimeout);
     if (this.#waitsForDrain || this.#request === undefined) return;
+    this.#request.leave();
     this.#lane.requests.give(this.#request);
     this.#request = undefined;
   }

@@ -182,7 +182,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
 
   release(owner: StreamOwner): void {
     this.#streams.delete(owner);
-    if (owner instanceof StreamClient) this.#lane.give(owner);
+    if (owner instanceof StreamClient) this.#lane.streams.give(owner);
     if (this.#streams.size === 0) this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.idleTimeout;
   }
 
@@ -251,7 +251,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
   }
 
   #client(stream: ServerStream): StreamClient {
-    const client = this.#lane.take();
+    const client = this.#lane.streams.take();
     this.#enter(stream, client);
     return client;
   }

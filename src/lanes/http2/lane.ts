@@ -5,11 +5,9 @@ import type { Http2Limits } from '../../http2/limits.ts';
 import type { Adopt } from '../../io/adopt.ts';
 import type { LaneContext } from '../context.ts';
 import type { OpenConnection } from '../open-connection.ts';
+import { Spares } from '../spares.ts';
 import type { UpgradeRequest } from '../upgrade-request.ts';
 import { StreamClient } from './stream-client.ts';
-
-/** Streams that have ended and are kept for the next: each has the objects of a whole exchange. */
-const SPARE_STREAMS = 256;
 
 export interface Http2LaneOptions {
   readonly ctx: LaneContext;
@@ -26,19 +24,13 @@ export interface Http2LaneOptions {
 export class Http2Lane {
   readonly options: Http2LaneOptions;
   readonly limits: Http2Limits;
-  readonly #spare: StreamClient[] = [];
+  readonly streams: Spares<StreamClient>;
 
   constructor(options: Http2LaneOptions) {
     this.options = options;
-    const { head, headers, target } = options.limits;
+    const { ctx, limits } = options;
+    const { head, headers, target } = limits;
     this.limits = { ...DEFAULT_LIMITS, headerList: head, headers, target };
-  }
-
-  take(): StreamClient {
-    return this.#spare.pop() ?? new StreamClient(this.options.ctx, this.options.limits);
-  }
-
-  give(stream: StreamClient): void {
-    if (this.#spare.length < SPARE_STREAMS) this.#spare.push(stream);
+    this.streams = new Spares(() => new StreamClient(ctx, limits));
   }
 }
