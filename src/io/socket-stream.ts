@@ -9,6 +9,13 @@ export interface Beneath extends Duplex {
   destroySoon(): void;
 }
 
+/** As `net.Socket` has it: closes once everything is written. */
+export function destroySoon(stream: Duplex): void {
+  if (stream.writable) stream.end();
+  if (stream.writableFinished) stream.destroy();
+  else stream.once('finish', () => stream.destroy());
+}
+
 export class SocketStream extends Duplex {
   readonly #socket: Beneath;
   /** Sees every chunk in the moment it is written. */
@@ -46,11 +53,8 @@ export class SocketStream extends Duplex {
     return this;
   }
 
-  /** As `net.Socket` has it: closes once everything is written. */
   destroySoon(): void {
-    if (this.writable) this.end();
-    if (this.writableFinished) this.destroy();
-    else this.once('finish', () => this.destroy());
+    destroySoon(this);
   }
 
   override _read(): void {

@@ -8,6 +8,7 @@ import type { RequestHead } from '../../http1/request-head.ts';
 import { CODE } from '../../http2/error.ts';
 import type { ServerStream } from '../../http2/stream.ts';
 import type { ReadHandler } from '../../io/adopt.ts';
+import { destroySoon } from '../../io/socket-stream.ts';
 import type { Beneath } from '../../io/socket-stream.ts';
 import type { Forwarding } from '../forwarding.ts';
 import type { UpgradeRequest } from '../upgrade-request.ts';
@@ -130,9 +131,7 @@ export class Tunnel extends Duplex implements StreamOwner, Beneath {
   }
 
   destroySoon(): void {
-    if (this.writable) this.end();
-    if (this.writableFinished) this.destroy();
-    else this.once('finish', () => this.destroy());
+    destroySoon(this);
   }
 
   override _read(): void {
