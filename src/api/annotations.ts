@@ -6,10 +6,11 @@ import type { Problem } from '../model/problem.ts';
 import type { Meta } from '../model/resources.ts';
 import { type BackendWish, isBackendAnnotation, readBackend } from './annotations/backend.ts';
 import { isCanaryAnnotation, readCanary } from './annotations/canary.ts';
+import { fieldOf, fieldOfSetting } from './annotations/field.ts';
 import { consequence, isForeign, NGINX_PREFIX, reportForeign, restricts } from './annotations/foreign.ts';
 import { policyFromAnnotations } from './annotations/spec.ts';
 import { ANNOTATIONS, type AnnotationSettings, PREFIX, type SettingName, SETTING_NAMES } from './annotations/table.ts';
-import { childPath, Report } from './project/fields.ts';
+import { Report } from './project/fields.ts';
 import { type Finding, validateSpec } from './validate.ts';
 
 export { policyFromAnnotations } from './annotations/spec.ts';
@@ -59,14 +60,6 @@ export function readAnnotations(meta: Meta, ref: ObjectRef, options: AnnotationO
 /** `name`: behind ingress-nginx's prefix. */
 function isReadElsewhere(name: string): boolean {
   return isCanaryAnnotation(name) || isBackendAnnotation(name);
-}
-
-function fieldOf(name: string): string {
-  return childPath('metadata.annotations', name);
-}
-
-export function fieldOfSetting(setting: SettingName): string {
-  return fieldOf(PREFIX + ANNOTATIONS[setting].name);
 }
 
 /** True = it restricts access and is malformed, so the Ingress's routes must not be served. */

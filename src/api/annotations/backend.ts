@@ -2,9 +2,10 @@
 import type { z } from 'zod';
 import type { Meta } from '../../model/resources.ts';
 import type { WantedProtocol } from '../../model/transport.ts';
-import { childPath, type Report } from '../project/fields.ts';
+import type { Report } from '../project/fields.ts';
+import { fieldOf, fieldOfSetting } from './field.ts';
 import { NGINX_PREFIX } from './foreign.ts';
-import { ANNOTATIONS, choice, PREFIX, serverName, text, type AnnotationSettings, type SettingName } from './table.ts';
+import { choice, PREFIX, serverName, text, type AnnotationSettings, type SettingName } from './table.ts';
 
 const PROTOCOL = choice({ http: 'HTTP', https: 'HTTPS', auto_http: 'AUTO_HTTP', grpc: 'GRPC', grpcs: 'GRPCS' });
 const ON_OR_OFF = choice({ on: true, off: false });
@@ -91,9 +92,5 @@ export function readBackend({ annotations }: Meta, settings: AnnotationSettings,
 }
 
 function own<T>(setting: SettingName, value: T | undefined): Written<T> | undefined {
-  return value === undefined ? undefined : { value, field: fieldOf(PREFIX + ANNOTATIONS[setting].name) };
-}
-
-function fieldOf(annotation: string): string {
-  return childPath('metadata.annotations', annotation);
+  return value === undefined ? undefined : { value, field: fieldOfSetting(setting) };
 }

@@ -3,9 +3,9 @@ import type { Canary } from '../../model/canary.ts';
 import type { Meta } from '../../model/resources.ts';
 import { regexProblem } from '../../rules/re2.ts';
 import { TOKEN } from '../../rules/schema/text.ts';
-import { childPath, type Report } from '../project/fields.ts';
+import type { Report } from '../project/fields.ts';
+import { fieldOf, fieldOfSetting } from './field.ts';
 import { NGINX_PREFIX } from './foreign.ts';
-import { ANNOTATIONS, PREFIX } from './table.ts';
 
 interface CanaryAnnotation {
   readonly values: string;
@@ -72,7 +72,6 @@ const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
 const NAME = new RegExp(`^${TOKEN}$`);
 const MAX_WEIGHT = 1_000_000;
 const DEFAULT_TOTAL = 100;
-const OVERRIDES = PREFIX + ANNOTATIONS.canaryOverridesSession.name;
 
 /**
  * undefined = the Ingress is no canary. A malformed value is reported, and its default holds.
@@ -118,7 +117,7 @@ class Reader {
     const names = (Object.keys(CANARY_ANNOTATIONS) as Name[]).filter(
       (name) => name !== 'canary' && this.#text(name) !== undefined,
     );
-    const own = overrides ? [childPath('metadata.annotations', OVERRIDES)] : [];
+    const own = overrides ? [fieldOfSetting('canaryOverridesSession')] : [];
     for (const field of [...names.map((name) => this.#field(name)), ...own]) {
       const message = `this has no effect without \`${NGINX_PREFIX}canary: "true"\`; write that beside it, or remove this`;
       this.#report.warning(field, message);
@@ -181,7 +180,7 @@ class Reader {
   }
 
   #field(name: Name): string {
-    return childPath('metadata.annotations', NGINX_PREFIX + name);
+    return fieldOf(NGINX_PREFIX + name);
   }
 
   #fault(name: Name, message: string): void {

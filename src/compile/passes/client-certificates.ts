@@ -1,7 +1,7 @@
 /** Pass 2: whose certificates clients are asked for. An Ingress that asks for what cannot be done is closed: nobody may get in unseen. */
 import { createHash } from 'node:crypto';
+import { fieldOfSetting } from '../../api/annotations/field.ts';
 import { consequence } from '../../api/annotations/foreign.ts';
-import { fieldOfSetting } from '../../api/annotations.ts';
 import { ANNOTATIONS, PREFIX, type AnnotationSettings, type SettingName } from '../../api/annotations/table.ts';
 import type { ClientAuthorities, ClientVerification } from '../../model/certificate.ts';
 import type { Ingress, Secret } from '../../model/resources.ts';
