@@ -6,9 +6,8 @@ import { ANNOTATIONS, PREFIX } from './table.ts';
 
 /** Names of annotations, whole; their values are read by `secretName`. */
 const SECRET_ANNOTATIONS: readonly string[] = [
-  `${PREFIX}auth-tls-secret`,
+  PREFIX + ANNOTATIONS.authTlsSecret.name,
   PREFIX + ANNOTATIONS.backendTlsSecret.name,
-  `${NGINX_PREFIX}auth-tls-secret`,
   `${NGINX_PREFIX}proxy-ssl-secret`,
 ];
 
