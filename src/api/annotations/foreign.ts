@@ -30,10 +30,7 @@ export function consequence(open: boolean): string {
 export function reportForeign(name: string, value: string, field: string, report: Report, open: boolean): boolean {
   if (restricts(name.slice(name.indexOf('/') + 1), value)) {
     if (open) {
-      report.warning(
-        field,
-        'this restricts access and is not supported yet; --allow-unsupported-annotations is set, so the routes of this Ingress are open to everybody',
-      );
+      report.warning(field, `this restricts access and is not supported yet; ${consequence(open)}`);
       return false;
     }
     report.error(
