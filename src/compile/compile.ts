@@ -39,10 +39,11 @@ export interface Compiled {
 export function compile(snapshot: Snapshot, options: CompileOptions, named = snapshot.policies): Compiled {
   const report = new ProblemReport();
   const ingresses = selectIngresses(snapshot, options, report);
-  const transports = new Transports(new NamedSecrets(snapshot.secrets, options), report);
-  const clients = new ClientCertificates(snapshot.secrets, options, report);
+  const secrets = new NamedSecrets(snapshot.secrets, options);
+  const transports = new Transports(secrets, report);
+  const clients = new ClientCertificates(secrets, options, report);
   const access = { transports, clients };
-  const { wishes, closed, secured: asked, canaries: marked } = readWishes(ingresses, access, options, report);
+  const { wishes, closed, asked, canaries: marked } = readWishes(ingresses, access, options, report);
 
   const backends = new Backends(snapshot.services, options.inCluster);
   const hosts = new Hosts(backends, closed, report);
@@ -102,7 +103,7 @@ export function compile(snapshot: Snapshot, options: CompileOptions, named = sna
 }
 
 /** What an Ingress asks for about HTTPS, and about what connections to its endpoints begin with. */
-interface Secured {
+interface Asked {
   readonly redirect: boolean;
   readonly hsts: string | undefined;
   readonly sendProxyProtocol: ProxyVersion | undefined;
@@ -120,13 +121,13 @@ function readWishes(
 ): {
   wishes: Map<Ingress, IngressWishes>;
   closed: Set<Ingress>;
-  secured: Map<Ingress, Secured>;
+  asked: Map<Ingress, Asked>;
   /** Oldest first. */
   canaries: Map<Ingress, Canary>;
 } {
   const wishes = new Map<Ingress, IngressWishes>();
   const closed = new Set<Ingress>();
-  const secured = new Map<Ingress, Secured>();
+  const asked = new Map<Ingress, Asked>();
   const canaries = new Map<Ingress, Canary>();
   for (const ingress of ingresses) {
     const { settings, problems, closes, canary, backend } = readAnnotations(ingress.meta, refOf(ingress), options);
@@ -138,10 +139,10 @@ function readWishes(
     const served = transports.add(ingress, backend);
     if (!clients.add(ingress, settings) || !served || closes) closed.add(ingress);
     const { sslRedirect, hsts, sendProxyProtocol } = settings;
-    secured.set(ingress, { redirect: sslRedirect !== false, hsts, sendProxyProtocol });
+    asked.set(ingress, { redirect: sslRedirect !== false, hsts, sendProxyProtocol });
     if (canary !== undefined) canaries.set(ingress, canary);
   }
-  return { wishes, closed, secured, canaries };
+  return { wishes, closed, asked, canaries };
 }
 
 /** Gives every route its affinity; those of policies that turn out to collide stay without. */

@@ -5,12 +5,11 @@ import { consequence } from '../../api/annotations/foreign.ts';
 import { ANNOTATIONS, PREFIX, type AnnotationSettings, type SettingName } from '../../api/annotations/table.ts';
 import type { ClientAuthorities, ClientVerification } from '../../model/certificate.ts';
 import type { Ingress, Secret } from '../../model/resources.ts';
-import type { Snapshot } from '../../model/snapshot.ts';
 import type { Table } from '../../model/table.ts';
 import type { CompileOptions } from '../options.ts';
 import { nameOf, type ProblemReport } from '../report.ts';
 import { normalizeRuleHost } from './hosts.ts';
-import { NamedSecrets } from './named-secrets.ts';
+import type { NamedSecrets } from './named-secrets.ts';
 
 type Wish = Pick<AnnotationSettings, 'authTlsSecret' | 'authTlsVerify'>;
 
@@ -34,9 +33,9 @@ export class ClientCertificates {
   readonly #verifications = new Map<Ingress, ClientVerification>();
   readonly #used = new Map<string, ClientAuthorities>();
 
-  constructor(secrets: Snapshot['secrets'], options: CompileOptions, report: ProblemReport) {
+  constructor(secrets: NamedSecrets, options: CompileOptions, report: ProblemReport) {
     this.#options = options;
-    this.#secrets = new NamedSecrets(secrets, options);
+    this.#secrets = secrets;
     this.#report = report;
   }
 
