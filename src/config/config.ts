@@ -57,6 +57,8 @@ export interface Config {
   readonly httpsPort: number | undefined;
   /** The port clients see; undefined = the one really listened on. */
   readonly publicHttpsPort: number | undefined;
+  /** HTTP/2 without TLS for clients that begin with it. */
+  readonly h2c: boolean;
   readonly adminAddress: HostPort;
   /** File with the token of who may list and change sessions; undefined = there is no such token. */
   readonly adminTokenFile: string | undefined;
@@ -81,9 +83,6 @@ export interface Config {
   readonly allowCrossNamespaceSecrets: boolean;
   /** Serve Ingresses whose access annotations are not supported, open to everybody. */
   readonly allowUnsupportedAnnotations: boolean;
-
-  /** HTTP/2 without TLS for clients that begin with it. */
-  readonly h2c: boolean;
 
   // Client address
   /** CIDRs (a bare address counts as one). */
