@@ -84,6 +84,24 @@ const REQUEST = new RequestHead();
 REQUEST.method = 'GET';
 const TEXT = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 
+/** A request that waits: the server has accepted its connection and said nothing yet. */
+async function ask(overrides: Partial<StreamHandler> = {}) {
+  const started = await start();
+  const { pool, endpoint, accepted } = started;
+  const heard: string[] = [];
+  const stream = pool.stream(endpoint, { ...handler(heard), ...overrides });
+  await eventually(() => accepted.length === 1);
+  return { ...started, heard, stream, socket: accepted[0]! };
+}
+
+/** A request that has a stream. */
+async function connect(overrides: Partial<StreamHandler> = {}) {
+  const asked = await ask(overrides);
+  asked.socket.write(settings());
+  await eventually(() => asked.heard.includes('connected'));
+  return asked;
+}
+
 test('requests wait for the settings of the server, and those that it takes no more of get another connection', async () => {
   const { pool, endpoint, accepted } = await start();
   const heard = Array.from({ length: MAX_STREAMS + 2 }, (): string[] => []);
@@ -115,18 +133,13 @@ test('a request that gives up while it waits leaves nothing behind: the connecti
 });
 
 test('a retired endpoint keeps its streams until they end, and then goes', async () => {
-  const { pool, endpoint, accepted } = await start();
-  const heard: string[] = [];
-  const stream = pool.stream(endpoint, handler(heard));
-  await eventually(() => accepted.length === 1);
-  accepted[0]?.write(settings());
-  await eventually(() => heard.includes('connected'));
+  const { pool, heard, stream, socket } = await connect();
   stream.begin(REQUEST, TEXT);
   stream.flush();
-  const closed = once(accepted[0]!, 'close');
+  const closed = once(socket, 'close');
   pool.retire(0);
   // 200 of the static table, END_STREAM.
-  accepted[0]?.write(frame(T.HEADERS, 5, 1, Buffer.from([0x88])));
+  socket.write(frame(T.HEADERS, 5, 1, Buffer.from([0x88])));
   await eventually(() => heard.includes('end'));
   expect(heard).toEqual(['connected', '200', 'end']);
   stream.finish(true);
@@ -134,15 +147,10 @@ test('a retired endpoint keeps its streams until they end, and then goes', async
 });
 
 test('a server that goes says what it has not looked at; one that says nothing within the time is of no use', async () => {
-  const { pool, endpoint, accepted, pass } = await start();
-  const heard: string[] = [];
-  const stream = pool.stream(endpoint, handler(heard));
-  await eventually(() => accepted.length === 1);
-  accepted[0]?.write(settings());
-  await eventually(() => heard.includes('connected'));
+  const { pool, endpoint, accepted, pass, heard, stream, socket } = await connect();
   stream.begin(REQUEST, TEXT);
   stream.flush();
-  accepted[0]?.write(goaway(0));
+  socket.write(goaway(0));
   await eventually(() => heard.includes('unseen'));
   const late: string[] = [];
   pool.stream(endpoint, handler(late));
@@ -152,67 +160,47 @@ test('a server that goes says what it has not looked at; one that says nothing w
 });
 
 test('one that speaks something else is of no use', async () => {
-  const { pool, endpoint, accepted } = await start();
-  const heard: string[] = [];
-  pool.stream(endpoint, handler(heard));
-  await eventually(() => accepted.length === 1);
-  accepted[0]?.write('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+  const { heard, socket } = await ask();
+  socket.write('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
   await eventually(() => heard.length > 0);
   expect(heard).toEqual(['protocol']);
 });
 
 test('a server that takes no streams is of no use: it is not asked again and again', async () => {
-  const { pool, endpoint, accepted } = await start();
-  const heard: string[] = [];
-  pool.stream(endpoint, handler(heard));
-  await eventually(() => accepted.length === 1);
-  const closed = once(accepted[0]!, 'close');
-  accepted[0]?.write(settings([3, 0]));
+  const { accepted, heard, socket } = await ask();
+  const closed = once(socket, 'close');
+  socket.write(settings([3, 0]));
   await closed;
   expect([heard, accepted.length]).toEqual([['refused'], 1]);
 });
 
 test('a server that goes with its first words is of no use either', async () => {
-  const { pool, endpoint, accepted } = await start();
-  const heard: string[] = [];
-  pool.stream(endpoint, handler(heard));
-  await eventually(() => accepted.length === 1);
-  accepted[0]?.write(Buffer.concat([settings(), goaway(0)]));
+  const { heard, socket } = await ask();
+  socket.write(Buffer.concat([settings(), goaway(0)]));
   await eventually(() => heard.length > 0);
   expect(heard).toEqual(['refused']);
 });
 
 test('requests that have a connection and are not begun when it goes are sent back', async () => {
-  const { pool, endpoint, accepted } = await start();
-  const heard: string[] = [];
-  pool.stream(endpoint, handler(heard));
-  await eventually(() => accepted.length === 1);
-  accepted[0]?.write(settings());
-  await eventually(() => heard.includes('connected'));
-  accepted[0]?.write(goaway(0));
+  const { heard, socket } = await connect();
+  socket.write(goaway(0));
   await eventually(() => heard.includes('unseen'));
 });
 
 test('an answer that is complete before the request counts, though its stream is reset behind it', async () => {
-  const { pool, endpoint, accepted } = await start();
-  const heard: string[] = [];
   const done: boolean[] = [];
-  const stream = pool.stream(endpoint, {
-    ...handler(heard),
+  const { heard, stream, socket } = await connect({
     onUpstreamRead: (complete) => {
       done.push(complete);
       return true;
     },
   });
-  await eventually(() => accepted.length === 1);
-  accepted[0]?.write(settings());
-  await eventually(() => heard.includes('connected'));
   const upload = new RequestHead();
   upload.method = 'POST';
   upload.chunked = true;
   stream.begin(upload, 'POST / HTTP/1.1\r\nHost: a\r\n\r\n');
   stream.flush();
-  accepted[0]?.write(Buffer.concat([frame(T.HEADERS, 5, 1, Buffer.from([0x88])), reset(1, 0)]));
+  socket.write(Buffer.concat([frame(T.HEADERS, 5, 1, Buffer.from([0x88])), reset(1, 0)]));
   await eventually(() => done.includes(true));
   expect(heard).toEqual(['connected', '200', 'end']);
 });
