@@ -1,5 +1,6 @@
 /** The objects of a large cluster, by their numbers: 5,000 Ingresses and Services, 50,000 endpoints, 1,000 policies. */
 import type { EndpointSlice, Ingress, Meta, Service, StickyPolicy } from '../../src/model/resources.ts';
+import { policySpecOf } from '../../test/e2e/support/scale/world.ts';
 
 export const INGRESSES = 5_000;
 export const POLICIES = 1_000;
@@ -65,13 +66,5 @@ export function makeSlice(i: number, rollout = 0): EndpointSlice {
 }
 
 export function makePolicy(i: number): StickyPolicy {
-  const target =
-    i % 2 === 0
-      ? { group: '', kind: 'Service', name: `s${i}` }
-      : { group: 'networking.k8s.io', kind: 'Ingress', name: `i${i}` };
-  const rules = [
-    { name: 'assets', when: { pathSuffixes: ['.css', '.js'] }, none: {} },
-    { name: 'browsers', cookie: { name: 'SID' } },
-  ];
-  return { kind: 'StickyPolicy', meta: meta(`p${i}`, i), spec: { targetRefs: [target], rules } };
+  return { kind: 'StickyPolicy', meta: meta(`p${i}`, i), spec: policySpecOf(i) };
 }

@@ -1,4 +1,5 @@
 /** A large cluster as API objects: Ingresses with a host and a Service each, EndpointSlices written by hand, StickyPolicies on some. */
+import type { StickyPolicySpec } from '../../../../src/model/sticky-policy.ts';
 
 export interface Size {
   readonly namespaces: number;
@@ -115,8 +116,8 @@ export function changeOf(
   return { path, endpoints, address: addressOf(index) };
 }
 
-function policyOf(i: number, size: Size): ApiObject {
-  const namespace = namespaceOf(i, size);
+/** Of the `i`-th policy: for a Service or for an Ingress, by turns. */
+export function policySpecOf(i: number): StickyPolicySpec {
   const target =
     i % 2 === 0
       ? { group: '', kind: 'Service', name: `s${i}` }
@@ -125,14 +126,15 @@ function policyOf(i: number, size: Size): ApiObject {
     { name: 'assets', when: { pathSuffixes: ['.css', '.js'] }, none: {} },
     { name: 'browsers', cookie: { name: 'SID' } },
   ];
+  return { targetRefs: [target], rules };
+}
+
+function policyOf(i: number, size: Size): ApiObject {
+  const namespace = namespaceOf(i, size);
+  const metadata = { name: `p${i}`, namespace };
   return {
     path: `/apis/holdfast.dev/v1alpha1/namespaces/${namespace}/stickypolicies`,
-    body: object(
-      'holdfast.dev/v1alpha1',
-      'StickyPolicy',
-      { name: `p${i}`, namespace },
-      { spec: { targetRefs: [target], rules } },
-    ),
+    body: object('holdfast.dev/v1alpha1', 'StickyPolicy', metadata, { spec: policySpecOf(i) }),
   };
 }
 
