@@ -48,8 +48,8 @@ export class Certificates {
     for (const secret of removedCertificates) this.#pairs.delete(secret);
     for (const { host, secrets } of tlsHosts) this.#hosts.set(host, secrets);
     for (const host of removedTlsHosts) this.#hosts.delete(host);
-    for (const one of delta.clientAuthorities)
-      if (this.#takes({ ca: one.certificates }, 'authorities of clients')) this.#authorities.set(one.id, one);
+    // Node takes any text: authorities that it cannot read have signed nothing.
+    for (const one of delta.clientAuthorities) this.#authorities.set(one.id, one);
     for (const id of delta.removedClientAuthorities) this.#authorities.delete(id);
   }
 
@@ -69,7 +69,7 @@ export class Certificates {
     return own.length === others.length && own.every((secret) => others.includes(secret));
   }
 
-  /** undefined = there are none, or OpenSSL does not take them: then clients are not asked, and what needs it is refused. */
+  /** undefined = there are none: then clients are not asked. */
   authoritiesWith(id: string | undefined): ClientAuthorities | undefined {
     return this.#authorities.get(id ?? '');
   }
@@ -85,16 +85,12 @@ export class Certificates {
   #takenPair(secret: ObjectKey): KeyPair | undefined {
     const pair = this.#pairs.get(secret);
     if (pair === undefined) return undefined;
-    return this.#takes(this.#optionsOf([pair]), `the certificate of Secret ${secret}`) ? pair : undefined;
-  }
-
-  #takes(options: SecureContextOptions, what: string): boolean {
     try {
-      createSecureContext(options);
-      return true;
+      createSecureContext(this.#optionsOf([pair]));
+      return pair;
     } catch (error) {
-      this.#options.onRefused(`OpenSSL refuses ${what}: ${(error as Error).message}`);
-      return false;
+      this.#options.onRefused(`OpenSSL refuses the certificate of Secret ${secret}: ${(error as Error).message}`);
+      return undefined;
     }
   }
 

@@ -75,21 +75,34 @@ function swap(i: number): TableDelta {
   };
 }
 
-test(`certificates and authorities are replaced ${SWAPS} times: no handshake and no connection fails, and memory stays flat`, async () => {
-  let current = 0;
+function serversAsking(
+  authoritiesOf: () => string | undefined,
+  onSecured: (socket: TLSSocket) => void = () => undefined,
+): TlsServers {
   const certificates = new Certificates({
     selfSigned: selfSigned({ names: ['nobody.test'] }),
     ticketKeys: Buffer.alloc(48, 1),
     onRefused: (message) => expect.unreachable(message),
   });
-  const servers = new TlsServers({
-    certificates,
-    sessions: new TlsSessions('test'),
-    handshakeTimeout: 60_000,
-    authoritiesOf: () => AUTHORITIES[current % 2]?.id,
-    onSecured: (socket) =>
-      socket.on('data', (bytes: Buffer) => socket.write(bytes)).on('error', () => socket.destroy()),
-  });
+  const sessions = new TlsSessions('test');
+  return new TlsServers({ certificates, sessions, handshakeTimeout: 60_000, authoritiesOf, onSecured });
+}
+
+/** Else their requests would be sent from connection to connection: 421, for one that is asked. */
+test('clients are asked for certificates of the authorities that the table names, whatever OpenSSL makes of their text', () => {
+  for (const certificates of ['nobody', authority('odd').certificate.slice(0, -30)]) {
+    const servers = serversAsking(() => 'odd');
+    servers.apply({ ...NOTHING, clientAuthorities: [{ id: 'odd', certificates }] });
+    expect(servers.serverFor('web.test').authorities).toBe('odd');
+  }
+});
+
+test(`certificates and authorities are replaced ${SWAPS} times: no handshake and no connection fails, and memory stays flat`, async () => {
+  let current = 0;
+  const servers = serversAsking(
+    () => AUTHORITIES[current % 2]?.id,
+    (socket) => socket.on('data', (bytes: Buffer) => socket.write(bytes)).on('error', () => socket.destroy()),
+  );
   servers.apply({ ...NOTHING, tlsHosts: [{ host: 'web.test', secrets: ['test/one', 'test/two'] }] });
   servers.apply(swap(0));
   const listener = createServer({ pauseOnConnect: true, noDelay: true }, (tcp) => {
