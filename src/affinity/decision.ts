@@ -140,7 +140,8 @@ export class Decision {
 
   /** Starts a request. */
   begin(): void {
-    this.tried.length = 0;
+    // Setting a length leaves compiled code.
+    if (this.tried.length > 0) this.tried.length = 0;
     this.#drawn = false;
     this.asked = this.#first;
     this.askedScope = undefined;

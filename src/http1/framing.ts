@@ -4,11 +4,18 @@ import type { Http1Error } from './error.ts';
 import { listItems } from './fields.ts';
 
 /** 15 digits are below 2^53 and above any body. */
-const LENGTH = /^[0-9]{1,15}$/;
+const MAX_DIGITS = 15;
 
-/** Bytes, or -1 when the value is not one decimal number. */
+/** Bytes, or -1 when the value is not one decimal number. By hand: a regular expression and `Number` take five times as long. */
 export function readLength(value: string): number {
-  return LENGTH.test(value) ? Number(value) : -1;
+  if (value.length === 0 || value.length > MAX_DIGITS) return -1;
+  let length = 0;
+  for (let i = 0; i < value.length; i++) {
+    const digit = value.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return -1;
+    length = length * 10 + digit;
+  }
+  return length;
 }
 
 /** The fault of a Transfer-Encoding (all its lines joined by `, `) other than plain `chunked`. */

@@ -7,9 +7,15 @@ import type { RequestHead } from './request-head.ts';
 const AUTHORITY = /^(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?$/;
 const ABSOLUTE = /^https?:\/\/([^/?]*)(.*)$/i;
 
+/** The last one that was right: most requests in a row are for the same. */
+let known = '';
+
 /** True for `host` or `host:port`; empty is none. */
 export function isAuthority(value: string): boolean {
-  return AUTHORITY.test(value);
+  if (value === known && value !== '') return true;
+  if (!AUTHORITY.test(value)) return false;
+  known = value;
+  return true;
 }
 
 /** Turns the absolute-form into the origin-form; the asterisk stays. */

@@ -5,6 +5,7 @@
 import { OUTCOME, REASON } from '../affinity/decision.ts';
 import type { LiveEndpoint } from '../model/live.ts';
 import { detached } from '../session-store/detached.ts';
+import { GAUGE } from '../shared/layout.ts';
 import type { DialFailure, DialHandler, UpstreamLink } from '../upstream/request-wire.ts';
 import type { LaneContext } from './context.ts';
 import type { Plan } from './plan.ts';
@@ -145,7 +146,7 @@ export class Attempts<L extends UpstreamLink> implements Waiter {
 
   /** The request no longer occupies its endpoint. */
   leave(): void {
-    if (this.#entered >= 0) this.#ctx.counters.gauge(this.#entered, 'inFlight', -1);
+    if (this.#entered >= 0) this.#ctx.counters.gauge(this.#entered, GAUGE.inFlight, -1);
     this.#entered = -1;
     this.connection = undefined;
   }
@@ -267,7 +268,7 @@ export class Attempts<L extends UpstreamLink> implements Waiter {
     const { tried } = this.#plan.decision;
     // The endpoint that was waited for in vain counts as tried: `attempts` is about the others.
     if (this.#own >= 0 && this.#own !== endpoint.slot && !tried.includes(this.#own)) tried.push(this.#own);
-    counters.gauge(endpoint.slot, 'inFlight', 1);
+    counters.gauge(endpoint.slot, GAUGE.inFlight, 1);
     this.#entered = endpoint.slot;
     const connection = this.#open(endpoint, fresh);
     this.connection = connection;

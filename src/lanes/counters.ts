@@ -2,8 +2,8 @@
 import type { Http1Error } from '../http1/error.ts';
 import type { Blocks, Cells } from '../shared/cells.ts';
 import { observeLatency } from '../shared/latencies.ts';
-import { bucketOf, ENDPOINT, errorField, GAUGE, GLOBAL, LIMITS, STORE, STORE_BUCKETS } from '../shared/layout.ts';
-import type { ErrorSource, Limit } from '../shared/layout.ts';
+import { bucketOf, errorField, GLOBAL, LIMITS, STORE, STORE_BUCKETS } from '../shared/layout.ts';
+import type { EndpointField, EndpointGauge, ErrorSource, Limit } from '../shared/layout.ts';
 
 export class Counters {
   readonly #blocks: Blocks;
@@ -79,9 +79,9 @@ export class Counters {
   }
 
   /** Adds to one of an endpoint's counters. */
-  endpoint(slot: number, field: keyof typeof ENDPOINT, value: number): void {
+  endpoint(slot: number, field: EndpointField, value: number): void {
     const { endpoint } = this.#blocks;
-    endpoint.cells(slot)[endpoint.at(slot, this.#row) + ENDPOINT[field]]! += value;
+    endpoint.cells(slot)[endpoint.at(slot, this.#row) + field]! += value;
   }
 
   /** An endpoint's answer took so long. `now`: wall clock, ms. */
@@ -90,9 +90,9 @@ export class Counters {
   }
 
   /** Moves one of an endpoint's gauges up or down. */
-  gauge(slot: number, field: keyof typeof GAUGE, by: 1 | -1): void {
+  gauge(slot: number, field: EndpointGauge, by: 1 | -1): void {
     const { gauge } = this.#blocks;
-    gauge.cells(slot)[gauge.at(slot, this.#row) + GAUGE[field]]! += by;
+    gauge.cells(slot)[gauge.at(slot, this.#row) + field]! += by;
   }
 
   /** The session store was asked. */

@@ -1,6 +1,8 @@
 /** What is counted and logged about one request; settled once, whichever way it ends. */
+import { performance } from 'node:perf_hooks';
 import type { AnswerHead } from '../affinity/learn.ts';
 import type { RequestFacts } from '../model/facts.ts';
+import { ENDPOINT } from '../shared/layout.ts';
 import type { LaneContext } from './context.ts';
 import type { Plan } from './plan.ts';
 import { SessionUse } from './session-use.ts';
@@ -50,7 +52,7 @@ export class Record {
     if (this.#settled || pool === undefined) return;
     this.#settled = true;
     this.#plan.countDecision();
-    if (reached && endpoint !== undefined) this.#ctx.counters.endpoint(endpoint.slot, 'requests', 1);
+    if (reached && endpoint !== undefined) this.#ctx.counters.endpoint(endpoint.slot, ENDPOINT.requests, 1);
   }
 
   /** A connection to the endpoint is there. False = nothing shall be sent: the session has meanwhile got another endpoint. */
@@ -67,8 +69,8 @@ export class Record {
     if (endpoint === undefined) return;
     this.#headSeconds = this.#seconds();
     const { counters } = this.#ctx;
-    counters.endpoint(endpoint.slot, 'responses', 1);
-    counters.endpoint(endpoint.slot, 'responseSeconds', this.#headSeconds);
+    counters.endpoint(endpoint.slot, ENDPOINT.responses, 1);
+    counters.endpoint(endpoint.slot, ENDPOINT.responseSeconds, this.#headSeconds);
     if (affinity?.policy.algorithm === 'PeakEwma') {
       const milliseconds = (this.#headSeconds - this.#connect) * 1000;
       counters.latency(endpoint.slot, milliseconds, this.#ctx.deadlines.exact());

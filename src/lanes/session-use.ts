@@ -8,6 +8,7 @@ import type { AnswerHead, Learned } from '../affinity/learn.ts';
 import { hashText } from '../affinity/rendezvous.ts';
 import type { RequestFacts } from '../model/facts.ts';
 import { ABSENT, AUTHORITATIVE, OBSERVED } from '../model/live.ts';
+import { ENDPOINT } from '../shared/layout.ts';
 import { CHANGED, INSERTED, LOST } from '../shared/session-table.ts';
 import type { LaneContext } from './context.ts';
 import type { Plan } from './plan.ts';
@@ -106,7 +107,7 @@ export class SessionUse {
     if (decision.outcome === OUTCOME.moved) this.#moved(done);
     else if (decision.outcome === OUTCOME.new && (decision.onIssue || done === INSERTED)) {
       // A session that is issued is one even when the table has no room for it; of a key only the table knows.
-      this.#ctx.counters.endpoint(endpoint.slot, 'newSessions', 1);
+      this.#ctx.counters.endpoint(endpoint.slot, ENDPOINT.newSessions, 1);
     }
     return done;
   }
@@ -135,7 +136,7 @@ export class SessionUse {
     }
     const done = sessions.learn(entryHigh, entryLow, entryScope, endpoint.ref, env.now, entryLife, born);
     if (done === INSERTED || done === CHANGED) keys?.learned(minted, this.#plan);
-    if (done === INSERTED) counters.endpoint(endpoint.slot, 'newSessions', 1);
+    if (done === INSERTED) counters.endpoint(endpoint.slot, ENDPOINT.newSessions, 1);
     if (decision.region !== -1) return;
     // The request that brought the session uses it, until it is over.
     Object.assign(decision, minted);

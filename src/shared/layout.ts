@@ -8,8 +8,10 @@ export const CHUNK_MASK = CHUNK_SLOTS - 1;
 
 /** Per endpoint, a row per worker, Float64. */
 export const ENDPOINT = { requests: 0, newSessions: 1, connectFailures: 2, responseSeconds: 3, responses: 4 } as const;
+export type EndpointField = (typeof ENDPOINT)[keyof typeof ENDPOINT];
 /** Per endpoint, a row per worker, Int32: gauges that a dead worker's successor starts again at 0. */
 export const GAUGE = { inFlight: 0, upgraded: 1 } as const;
+export type EndpointGauge = (typeof GAUGE)[keyof typeof GAUGE];
 /** Per endpoint, a row per worker, Float64: ms, and the wall clock ms when it was that. */
 export const LATENCY = { peak: 0, at: 1 } as const;
 /** Per endpoint, one row for all workers, Int32, written with Atomics. */

@@ -1,31 +1,29 @@
 /** Assembles what a worker's lanes work with. */
-import { randomBytes } from 'node:crypto';
-import type { DecideEnv } from '../affinity/decide.ts';
 import { KeyRing } from '../affinity/keyring.ts';
-import { TokenMemo } from '../affinity/token-memo.ts';
 import { BlockPool } from '../io/block-pool.ts';
 import { Deadlines } from '../io/deadlines.ts';
 import { Turn } from '../io/turn.ts';
+import { wallClock } from '../io/wall-clock.ts';
 import { ClientAddresses } from '../lanes/client-address.ts';
 import type { LaneContext } from '../lanes/context.ts';
 import { Counters } from '../lanes/counters.ts';
 import type { LiveTable } from '../lanes/live-table.ts';
 import { SharedKeys } from '../lanes/shared-keys.ts';
 import { WaitingRoom } from '../lanes/waiting-room.ts';
-import type { PoolKey } from '../model/ids.ts';
-import type { EndpointPlace, LivePool } from '../model/live.ts';
 import { compileRe2 } from '../rules/re2.ts';
 import { openStore } from '../session-store/client.ts';
 import { SessionStore } from '../session-store/store.ts';
 import { createBlocks } from '../shared/cells.ts';
+import { ENDPOINT } from '../shared/layout.ts';
 import type { Blocks } from '../shared/cells.ts';
 import type { AccessRecord, FromWorker, TableDelta, WorkerStart } from '../shared/messages.ts';
 import { HealthMarks, SharedMeters } from '../shared/meters.ts';
 import { SessionTable } from '../shared/session-table.ts';
-import { Turns } from '../shared/turns.ts';
 import { TlsProfile } from '../upstream/tls.ts';
 import { Upstreams } from '../upstream/upstreams.ts';
 import { AccessBuffer } from './access-buffer.ts';
+import { WorkerEnv } from './env.ts';
+import { RequestIds } from './request-ids.ts';
 import { TableBuilder } from './table-builder.ts';
 
 /** A test mode: shared read buffers are overwritten after each use. */
@@ -38,12 +36,12 @@ export class WorkerContext implements LaneContext {
   readonly settings: LaneContext['settings'];
   readonly counters: Counters;
   readonly sessions: SessionTable;
-  readonly deadlines = new Deadlines(Date.now);
+  readonly deadlines = new Deadlines(wallClock);
   readonly blocks = new BlockPool();
   readonly turn = new Turn();
   readonly upstreams: Upstreams;
   readonly addresses: ClientAddresses;
-  readonly env: DecideEnv & { now: number };
+  readonly env: WorkerEnv;
   readonly accessBuffer: AccessBuffer;
   readonly waiting: WaitingRoom;
   readonly keys: SharedKeys | undefined;
@@ -52,8 +50,7 @@ export class WorkerContext implements LaneContext {
   draining = false;
   readonly #builder: TableBuilder;
   readonly #shared: Blocks;
-  readonly #idPrefix = randomBytes(10).toString('hex');
-  #idCount = 0x10000000;
+  readonly #requestIds = new RequestIds();
   #date = '';
   #dateSecond = 0;
 
@@ -78,7 +75,7 @@ export class WorkerContext implements LaneContext {
       maxIdle: settings.maxIdleUpstreams,
       poisonReads: POISON_READS,
       onDialFailed: (slot) => {
-        this.counters.endpoint(slot, 'connectFailures', 1);
+        this.counters.endpoint(slot, ENDPOINT.connectFailures, 1);
       },
     });
     this.#builder = new TableBuilder({
@@ -103,7 +100,13 @@ export class WorkerContext implements LaneContext {
         this.counters.limit('access_log_dropped');
       },
     );
-    this.env = this.#decideEnv(new SharedMeters(this.#shared, health));
+    this.env = new WorkerEnv(
+      this.deadlines.now,
+      this.#builder,
+      this.#shared,
+      new SharedMeters(this.#shared, health),
+      this.sessions,
+    );
     this.store = this.#sessionStore(send);
     this.keys = this.store === undefined ? undefined : new SharedKeys(this.store, this.sessions, this.env);
     this.apply(first);
@@ -126,10 +129,8 @@ export class WorkerContext implements LaneContext {
     this.accessBuffer.add(record);
   }
 
-  /** 28 hex digits: unique per worker and start, then a count. */
   newRequestId(): string {
-    this.#idCount = this.#idCount === 0xffffffff ? 0x10000000 : this.#idCount + 1;
-    return this.#idPrefix + this.#idCount.toString(16);
+    return this.#requestIds.next();
   }
 
   httpDate(): string {
@@ -154,32 +155,5 @@ export class WorkerContext implements LaneContext {
             : { type: 'log', level: 'warn', message: `the session store is not asked for now: ${fault}` },
         ),
     });
-  }
-
-  #decideEnv(meters: SharedMeters): DecideEnv & { now: number } {
-    const builder = this.#builder;
-    const turns = new Turns(this.#shared.turn);
-    return {
-      now: this.deadlines.now,
-      random: () => Math.floor(Math.random() * 0x100000000),
-      meters,
-      takeMove: (policy, every) => {
-        const slot = builder.policySlot(policy);
-        return slot !== undefined && turns.take(slot, every, this.env.now);
-      },
-      memo: new TokenMemo(),
-      get keys() {
-        if (builder.keys === undefined) throw new Error('a request came before the session keys');
-        return builder.keys;
-      },
-      get replicas() {
-        return builder.replicas;
-      },
-      overrides: builder.overrides,
-      sessions: this.sessions,
-      poolOf: (key: PoolKey): LivePool | undefined => builder.pools.get(key)?.live,
-      placeOf: (ref: number): EndpointPlace | undefined => builder.places.get(ref),
-      formerPrefix: (ref, identity) => builder.formerPrefixes.get(ref)?.[identity],
-    };
   }
 }

@@ -12,6 +12,7 @@ import { requestText } from '../../http1/serialize.ts';
 import type { Timed } from '../../io/deadlines.ts';
 import { SocketStream } from '../../io/socket-stream.ts';
 import { DRAINING } from '../../model/live.ts';
+import { GAUGE } from '../../shared/layout.ts';
 import type { ErrorSource } from '../../shared/layout.ts';
 import type { UpstreamConnection, UpstreamHandler } from '../../upstream/connection.ts';
 import type { DialFailure } from '../../upstream/request-wire.ts';
@@ -276,7 +277,7 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
     this.#record.status = 101;
     this.#endRecord(0);
     this.#upgradedSlot = this.#plan.endpoint?.slot ?? -1;
-    this.#ctx.counters.gauge(this.#upgradedSlot, 'upgraded', 1);
+    this.#ctx.counters.gauge(this.#upgradedSlot, GAUGE.upgraded, 1);
     return true;
   }
 
@@ -367,7 +368,7 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
     }
     this.#endRecord(this.#out.bytes);
     if (this.#upgradedSlot >= 0) {
-      this.#ctx.counters.gauge(this.#upgradedSlot, 'upgraded', -1);
+      this.#ctx.counters.gauge(this.#upgradedSlot, GAUGE.upgraded, -1);
       this.#record.streamEnded();
     }
     this.#upgradedSlot = -1;
