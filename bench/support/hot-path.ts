@@ -43,9 +43,8 @@ export class HotPath {
     new ClientConnection(
       {
         ctx: this.#ctx,
-        adopt: (socket, handler) => {
+        takeReads: (_, handler) => {
           read = handler;
-          return socket;
         },
         requests: new Spares(() => new RequestClient(this.#ctx, DEFAULT_LIMITS)),
         upgrade: () => undefined,
@@ -54,7 +53,7 @@ export class HotPath {
       },
       peer((text) => (this.sent.client = text)),
     );
-    if (read === undefined) throw new Error('the lane did not adopt its socket');
+    if (read === undefined) throw new Error('the lane did not take what its socket reads');
     this.#read = read;
   }
 

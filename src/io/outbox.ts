@@ -1,25 +1,31 @@
 /** Gathers what one turn has to say to a socket and writes it in as few writes as possible. */
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { latin1 } from '../http1/latin1.ts';
 import { BLOCK_BYTES } from './block-pool.ts';
 import type { BlockPool } from './block-pool.ts';
+import { NOT_TRIED, UNDER_WAY, writeDirectly } from './direct-write.ts';
+import type { DirectWriter } from './direct-write.ts';
 
 /** Up to here bytes travel as a latin1 string, which libuv writes without an intermediate buffer; above, a copy into a block is cheaper. */
 const TEXT_LIMIT = 4096;
 
-export class Outbox {
+export class Outbox implements DirectWriter {
   readonly #socket: Socket;
   readonly #blocks: BlockPool;
   /** Blocks handed to the socket and not written yet, oldest first: a socket finishes its writes in order. */
   readonly #underway: Buffer[] = [];
   readonly #onWritten: () => void;
   #text = '';
+  /** Text has to wait in the stream: some that was written directly is under way, or TLS, which takes one write at a time, is in between. */
+  #throughStream: boolean;
   /** Bytes accepted so far. */
   bytes = 0;
 
   constructor(socket: Socket, blocks: BlockPool) {
     this.#socket = socket;
     this.#blocks = blocks;
+    this.#throughStream = socket instanceof TLSSocket;
     this.#onWritten = () => {
       const block = this.#underway.shift();
       if (block !== undefined) this.#blocks.give(block);
@@ -62,9 +68,17 @@ export class Outbox {
     return !this.#socket.writableNeedDrain;
   }
 
+  /** For `writeDirectly`. */
+  onTextWritten(): void {
+    this.#throughStream = false;
+  }
+
   #writeText(): void {
-    this.bytes += this.#text.length;
-    this.#socket.write(this.#text, 'latin1');
+    const text = this.#text;
     this.#text = '';
+    this.bytes += text.length;
+    const outcome = this.#throughStream ? NOT_TRIED : writeDirectly(this.#socket, text, this);
+    if (outcome === NOT_TRIED) this.#socket.write(text, 'latin1');
+    else this.#throughStream = outcome === UNDER_WAY;
   }
 }

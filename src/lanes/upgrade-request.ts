@@ -1,6 +1,6 @@
 /** A connection on its way from the lane that read the request to the upgrade lane. */
 import type { RequestHead } from '../http1/request-head.ts';
-import type { ReadHandler } from '../io/adopt.ts';
+import type { ReadHandler } from '../io/take-reads.ts';
 import type { Beneath } from '../io/socket-stream.ts';
 import type { ClientOut } from './client-out.ts';
 import type { Forwarding } from './forwarding.ts';

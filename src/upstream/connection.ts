@@ -1,10 +1,9 @@
 /** One connection to an endpoint, over TCP or TLS: dialled, lent to one exchange at a time, idle in its pool in between. */
 import { connect } from 'node:net';
-import type { NetConnectOpts, OnReadOpts, Socket } from 'node:net';
+import type { NetConnectOpts, Socket } from 'node:net';
 import type { Timed } from '../io/deadlines.ts';
-import { poisoning, WRITE_HIGH_WATER } from '../io/adopt.ts';
-import type { ReadHandler } from '../io/adopt.ts';
 import { Outbox } from '../io/outbox.ts';
+import { WRITE_HIGH_WATER } from '../io/take-reads.ts';
 import type { UpstreamEndpoint } from './endpoint-pools.ts';
 import type { DialFailure, DialHandler, UpstreamLink } from './request-wire.ts';
 import type { Upstreams } from './upstreams.ts';
@@ -20,13 +19,12 @@ const FAILURES: Readonly<Record<string, DialFailure>> = {
   EADDRNOTAVAIL: 'local',
 };
 
-function dialPlain({ address, port }: UpstreamEndpoint, onread: OnReadOpts): Socket {
+function dialPlain({ address, port }: UpstreamEndpoint): Socket {
   const options: NetConnectOpts & { writableHighWaterMark: number } = {
     host: address,
     port,
     noDelay: true,
     writableHighWaterMark: WRITE_HIGH_WATER,
-    onread,
   };
   return connect(options);
 }
@@ -68,11 +66,8 @@ export class UpstreamConnection implements UpstreamLink, Timed {
     this.endpoint = endpoint;
     this.handler = handler;
     this.deadline = deadline;
-    const read: ReadHandler = (length, buffer) => this.#onRead(length, buffer);
-    const onRead = upstreams.poisonReads ? poisoning(read) : read;
-    const onread = { buffer: upstreams.readBuffer, callback: (length: number) => onRead(length, upstreams.readBuffer) };
-    this.socket =
-      endpoint.tls === undefined ? dialPlain(endpoint, onread) : endpoint.tls.dial(endpoint, protocol, onread, onRead);
+    this.socket = endpoint.tls === undefined ? dialPlain(endpoint) : endpoint.tls.dial(endpoint, protocol);
+    upstreams.takeReads(this.socket, (length, buffer) => this.#onRead(length, buffer));
     this.out = new Outbox(this.socket, upstreams.blocks);
     this.socket.on('connect', () => {
       this.#reached = true;

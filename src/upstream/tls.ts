@@ -2,9 +2,7 @@
 import { checkServerIdentity, connect, createSecureContext } from 'node:tls';
 import type { ConnectionOptions, SecureContext, TLSSocket } from 'node:tls';
 import { connect as connectTcp } from 'node:net';
-import type { OnReadOpts } from 'node:net';
-import { WRITE_HIGH_WATER } from '../io/adopt.ts';
-import type { ReadHandler } from '../io/adopt.ts';
+import { WRITE_HIGH_WATER } from '../io/take-reads.ts';
 import { hostPort } from '../model/pool.ts';
 import type { UpstreamTls } from '../model/transport.ts';
 import type { UpstreamEndpoint } from './endpoint-pools.ts';
@@ -34,8 +32,8 @@ export class TlsProfile {
     this.#onFault = onFault;
   }
 
-  /** Emits `secureConnect` when the endpoint's certificate is what the settings ask for. `onread` is quicker than `read`, where it can be had. */
-  dial(endpoint: UpstreamEndpoint, protocol: 'http/1.1' | 'h2', onread: OnReadOpts, read: ReadHandler): TLSSocket {
+  /** Emits `secureConnect` when the endpoint's certificate is what the settings ask for. */
+  dial(endpoint: UpstreamEndpoint, protocol: 'http/1.1' | 'h2'): TLSSocket {
     const { authorities, name = serviceName(endpoint), sendsName } = this.#settings;
     const options: ConnectionOptions & { highWaterMark: number } = {
       secureContext: this.#contextOf(),
@@ -46,7 +44,7 @@ export class TlsProfile {
       ...(sendsName ? { servername: name } : {}),
       ...(endpoint.session === undefined ? {} : { session: endpoint.session }),
     };
-    const socket = endpoint.preface === '' ? direct(endpoint, options, onread) : prefaced(endpoint, options, read);
+    const socket = endpoint.preface === '' ? direct(endpoint, options) : prefaced(endpoint, options);
     socket.on('session', (session) => {
       endpoint.session = session;
     });
@@ -88,25 +86,17 @@ function serviceName({ service: { name, namespace } }: UpstreamEndpoint): string
   return `${name}.${namespace}.svc`;
 }
 
-function direct({ address, port }: UpstreamEndpoint, options: ConnectionOptions, onread: OnReadOpts): TLSSocket {
-  const all: ConnectionOptions & { onread: OnReadOpts } = { ...options, host: address, port, onread };
-  const socket = connect(all);
+function direct({ address, port }: UpstreamEndpoint, options: ConnectionOptions): TLSSocket {
+  const socket = connect({ ...options, host: address, port });
   socket.setNoDelay(true);
   return socket;
 }
 
-/** The preface goes before the handshake, in plain text: so on a socket of its own, and over one Node has no `onread`. */
-function prefaced(
-  { address, port, preface }: UpstreamEndpoint,
-  options: ConnectionOptions,
-  read: ReadHandler,
-): TLSSocket {
+/** The preface goes before the handshake, in plain text: so on a socket of its own. */
+function prefaced({ address, port, preface }: UpstreamEndpoint, options: ConnectionOptions): TLSSocket {
   const tcp = connectTcp({ host: address, port, noDelay: true });
   tcp.write(preface, 'latin1');
   const socket = connect({ ...options, socket: tcp });
   tcp.on('error', (error) => socket.destroy(error));
-  socket.on('data', (chunk: Buffer) => {
-    if (!read(chunk.length, chunk)) socket.pause();
-  });
   return socket;
 }

@@ -1,7 +1,8 @@
 /** A worker's connections to all endpoints: run-time state that outlives table changes. */
 import type { BlockPool } from '../io/block-pool.ts';
 import type { Deadlines } from '../io/deadlines.ts';
-import { READ_BYTES } from '../io/adopt.ts';
+import { poisoning, READ_BYTES, readsInto } from '../io/take-reads.ts';
+import type { TakeReads } from '../io/take-reads.ts';
 import type { HealthMarks } from '../shared/meters.ts';
 import type { LiveEndpoint } from '../model/live.ts';
 import { BACKEND_LIMITS } from '../http2/limits.ts';
@@ -39,12 +40,11 @@ export interface UpstreamOptions {
 
 export class Upstreams {
   /** All connections read into this one buffer: a read is handled whole before the next one happens. */
-  readonly readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly takeReads: TakeReads;
   readonly deadlines: Deadlines;
   readonly blocks: BlockPool;
   readonly turn: Turn;
   readonly health: HealthMarks;
-  readonly poisonReads: boolean;
   readonly #options: UpstreamOptions;
   /** Everybody's. */
   readonly #common = new EndpointPools('');
@@ -58,7 +58,8 @@ export class Upstreams {
     this.blocks = options.blocks;
     this.turn = options.turn;
     this.health = options.health;
-    this.poisonReads = options.poisonReads;
+    const takeReads = readsInto(Buffer.allocUnsafeSlow(READ_BYTES));
+    this.takeReads = options.poisonReads ? (socket, onRead) => takeReads(socket, poisoning(onRead)) : takeReads;
   }
 
   /**

@@ -1,6 +1,7 @@
 /** A worker's own listener: `SO_REUSEPORT`, so that the kernel spreads connections over the workers. */
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
+import { WRITE_HIGH_WATER } from '../io/take-reads.ts';
 import type { LaneContext } from '../lanes/context.ts';
 
 const BACKLOG = 4096;
@@ -17,7 +18,7 @@ export class Listener {
   constructor(ctx: LaneContext, take: (accepted: Socket) => void) {
     this.#ctx = ctx;
     this.#server = createServer(
-      { noDelay: true, pauseOnConnect: true, allowHalfOpen: true, highWaterMark: 64 * 1024 },
+      { noDelay: true, pauseOnConnect: true, allowHalfOpen: true, highWaterMark: WRITE_HIGH_WATER },
       (socket) => {
         this.#accepted++;
         // The limit is the process's; over it nothing is queued, so that waiting clients do not take each other's time.

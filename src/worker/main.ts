@@ -2,8 +2,9 @@
 import type { Socket } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
-import { chooseAdopt, poisoning, READ_BYTES, withDataEvents } from '../io/adopt.ts';
-import type { Adopt } from '../io/adopt.ts';
+import { poisoning, READ_BYTES, readsInto } from '../io/take-reads.ts';
+import type { TakeReads } from '../io/take-reads.ts';
+import { provesDirectIo } from '../io/trial.ts';
 import { ClientConnection } from '../lanes/http1/client.ts';
 import type { Http1Lane } from '../lanes/http1/client.ts';
 import { RequestClient } from '../lanes/http1/request-client.ts';
@@ -77,20 +78,17 @@ async function listen(wanted: Ports): Promise<void> {
   const limits = { head: settings.maxHeadBytes, headers: settings.maxHeaders, target: settings.maxTargetBytes };
   // Those who come first shall find their keys, too.
   await context.store?.start();
-  const plain = await chooseAdopt(Buffer.allocUnsafeSlow(READ_BYTES));
-  const poisoned = (adopt: Adopt): Adopt =>
-    POISON_READS ? (accepted, onRead) => adopt(accepted, poisoning(onRead)) : adopt;
-  if (plain === withDataEvents)
-    send({
-      type: 'log',
-      level: 'warn',
-      message: 'this Node has no fast way to read accepted sockets; using ordinary events',
-    });
+  if (!(await provesDirectIo())) {
+    const message = 'this Node has no fast way to read and write sockets; using ordinary streams';
+    send({ type: 'log', level: 'warn', message });
+  }
+  const takeReads = readsInto(Buffer.allocUnsafeSlow(READ_BYTES));
+  const poisoned: TakeReads = (socket, onRead) => takeReads(socket, poisoning(onRead));
   const upgradeLane = new UpgradeLane(context, limits);
   upgrades = upgradeLane;
   lane = {
     ctx: context,
-    adopt: poisoned(plain),
+    takeReads: POISON_READS ? poisoned : takeReads,
     scheme: 'http',
     requests: new Spares(() => new RequestClient(context, limits)),
     connections: new Set(),
@@ -98,7 +96,7 @@ async function listen(wanted: Ports): Promise<void> {
       upgradeLane.take(request);
     },
   };
-  secureLane = { ...lane, adopt: poisoned(withDataEvents), scheme: 'https' };
+  secureLane = { ...lane, scheme: 'https' };
   http2Lane = new Http2Lane({
     ...secureLane,
     limits,

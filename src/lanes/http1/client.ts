@@ -2,9 +2,9 @@
 import type { Socket } from 'node:net';
 import type { Http1Error } from '../../http1/error.ts';
 import type { RequestHead } from '../../http1/request-head.ts';
-import type { Adopt, ReadHandler } from '../../io/adopt.ts';
 import type { Timed } from '../../io/deadlines.ts';
 import { Outbox } from '../../io/outbox.ts';
+import type { ReadHandler, TakeReads } from '../../io/take-reads.ts';
 import type { Ends } from '../../model/ends.ts';
 import { NO_TLS } from '../../model/facts.ts';
 import { LINGER_MS, refusalOf } from '../answer.ts';
@@ -28,7 +28,7 @@ const PROBE_AFTER_MS = 500;
 
 export interface Http1Lane {
   readonly ctx: LaneContext;
-  readonly adopt: Adopt;
+  readonly takeReads: TakeReads;
   /** Connections have one while they have a request: without it an idle one takes 2.9 KiB of the heap, not 5.7. */
   readonly requests: Spares<RequestClient>;
   /** Takes over a connection that asks for an upgrade. */
@@ -68,14 +68,15 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
    * @param ends of the connection, where its socket does not know them
    * @param secured of a connection over TLS
    */
-  constructor(lane: Http1Lane, accepted: Socket, ends?: Ends, secured?: Secured) {
+  constructor(lane: Http1Lane, socket: Socket, ends?: Ends, secured?: Secured) {
     this.#lane = lane;
     this.#ctx = lane.ctx;
-    this.socket = lane.adopt(accepted, (length, buffer) => this.#onRead(length, buffer));
+    this.socket = socket;
+    lane.takeReads(socket, (length, buffer) => this.#onRead(length, buffer));
     const tls = secured?.facts ?? NO_TLS;
-    this.forwarding = new Forwarding(lane.ctx, new Arrival(this.socket, ends), lane.scheme, tls);
-    this.#tcp = secured?.tcp ?? this.socket;
-    this.out = new Http1Out(new Outbox(this.socket, lane.ctx.blocks));
+    this.forwarding = new Forwarding(lane.ctx, new Arrival(socket, ends), lane.scheme, tls);
+    this.#tcp = secured?.tcp ?? socket;
+    this.out = new Http1Out(new Outbox(socket, lane.ctx.blocks));
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.headTimeout;
     this.#listen();
     lane.ctx.counters.connectionOpened();

@@ -73,16 +73,17 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
    * @param ends of the connection, where its socket does not know them
    * @param secured of a connection over TLS
    */
-  constructor(lane: Http2Lane, accepted: Socket, ends?: Ends, secured?: Secured) {
-    const { ctx, adopt, scheme, connections } = lane.options;
+  constructor(lane: Http2Lane, socket: Socket, ends?: Ends, secured?: Secured) {
+    const { ctx, takeReads, scheme, connections } = lane.options;
     this.#lane = lane;
     this.#ctx = ctx;
     const tls = secured?.facts ?? NO_TLS;
     this.#sni = tls.sni;
-    this.#socket = adopt(accepted, (length, buffer) => this.#onRead(length, buffer));
-    this.forwarding = new Forwarding(ctx, new Arrival(this.#socket, ends), scheme, tls);
-    this.#tcp = secured?.tcp ?? this.#socket;
-    this.#outbox = new Outbox(this.#socket, ctx.blocks);
+    this.#socket = socket;
+    takeReads(socket, (length, buffer) => this.#onRead(length, buffer));
+    this.forwarding = new Forwarding(ctx, new Arrival(socket, ends), scheme, tls);
+    this.#tcp = secured?.tcp ?? socket;
+    this.#outbox = new Outbox(socket, ctx.blocks);
     this.codec = new ServerConnection(this, lane.limits, () => ctx.deadlines.now);
     this.#deadline = ctx.deadlines.now + ctx.settings.idleTimeout;
     this.#settingsDeadline = ctx.deadlines.now + ctx.settings.headTimeout;

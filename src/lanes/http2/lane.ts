@@ -2,7 +2,7 @@
 import type { HeadLimits } from '../../http1/limits.ts';
 import { DEFAULT_LIMITS } from '../../http2/limits.ts';
 import type { Http2Limits } from '../../http2/limits.ts';
-import type { Adopt } from '../../io/adopt.ts';
+import type { TakeReads } from '../../io/take-reads.ts';
 import type { LaneContext } from '../context.ts';
 import type { OpenConnection } from '../open-connection.ts';
 import { Spares } from '../spares.ts';
@@ -11,7 +11,7 @@ import { StreamClient } from './stream-client.ts';
 
 export interface Http2LaneOptions {
   readonly ctx: LaneContext;
-  readonly adopt: Adopt;
+  readonly takeReads: TakeReads;
   readonly limits: HeadLimits;
   readonly connections: Set<OpenConnection>;
   readonly scheme: 'http' | 'https';

@@ -7,7 +7,7 @@ import { Duplex } from 'node:stream';
 import type { RequestHead } from '../../http1/request-head.ts';
 import { CODE } from '../../http2/error.ts';
 import type { ServerStream } from '../../http2/stream.ts';
-import type { ReadHandler } from '../../io/adopt.ts';
+import type { ReadHandler } from '../../io/take-reads.ts';
 import { destroySoon } from '../../io/socket-stream.ts';
 import type { Beneath } from '../../io/socket-stream.ts';
 import type { Forwarding } from '../forwarding.ts';

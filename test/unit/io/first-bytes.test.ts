@@ -2,10 +2,11 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
-import { chooseAdopt, poisoning, READ_BYTES, withDataEvents } from '../../../src/io/adopt.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { useDirectIo } from '../../../src/io/direct-io.ts';
 import { readFirst } from '../../../src/io/first-bytes.ts';
 import type { Found } from '../../../src/io/first-bytes.ts';
+import { poisoning, READ_BYTES, readsInto } from '../../../src/io/take-reads.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -33,9 +34,18 @@ const untilBracket = (bytes: Buffer): Found | undefined => {
   return at < 0 ? undefined : { length: at + 1 };
 };
 
-const ways = { fast: await chooseAdopt(Buffer.alloc(READ_BYTES)), ordinary: withDataEvents };
+const takeReads = readsInto(Buffer.alloc(READ_BYTES));
 
-describe.each(Object.entries(ways))('%s', (_name, adopt) => {
+afterAll(() => useDirectIo(false));
+
+describe.each([
+  ['directly', true],
+  ['by events', false],
+])('%s', (_way, wished) => {
+  beforeAll(() => {
+    expect(useDirectIo(wished)).toBe(wished);
+  });
+
   test.each([
     ['alone', [START, 'rest']],
     ['together', [`${START}rest`]],
@@ -52,8 +62,8 @@ describe.each(Object.entries(ways))('%s', (_name, adopt) => {
           text += buffer.toString('latin1', 0, length);
           return true;
         };
-        const socket = adopt(accepted, poisoning(read));
-        socket.on('end', () => ended.resolve(undefined));
+        takeReads(accepted, poisoning(read));
+        accepted.on('end', () => ended.resolve(undefined));
       },
       ended: () => ended.reject(new Error('nothing was found')),
     });
@@ -73,12 +83,11 @@ describe.each(Object.entries(ways))('%s', (_name, adopt) => {
     readFirst(accepted, {
       look: untilBracket,
       found: () => {
-        const socket = adopt(accepted, (length, buffer) => {
+        takeReads(accepted, (length, buffer) => {
           reads.push(buffer.toString('latin1', 0, length));
           read.resolve(undefined);
           return false;
         });
-        closers.push(() => socket.destroy());
       },
       ended: () => undefined,
     });

@@ -1,0 +1,71 @@
+/**
+ * Sockets that read into one shared buffer: no allocation and no stream machinery per read. Node has that (`onread`) for
+ * sockets that it makes itself, not for accepted ones nor for TLS; where direct I/O does not work, `data` events do.
+ */
+import type { Socket } from 'node:net';
+import { directIo } from './direct-io.ts';
+import type { DirectIo, Handle, Handled } from './direct-io.ts';
+
+/** Size of a shared read buffer. */
+export const READ_BYTES = 64 * 1024;
+const POISON = 0xdb;
+/** Two whole reads may wait for a slow peer before its sender is paused. */
+export const WRITE_HIGH_WATER = 128 * 1024;
+
+/** Called with `length` bytes at the start of `buffer`, valid only during the call. False = pause reading. */
+export type ReadHandler = (length: number, buffer: Buffer) => boolean;
+
+/** Hands what a connection reads to `onRead`: not before the caller is back, and what has been read and put back first. */
+export type TakeReads = (socket: Socket, onRead: ReadHandler) => void;
+
+/**
+ * Overwrites what was read once its handler has returned. Every read of a connection goes into one shared buffer, so
+ * bytes that somebody kept without copying would turn up in another client's data; with this on, tests see it at once.
+ */
+export function poisoning(onRead: ReadHandler): ReadHandler {
+  return (length, buffer) => {
+    const more = onRead(length, buffer);
+    buffer.fill(POISON, 0, length);
+    return more;
+  };
+}
+
+/** Reads into `buffer`, where that works. */
+export function readsInto(buffer: Buffer): TakeReads {
+  return (socket, onRead) => {
+    const io = directIo();
+    if (io === undefined || !readDirectly(io, socket, buffer, onRead)) readByEvents(socket, onRead);
+  };
+}
+
+export const readByEvents: TakeReads = (socket, onRead) => {
+  socket.on('data', (chunk: Buffer) => {
+    if (!onRead(chunk.length, chunk)) socket.pause();
+  });
+  socket.resume();
+};
+
+/** False = the socket has no handle. */
+function readDirectly(io: DirectIo, socket: Handled, buffer: Buffer, onRead: ReadHandler): boolean {
+  const handle = socket._handle;
+  if (handle === undefined || handle === null) return false;
+  const { streamBaseState, kReadBytesOrError, kBuffer } = io;
+  const ordinary = handle.onread;
+  const early: unknown = socket.readableLength > 0 ? socket.read() : undefined;
+  handle.useUserBuffer(buffer);
+  Reflect.set(socket, kBuffer, buffer);
+  handle.onread = function (this: Handle, chunk) {
+    const length = streamBaseState[kReadBytesOrError] ?? 0;
+    // The end and errors are for the socket.
+    if (length <= 0) ordinary.call(this, chunk);
+    // Records of TLS that came together are read together, whatever became of the socket at the first.
+    else if (!socket.destroyed && !onRead(length, buffer)) socket.pause();
+  };
+  socket.resume();
+  if (early instanceof Buffer) {
+    queueMicrotask(() => {
+      if (!onRead(early.length, early)) socket.pause();
+    });
+  }
+  return true;
+}
