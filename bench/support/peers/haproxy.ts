@@ -3,7 +3,7 @@ import { BACKEND_ADDRESSES } from '../backends.ts';
 import { Child, freePort } from '../child.ts';
 import { fileIn } from '../files.ts';
 import type { Lab } from '../lab.ts';
-import { firstCookie } from './peer.ts';
+import { CIPHER, firstCookie } from './peer.ts';
 import type { Peer } from './peer.ts';
 
 export async function startHaproxy(lab: Lab, backendPort: number): Promise<Peer> {
@@ -19,6 +19,7 @@ export async function startHaproxy(lab: Lab, backendPort: number): Promise<Peer>
   nbthread 1
   maxconn 12000
   no strict-limits
+  ssl-default-bind-ciphersuites ${CIPHER}
 defaults
   mode http
   timeout connect 5s

@@ -4,7 +4,7 @@ import { freePort } from '../child.ts';
 import { fileIn } from '../files.ts';
 import type { Lab } from '../lab.ts';
 import { nginx } from '../nginx.ts';
-import { firstCookie } from './peer.ts';
+import { CIPHER, firstCookie } from './peer.ts';
 import type { Peer } from './peer.ts';
 
 export async function startNginx(lab: Lab, backendPort: number): Promise<Peer> {
@@ -25,6 +25,7 @@ export async function startNginx(lab: Lab, backendPort: number): Promise<Peer> {
     ssl_certificate ${cert};
     ssl_certificate_key ${key};
     ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_conf_command Ciphersuites ${CIPHER};
     ssl_session_cache shared:tls:10m;
     client_max_body_size 0;
     location / {

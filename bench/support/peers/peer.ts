@@ -14,6 +14,9 @@ export interface Peer {
   readonly kept?: () => Promise<number>;
 }
 
+/** Of TLS 1.3: what Holdfast prefers. Left alone others take what they or their clients do, and bytes cost what it costs. */
+export const CIPHER = 'TLS_AES_128_GCM_SHA256';
+
 /** `NAME=VALUE` of the first cookie that a client without one gets; a cookie of the application where there is none. */
 export async function firstCookie(port: number): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
