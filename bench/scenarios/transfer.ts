@@ -2,7 +2,7 @@
 import { SIZES, TAKES } from '../support/backends.ts';
 import { US, type Scenario } from '../support/lab.ts';
 import { bytesOf, wrk } from '../support/load.ts';
-import type { WrkDone, WrkOptions } from '../support/load.ts';
+import type { Transferred, WrkOptions } from '../support/load.ts';
 import type { Peer } from '../support/peers/peer.ts';
 import { startUsual } from '../support/peers/usual.ts';
 import type { Report } from '../support/report.ts';
@@ -12,7 +12,7 @@ interface Transfer {
   readonly goals: Readonly<Record<string, string>>;
   readonly load: Omit<WrkOptions, 'connections'>;
   /** Of the bodies that matter here. */
-  readonly bytes: (done: WrkDone) => number;
+  readonly bytes: (done: Transferred) => number;
 }
 
 /** So few that what is on its way when the time is up does not matter. */

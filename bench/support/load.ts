@@ -17,7 +17,7 @@ export interface Done {
   readonly seconds: number;
 }
 
-export interface WrkDone extends Done {
+export interface Transferred extends Done {
   /** That came back. */
   readonly bytes: number;
 }
@@ -29,6 +29,13 @@ export interface WrkOptions {
   /** A new connection for every request. */
   readonly close?: boolean;
   readonly body?: { readonly kind: 'post' | 'chunked'; readonly bytes: number };
+}
+
+export interface H2loadOptions {
+  readonly connections: number;
+  /** Requests at a time on each. */
+  readonly streams: number;
+  readonly path?: string;
 }
 
 /** CPU seconds that the proxy used while `load` ran. */
@@ -50,11 +57,11 @@ export async function requestsOf(peer: Peer, load: () => Promise<Done>): Promise
   return { figure: requests / cpu, more: { 'CPU µs each': (cpu / requests) * 1e6, 'per second': requests / seconds } };
 }
 
-/** Megabytes for a CPU second of the proxy. `bytes` of what was done. */
+/** Megabytes for a CPU second of the proxy. `bytes` of what was done; default: those that came back. */
 export async function bytesOf(
   peer: Peer,
-  load: () => Promise<WrkDone>,
-  bytes: (done: WrkDone) => number,
+  load: () => Promise<Transferred>,
+  bytes = (done: Transferred) => done.bytes,
 ): Promise<Omit<Sample, 'peer'>> {
   const { result, cpu } = await withCost(peer, load);
   const megabytes = bytes(result) / 1e6;
@@ -62,7 +69,7 @@ export async function bytesOf(
 }
 
 /** Closed loop: every connection sends its next request when it has the answer. @throws when a request failed */
-export async function wrk(lab: Lab, peer: Peer, options: WrkOptions): Promise<WrkDone> {
+export async function wrk(lab: Lab, peer: Peer, options: WrkOptions): Promise<Transferred> {
   const { connections, path = '/', tls = false, close = false, body } = options;
   const url = tls ? `https://127.0.0.1:${peer.securePort}` : `http://127.0.0.1:${peer.port}`;
   const output = await new Child('wrk', lab.loadCores, 'wrk', [
@@ -70,23 +77,25 @@ export async function wrk(lab: Lab, peer: Peer, options: WrkOptions): Promise<Wr
     ...['-H', `Cookie: ${peer.cookie}`, ...(close ? ['-H', 'Connection: close'] : [])],
     ...[`${url}${path}`, ...(body === undefined ? [] : ['--', body.kind, String(body.bytes)])],
   ]).finished();
-  const { failed, ...done } = JSON.parse(lastLine(output)) as WrkDone & { readonly failed: number };
+  const { failed, ...done } = JSON.parse(lastLine(output)) as Transferred & { readonly failed: number };
   if (failed > 0 || done.requests === 0) throw new Error(`${peer.name} did not serve all requests:\n${output}`);
   return done;
 }
 
-/** HTTP/2 over TLS; `streams`: requests at a time on each connection. @throws when a request failed */
-export async function h2load(lab: Lab, peer: Peer, connections: number, streams: number): Promise<Done> {
+/** HTTP/2 over TLS, closed loop. @throws when a request failed */
+export async function h2load(lab: Lab, peer: Peer, options: H2loadOptions): Promise<Transferred> {
+  const { connections, streams, path = '/' } = options;
   const output = await new Child('h2load', lab.loadCores, 'h2load', [
     ...['-t', '1', '-c', String(connections), '-m', String(streams), '-D', String(lab.seconds)],
-    ...['-H', `cookie: ${peer.cookie}`, `https://127.0.0.1:${peer.securePort}/`],
+    ...['-H', `cookie: ${peer.cookie}`, `https://127.0.0.1:${peer.securePort}${path}`],
   ]).finished();
   const counted = /(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout/.exec(output)?.slice(1).map(Number);
   const [requests = 0, ...others] = counted ?? [];
   if (requests === 0 || others.some((count) => count > 0)) {
     throw new Error(`${peer.name} did not serve all requests:\n${output}`);
   }
-  return { requests, seconds: lab.seconds };
+  const bytes = Number(/\((\d+)\) data$/m.exec(output)?.[1]);
+  return { requests, bytes, seconds: lab.seconds };
 }
 
 /** TLS connections one after the other, each with one request; `resumed`: by the session of the one before. */
