@@ -2,6 +2,7 @@
 import type { Scenario } from '../support/lab.ts';
 import { connections } from './connections.ts';
 import { growth } from './growth.ts';
+import { grpc } from './grpc.ts';
 import { http2 } from './http2.ts';
 import { idle } from './idle.ts';
 import { latency } from './latency.ts';
@@ -25,5 +26,6 @@ export const SCENARIOS: readonly Scenario[] = [
   growth,
   tls,
   http2,
+  grpc,
   swap,
 ];

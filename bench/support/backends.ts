@@ -9,6 +9,9 @@ import { firstCookie } from './peers/peer.ts';
 /** Each proxy balances over these, on the same port. */
 export const BACKEND_ADDRESSES = ['127.0.0.1', '127.0.0.2', '127.0.0.3'];
 
+/** What proxies speak to backends: HTTP/1.1, or calls over HTTP/2 in plain text by prior knowledge. */
+export type BackendProtocol = 'HTTP' | 'GRPC';
+
 /** Paths of the backends, beside `/` with 101 bytes: bodies by their size, and those that take one and answer `/`. */
 export const SIZES = [
   { name: '10 KB', path: '/10k', bytes: 10_000 },

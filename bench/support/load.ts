@@ -36,6 +36,8 @@ export interface H2loadOptions {
   /** Requests at a time on each. */
   readonly streams: number;
   readonly path?: string;
+  /** The file with the message of a gRPC call; undefined = GET. */
+  readonly call?: string;
 }
 
 /** CPU seconds that the proxy used while `load` ran. */
@@ -84,10 +86,12 @@ export async function wrk(lab: Lab, peer: Peer, options: WrkOptions): Promise<Tr
 
 /** HTTP/2 over TLS, closed loop. @throws when a request failed */
 export async function h2load(lab: Lab, peer: Peer, options: H2loadOptions): Promise<Transferred> {
-  const { connections, streams, path = '/' } = options;
+  const { connections, streams, path = '/', call } = options;
+  const calling = ['-H', 'content-type: application/grpc', '-H', 'te: trailers'];
   const output = await new Child('h2load', lab.loadCores, 'h2load', [
     ...['-t', '1', '-c', String(connections), '-m', String(streams), '-D', String(lab.seconds)],
-    ...['-H', `cookie: ${peer.cookie}`, `https://127.0.0.1:${peer.securePort}${path}`],
+    ...['-H', `cookie: ${peer.cookie}`, ...(call === undefined ? [] : ['-d', call, ...calling])],
+    `https://127.0.0.1:${peer.securePort}${path}`,
   ]).finished();
   const counted = /(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout/.exec(output)?.slice(1).map(Number);
   const [requests = 0, ...others] = counted ?? [];

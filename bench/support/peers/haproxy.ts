@@ -1,16 +1,20 @@
 /** HAProxy as it would stand in for Holdfast: one thread, a sticky cookie, X-Forwarded-For, connections reused. */
 import { BACKEND_ADDRESSES } from '../backends.ts';
+import type { BackendProtocol } from '../backends.ts';
 import { Child, freePort } from '../child.ts';
 import { fileIn } from '../files.ts';
 import type { Lab } from '../lab.ts';
 import { CIPHER, firstCookie } from './peer.ts';
 import type { Peer } from './peer.ts';
 
-export async function startHaproxy(lab: Lab, backendPort: number): Promise<Peer> {
+export async function startHaproxy(lab: Lab, backendPort: number, protocol: BackendProtocol = 'HTTP'): Promise<Peer> {
   const [port, securePort] = [await freePort(), await freePort()];
   const folder = lab.folder('haproxy');
   const pem = fileIn(folder, 'bench.pem', lab.certificate.cert + lab.certificate.key);
-  const servers = BACKEND_ADDRESSES.map((address, i) => `  server s${i} ${address}:${backendPort} cookie s${i}`);
+  const proto = protocol === 'GRPC' ? ' proto h2' : '';
+  const servers = BACKEND_ADDRESSES.map(
+    (address, i) => `  server s${i} ${address}:${backendPort} cookie s${i}${proto}`,
+  );
   // With strict limits it does not start where it may not have two descriptors for each of its connections.
   const file = fileIn(
     folder,

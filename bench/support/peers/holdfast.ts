@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { file, ingress, NAMESPACE, service, slice, tlsSecret } from '../../../test/support/manifests.ts';
 import type { EndpointOptions } from '../../../test/support/manifests.ts';
 import { BACKEND_ADDRESSES } from '../backends.ts';
+import type { BackendProtocol } from '../backends.ts';
 import { Child, freePort } from '../child.ts';
 import { fileIn } from '../files.ts';
 import { US } from '../lab.ts';
@@ -22,14 +23,15 @@ export interface HoldfastOptions {
   readonly others?: readonly string[];
   /** Endpoints of that site. */
   readonly endpoints?: readonly EndpointOptions[];
+  readonly protocol?: BackendProtocol;
 }
 
 export async function startHoldfast(lab: Lab, backendPort: number, options: HoldfastOptions = {}): Promise<Peer> {
-  const { name = US, workers = 1, others = [], endpoints = podsOn(backendPort) } = options;
+  const { name = US, workers = 1, others = [], endpoints = podsOn(backendPort), protocol = 'HTTP' } = options;
   const [port, securePort, adminPort] = [await freePort(), await freePort(), await freePort()];
   const folder = lab.folder(US);
   const manifests = lab.folder('manifests');
-  fileIn(manifests, 'site.yaml', site(lab, endpoints));
+  fileIn(manifests, 'site.yaml', site(lab, endpoints, protocol));
   if (others.length > 0) fileIn(manifests, 'others.yaml', file(...others));
   const flags = {
     manifests,
@@ -62,8 +64,12 @@ function podsOn(port: number): EndpointOptions[] {
   return BACKEND_ADDRESSES.map((address, i) => ({ pod: `web-${i}`, address, port }));
 }
 
-function site({ certificate }: Lab, endpoints: readonly EndpointOptions[]): string {
-  const annotations = { 'holdfast.dev/affinity': 'cookie', 'holdfast.dev/cookie-name': 'SRV' };
+function site({ certificate }: Lab, endpoints: readonly EndpointOptions[], protocol: BackendProtocol): string {
+  const annotations = {
+    'holdfast.dev/affinity': 'cookie',
+    'holdfast.dev/cookie-name': 'SRV',
+    'holdfast.dev/backend-protocol': protocol,
+  };
   return file(
     INGRESS_CLASS,
     ingress({ annotations }),

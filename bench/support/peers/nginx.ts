@@ -1,5 +1,6 @@
 /** nginx as a proxy. Its free edition has no sticky cookie: it only balances. */
 import { BACKEND_ADDRESSES } from '../backends.ts';
+import type { BackendProtocol } from '../backends.ts';
 import { freePort } from '../child.ts';
 import { fileIn } from '../files.ts';
 import type { Lab } from '../lab.ts';
@@ -7,7 +8,24 @@ import { nginx } from '../nginx.ts';
 import { CIPHER, firstCookie } from './peer.ts';
 import type { Peer } from './peer.ts';
 
-export async function startNginx(lab: Lab, backendPort: number): Promise<Peer> {
+/** Directives of the location. */
+const PASS: Readonly<Record<BackendProtocol, string>> = {
+  HTTP: `proxy_pass http://web;
+      proxy_http_version 1.1;
+      proxy_request_buffering off;
+      proxy_set_header Connection $connection_header;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Host $host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_set_header X-Forwarded-Proto $scheme;
+      proxy_max_temp_file_size 0;`,
+  GRPC: `grpc_pass grpc://web;
+      grpc_set_header Host $host;
+      grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      grpc_set_header X-Forwarded-Proto $scheme;`,
+};
+
+export async function startNginx(lab: Lab, backendPort: number, protocol: BackendProtocol = 'HTTP'): Promise<Peer> {
   const [port, securePort] = [await freePort(), await freePort()];
   const folder = lab.folder('nginx');
   const cert = fileIn(folder, 'bench.crt', lab.certificate.cert);
@@ -29,15 +47,7 @@ export async function startNginx(lab: Lab, backendPort: number): Promise<Peer> {
     ssl_session_cache shared:tls:10m;
     client_max_body_size 0;
     location / {
-      proxy_pass http://web;
-      proxy_http_version 1.1;
-      proxy_request_buffering off;
-      proxy_set_header Connection $connection_header;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Host $host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_max_temp_file_size 0;
+      ${PASS[protocol]}
     }
   }`,
   );
