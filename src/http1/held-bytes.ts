@@ -11,6 +11,9 @@ export class HeldBytes {
   length = 0;
   /** What is free behind the last piece, in its block. */
   #room: Buffer | undefined;
+  /** The first block outlives `clear`: memory outside of V8's heap for each of many small bodies keeps its collector busy. */
+  #block: Buffer | undefined;
+  #blockUsed = false;
 
   get isEmpty(): boolean {
     return this.length === 0;
@@ -28,7 +31,7 @@ export class HeldBytes {
       this.#room = this.#room.subarray(size);
       return;
     }
-    const block = Buffer.allocUnsafeSlow(Math.max(size, BLOCK));
+    const block = this.#blockFor(size);
     buffer.copy(block, 0, start, end);
     this.pieces.push(block.subarray(0, size));
     this.#room = block.subarray(size);
@@ -43,9 +46,17 @@ export class HeldBytes {
     else this.pieces.shift();
   }
 
+  /** What was in `pieces` may be overwritten by the next `add`. */
   clear(): void {
     if (this.pieces.length > 0) this.pieces = [];
     this.length = 0;
     this.#room = undefined;
+    this.#blockUsed = false;
+  }
+
+  #blockFor(size: number): Buffer {
+    if (this.#blockUsed || size > BLOCK) return Buffer.allocUnsafeSlow(Math.max(size, BLOCK));
+    this.#blockUsed = true;
+    return (this.#block ??= Buffer.allocUnsafeSlow(BLOCK));
   }
 }
