@@ -10,7 +10,7 @@ import type { EndpointSlice } from '../model/resources.ts';
 import { packageVersion } from '../package.ts';
 import { Counted } from '../shared/counted.ts';
 import { GAUGE } from '../shared/layout.ts';
-import { collectGarbage, limitGrowth } from '../shared/memory.ts';
+import { collectGarbage, setFlags } from '../shared/v8.ts';
 import type { AccessRecord } from '../shared/messages.ts';
 import { HealthMarks } from '../shared/meters.ts';
 import { createSessionMemory, MAIN_THREAD } from '../shared/session-entries.ts';
@@ -108,7 +108,7 @@ class RunningController implements Controller {
   constructor(config: Config, logger: Logger) {
     this.#config = config;
     this.#logger = logger;
-    limitGrowth();
+    setFlags();
     this.#counted = new Counted(config.workers);
     this.#configuration = new Configuration({
       counted: this.#counted,

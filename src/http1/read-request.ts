@@ -8,7 +8,7 @@ import { checkRequestHead } from './grammar.ts';
 import type { HeadLimits } from './limits.ts';
 import { COOKIE, DROP, markListed } from './marks.ts';
 import type { RequestHead } from './request-head.ts';
-import { isAuthority, readTarget } from './target.ts';
+import { hostOf, isAuthority, readTarget } from './target.ts';
 
 /** Header lines of one head seen so far that are judged together with others; one for all, since nothing here is async. */
 const seen = { connection: 0, coding: '', hasCoding: false, upgrade: '', expect: '', hasExpect: false };
@@ -60,7 +60,7 @@ function readLine(head: RequestHead, text: string, at: number, colon: number, en
       }
       return undefined;
     case 4:
-      return first === 104 && nameIsExactly(text, at, 'host') ? readHost(head, valueOf(text, colon, end)) : undefined;
+      return first === 104 && nameIsExactly(text, at, 'host') ? readHost(head, hostOf(text, colon, end)) : undefined;
     case 6:
       if (first === 99 && nameIsExactly(text, at, 'cookie')) head.marks.add(at, colon, end + 2, COOKIE);
       else if (first === 101 && nameIsExactly(text, at, 'expect')) {

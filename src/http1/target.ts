@@ -1,14 +1,22 @@
 /** Request targets other than origin-form (RFC 9112, 3.2), and the authority of Host. */
 import { ERRORS } from './error.ts';
 import type { Http1Error } from './error.ts';
+import { valueOf } from './fields.ts';
 import type { RequestHead } from './request-head.ts';
 
 // RFC 3986, 3.2.2 without the comma, which others might read as a list; an IPv6 address is looked at by whoever routes.
 const AUTHORITY = /^(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)(?::[0-9]{0,5})?$/;
 const ABSOLUTE = /^https?:\/\/([^/?]*)(.*)$/i;
 
-/** The last one that was right: most requests in a row are for the same. */
+/** The last authority that was right: most requests in a row are for the same. */
 let known = '';
+
+/** The value of a Host line; that of the line before as the very same string, so that comparing it again costs nothing. */
+export function hostOf(text: string, colon: number, end: number): string {
+  const start = colon + 2;
+  const same = end - start === known.length && text.charCodeAt(colon + 1) === 32 && text.startsWith(known, start);
+  return same ? known : valueOf(text, colon, end);
+}
 
 /** True for `host` or `host:port`; empty is none. */
 export function isAuthority(value: string): boolean {

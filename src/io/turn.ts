@@ -4,21 +4,28 @@
  */
 
 export interface Flushable {
+  /** It waits for the end of the turn; for `Turn` alone. */
+  queued: boolean;
   flush(): void;
 }
 
 export class Turn {
-  readonly #waiting = new Set<Flushable>();
+  #waiting: Flushable[] = [];
   readonly #run = (): void => {
     // Whoever is added meanwhile has its own turn.
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const connection of waiting) connection.flush();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const connection of waiting) {
+      connection.queued = false;
+      connection.flush();
+    }
   };
 
   /** Flushes it once all that the kernel has now is read: the check phase follows the poll phase. */
   add(connection: Flushable): void {
-    if (this.#waiting.size === 0) setImmediate(this.#run);
-    this.#waiting.add(connection);
+    if (connection.queued) return;
+    connection.queued = true;
+    if (this.#waiting.length === 0) setImmediate(this.#run);
+    this.#waiting.push(connection);
   }
 }

@@ -42,6 +42,7 @@ export class Http2UpstreamConnection implements SharedConnection, UpstreamHandle
   /** Streams that the read under way has brought something for. */
   readonly #touched: UpstreamStream[] = [];
   #parsing = false;
+  queued = false;
   /** The server has sent its settings: it speaks HTTP/2. */
   ready = false;
   #answered = false;
@@ -129,7 +130,7 @@ export class Http2UpstreamConnection implements SharedConnection, UpstreamHandle
     if (!this.ready && this.codec.peerKnown) this.#begin();
     // What one read brought for a request goes to its client together.
     for (const stream of this.#touched) stream.settle();
-    this.#touched.length = 0;
+    if (this.#touched.length > 0) this.#touched.length = 0;
     this.#parsing = false;
     this.flush();
     // Each stream waits for its own client, by its window.

@@ -13,7 +13,7 @@ import { Http2Lane } from '../lanes/http2/lane.ts';
 import { Spares } from '../lanes/spares.ts';
 import { UpgradeLane } from '../lanes/upgrade/lane.ts';
 import type { Ends } from '../model/ends.ts';
-import { collectGarbage } from '../shared/memory.ts';
+import { collectGarbage } from '../shared/v8.ts';
 import type { FromWorker, Ports, TableDelta, ToWorker, WorkerStart } from '../shared/messages.ts';
 import { Certificates } from './certificates.ts';
 import { POISON_READS, WorkerContext } from './context.ts';

@@ -43,6 +43,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
   readonly forwarding: Forwarding;
   readonly codec: ServerConnection;
   requests = 0;
+  queued = false;
   /** What was read is being parsed: it will be flushed. */
   parsing = false;
   readonly #lane: Http2Lane;
@@ -245,7 +246,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
     this.codec.execute(buffer, 0, length);
     // What one read brought for a request goes to its endpoint together.
     for (const client of this.#touched) client.settle();
-    this.#touched.length = 0;
+    if (this.#touched.length > 0) this.#touched.length = 0;
     this.parsing = false;
     this.flush();
     return !this.congested;
