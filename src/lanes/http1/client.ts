@@ -238,7 +238,11 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
     const { deadlines, settings } = this.#ctx;
     this.#waitsForDrain = this.socket.writableNeedDrain;
     this.#deadline = deadlines.now + (this.#waitsForDrain ? settings.bodyTimeout : settings.idleTimeout);
-    if (this.#waitsForDrain || this.#request === undefined) return;
+    if (!this.#waitsForDrain) this.#giveRequest();
+  }
+
+  #giveRequest(): void {
+    if (this.#request === undefined) return;
     this.#request.leave();
     this.#lane.requests.give(this.#request);
     this.#request = undefined;
@@ -304,6 +308,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
     this.#ctx.counters.connectionClosed();
     this.#ctx.deadlines.delete(this);
     this.#lane.connections.delete(this);
-    this.#request?.exchange.abort();
+    if (this.#busy || this.#request?.requestDone === false) this.#request?.exchange.abort();
+    else this.#giveRequest();
   }
 }
