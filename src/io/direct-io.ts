@@ -4,6 +4,7 @@
  * (`provesDirectIo`), and the ordinary way for where that fails.
  */
 import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 export interface WriteRequest {
   oncomplete?: (status: number) => void;
@@ -18,7 +19,8 @@ export interface Handle {
   writeLatin1String(request: WriteRequest, text: string): number;
 }
 
-export type Handled = Socket & { readonly _handle?: Handle | null };
+/** A socket has one, unless it is closed; other streams have none. */
+export type Handled = Duplex & { readonly _handle?: Handle | null; readonly connecting?: boolean };
 
 export interface DirectIo {
   readonly WriteWrap: new () => WriteRequest;

@@ -2,7 +2,7 @@
  * Text that goes straight to a socket's handle. `socket.write` passes the queue of a stream and makes a request object
  * for it, in vain where the kernel takes everything at once, as it nearly always does: 9 % of a request's CPU.
  */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
 import { directIo } from './direct-io.ts';
 import type { Handled, WriteRequest } from './direct-io.ts';
@@ -28,7 +28,7 @@ export function writeDirectly(socket: Handled, text: string, owner: DirectWriter
   const io = directIo();
   const handle = socket._handle;
   if (io === undefined || handle === undefined || handle === null) return NOT_TRIED;
-  if (socket.writableLength > 0 || socket.connecting || !socket.writable) return NOT_TRIED;
+  if (socket.writableLength > 0 || socket.connecting === true || !socket.writable) return NOT_TRIED;
   const mine = (request ??= new io.WriteWrap());
   const status = handle.writeLatin1String(mine, text);
   if (status !== 0) {
@@ -44,7 +44,7 @@ export function writeDirectly(socket: Handled, text: string, owner: DirectWriter
   return UNDER_WAY;
 }
 
-function fail(socket: Socket, status: number): void {
+function fail(socket: Duplex, status: number): void {
   const code = getSystemErrorName(status);
   socket.destroy(Object.assign(new Error(`write ${code}`), { code }));
 }

@@ -1,5 +1,5 @@
 /** Gathers what one turn has to say to a socket and writes it in as few writes as possible. */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { latin1 } from '../http1/latin1.ts';
 import { BLOCK_BYTES } from './block-pool.ts';
@@ -11,7 +11,7 @@ import type { DirectWriter } from './direct-write.ts';
 const TEXT_LIMIT = 4096;
 
 export class Outbox implements DirectWriter {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #blocks: BlockPool;
   /** Blocks handed to the socket and not written yet, oldest first: a socket finishes its writes in order. */
   readonly #underway: Buffer[] = [];
@@ -22,7 +22,7 @@ export class Outbox implements DirectWriter {
   /** Bytes accepted so far. */
   bytes = 0;
 
-  constructor(socket: Socket, blocks: BlockPool) {
+  constructor(socket: Duplex, blocks: BlockPool) {
     this.#socket = socket;
     this.#blocks = blocks;
     this.#throughStream = socket instanceof TLSSocket;

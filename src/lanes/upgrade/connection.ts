@@ -89,8 +89,8 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
     });
     this.#record = new Record(ctx, this.#plan);
     this.#out = request.out;
-    this.client = new SocketStream(request.socket, (chunk) => {
-      this.#onToClient(chunk);
+    this.client = new SocketStream(request.socket, ctx.blocks, (buffer, length) => {
+      this.#onToClient(buffer, length);
     });
     request.takeReads((length, buffer) => {
       ctx.counters.bytesIn(length);
@@ -141,9 +141,9 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
     if (this.#attempts.holds()) return;
     if (!this.#record.connected() && this.#attempts.adopt()) return;
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.responseTimeout;
-    const endpoint = new SocketStream(connection.socket, (chunk) => {
+    const endpoint = new SocketStream(connection.socket, this.#ctx.blocks, (buffer, length) => {
       if (this.#upgradedSlot < 0) return;
-      this.#toEndpoint.push(chunk);
+      this.#toEndpoint.push(buffer, length);
       this.#awaitEnd();
     });
     this.#endpoint = endpoint;
@@ -162,6 +162,8 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
     outgoing.on('upgrade', (response: IncomingMessage, ...rest: unknown[]) => {
       if (!this.#onSwitching(response)) return;
       for (const listener of switchOver) Reflect.apply(listener, outgoing, [response, ...rest]);
+      this.client.passTo(this.#endpoint);
+      this.#endpoint?.passTo(this.client);
     });
     outgoing.removeAllListeners('response');
     outgoing.on('response', (response: IncomingMessage) => {
@@ -232,8 +234,10 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
     }
     // What still waits in the stream has not passed the tracker yet.
     if (!this.#toClient.atBoundary || this.client.writableLength > 0 || this.client.writableEnded) return;
-    this.client.unpipe();
-    this.#endpoint?.unpipe();
+    for (const stream of [this.client, this.#endpoint]) {
+      stream?.unpipe();
+      stream?.passTo(undefined);
+    }
     if (this.#toEndpoint.atBoundary && this.#endpoint?.writableLength === 0) this.#endpoint.end(GOING_AWAY_MASKED);
     else this.#endpoint?.end();
     this.client.end(GOING_AWAY);
@@ -345,9 +349,9 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
   }
 
   /** The first chunk is the 101 itself; frames follow. */
-  #onToClient(chunk: Buffer): void {
-    this.#ctx.counters.bytesOut(chunk.length);
-    if (this.#headWritten) this.#toClient.push(chunk);
+  #onToClient(buffer: Buffer, length: number): void {
+    this.#ctx.counters.bytesOut(length);
+    if (this.#headWritten) this.#toClient.push(buffer, length);
     this.#headWritten = true;
     this.#awaitEnd();
   }

@@ -22,16 +22,17 @@ export class FrameTracker {
     return this.#seen === 0 && this.#left === 0;
   }
 
-  push(chunk: Buffer): void {
+  /** The first `length` bytes of `buffer`. */
+  push(buffer: Buffer, length: number): void {
     let at = 0;
-    while (at < chunk.length) {
+    while (at < length) {
       if (this.#left > 0) {
-        const skipped = Math.min(this.#left, chunk.length - at);
+        const skipped = Math.min(this.#left, length - at);
         this.#left -= skipped;
         at += skipped;
         continue;
       }
-      this.#header[this.#seen++] = chunk[at++] ?? 0;
+      this.#header[this.#seen++] = buffer[at++] ?? 0;
       if (this.#seen < this.#headerLength()) continue;
       this.#left = this.#payloadLength();
       this.#seen = 0;

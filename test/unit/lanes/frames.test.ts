@@ -31,7 +31,7 @@ test('the tracker is at a boundary exactly between frames, at every split', () =
       const tracker = new FrameTracker();
       let from = 0;
       for (const to of [...cuts.map((cut) => cut % (all.length + 1)), all.length].sort((a, b) => a - b)) {
-        tracker.push(all.subarray(from, to));
+        tracker.push(all.subarray(from, to), to - from);
         from = to;
         expect(tracker.atBoundary).toBe(to === 0 || ends.has(to));
       }
