@@ -24,12 +24,17 @@ export function hashText(text: string, out: { 0: number; 1: number }): void {
 
 /** Weight of a key (two words) at an endpoint (two seeds): a bijective 32-bit mixer with a word of each put in twice. */
 export function weight(high: number, low: number, seed0: number, seed1: number): number {
+  const x = mix(high, low, seed0, seed1);
+  return x ^ (x >>> 16);
+}
+
+/** All of it but the last step, which leaves the upper half as it is. */
+function mix(high: number, low: number, seed0: number, seed1: number): number {
   let x = high ^ seed0;
   x = Math.imul(x ^ (x >>> 16), 0x21f0aaad);
   x = ((x ^ (x >>> 15)) + (low ^ seed1)) | 0;
   x = Math.imul(x ^ (x >>> 16), 0x735a2d97);
-  x = Math.imul(x ^ (x >>> 15), 0x2c1b3c6d);
-  return x ^ (x >>> 16);
+  return Math.imul(x ^ (x >>> 15), 0x2c1b3c6d);
 }
 
 /** Whether endpoint `i` outweighs `best`: by weight, and in the rare tie by seeds, which do not depend on any order. */
@@ -64,15 +69,20 @@ export function firstOf(
 
 /**
  * As `firstOf` for all endpoints whose seeds these are, as an index into them. The loop of every request with a hashed key:
- * without indices and without a call for ties, of which there is hardly ever one, it takes 2.5 ns an endpoint, not 4.7.
+ * without indices and without a call for ties, of which there is hardly ever one, it takes half the time, and a tenth less
+ * since most weights are known to lose by their upper half.
  */
 export function firstOfAll(seeds: Int32Array, high: number, low: number): number {
   let best = -1;
   let bestScore = -0x80000000;
+  let bestHalf = -0x8000;
   let tied = false;
   for (let at = 0; at < seeds.length; at += 2) {
-    const score = weight(high, low, seeds[at]!, seeds[at + 1]!);
+    const x = mix(high, low, seeds[at]!, seeds[at + 1]!);
+    if (x >> 16 < bestHalf) continue;
+    const score = x ^ (x >>> 16);
     if (score < bestScore) continue;
+    bestHalf = x >> 16;
     tied = score === bestScore;
     best = at;
     bestScore = score;
