@@ -65,6 +65,7 @@ export function toHttps(host: string, port: number, target: string): Refusal {
 /** Sentences for refusals that any lane may have to give. */
 export const REFUSALS = {
   badAuthority: { status: 400, code: 'bad_host', message: 'The Host header is not a valid authority' },
+  noAuthority: { status: 400, code: 'no_host', message: 'A request to this backend has to name a host' },
   misdirected: { status: 421, code: 'misdirected', message: 'This connection was not made for this host' },
   badCertificate: { status: 400, code: 'bad_certificate', message: 'The client certificate is not valid here' },
   noCertificate: {

@@ -89,7 +89,9 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
   #responded = false;
   /** What is wrong with the response; acted upon when its parser has returned, since another exchange may follow at once. */
   #fault: Refusal | undefined;
-  /** Fresh connections that were closed without an answer. */
+  /** It was not answered before, and has been sent again. */
+  #repeated = false;
+  /** Fresh connections that were closed without an answer, and whatever failed once more. */
   #freshFailures = 0;
   /** Times that an endpoint has sent the request back unseen. */
   #returns = 0;
@@ -145,6 +147,7 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     this.#sent = this.#bodySeen = this.#answered = this.#responded = false;
     this.#clientPaused = this.#upstreamPaused = false;
     this.#interims = 0;
+    this.#repeated = false;
     this.#freshFailures = 0;
     this.#returns = 0;
     this.#trailers = '';
@@ -211,6 +214,8 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
   onUpstreamConnected(): void {
     const { connection } = this.#attempts;
     if (connection === undefined || this.#head === undefined) return;
+    // HTTP/2 cannot say it (RFC 9113 section 8.3.1), and servers end the connection for it, with everybody's streams.
+    if (this.#plan.http2 && this.#head.authority === '') return this.refuse(REFUSALS.noAuthority, 'client');
     if (this.#attempts.holds()) return;
     if (!this.#record.connected() && this.#attempts.adopt()) return;
     this.#sent = true;
@@ -415,7 +420,8 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
    */
   #onUnanswered(reused: boolean): void {
     const method = this.#head?.method ?? '';
-    if (!reused) this.#freshFailures++;
+    // Over HTTP/2 the next try, too, goes over a connection that was used.
+    if (!reused || this.#repeated) this.#freshFailures++;
     if (
       this.#freshFailures > MAX_FRESH_FAILURES ||
       this.#bodySeen ||
@@ -424,6 +430,7 @@ export class Exchange implements AttemptOwner, UpstreamHandler, StreamHandler {
     ) {
       return this.refuse(REFUSALS.closedEarly, 'upstream');
     }
+    this.#repeated = true;
     this.#kept.clear();
     this.#sendAgain();
   }

@@ -2,6 +2,7 @@
 import { ClientConnection } from '../http2/client.ts';
 import type { ClientEvents } from '../http2/client.ts';
 import { CODE } from '../http2/error.ts';
+import type { Http2Error } from '../http2/error.ts';
 import type { Http2Limits } from '../http2/limits.ts';
 import type { ClientStream } from '../http2/stream.ts';
 import type { BlockPool } from '../io/block-pool.ts';
@@ -163,12 +164,12 @@ export class Http2UpstreamConnection implements SharedConnection, UpstreamHandle
   }
 
   onInterim(stream: ClientStream): void {
-    this.#of(stream)?.handler?.onInterim(stream.head);
+    this.#of(stream)?.sink?.onInterim(stream.head);
   }
 
   onHead(stream: ClientStream): void {
     this.#answered = true;
-    this.#of(stream)?.handler?.onHead(stream.head);
+    this.#of(stream)?.sink?.onHead(stream.head);
   }
 
   onData(stream: ClientStream, buffer: Buffer, start: number, end: number): void {
@@ -176,16 +177,16 @@ export class Http2UpstreamConnection implements SharedConnection, UpstreamHandle
   }
 
   onTrailers(stream: ClientStream, lines: string): void {
-    this.#of(stream)?.handler?.onTrailers(lines);
+    this.#of(stream)?.sink?.onTrailers(lines);
   }
 
   onEnd(stream: ClientStream): void {
     this.#of(stream)?.onEnd();
   }
 
-  onReset(stream: ClientStream, code: number): void {
-    const { owner } = stream;
-    if (owner instanceof UpstreamStream) owner.onGone(code === CODE.REFUSED_STREAM);
+  onReset(stream: ClientStream, code: number, fault: Http2Error | undefined): void {
+    if (fault?.level === 'stream') this.#of(stream)?.onFault(fault);
+    else if (stream.owner instanceof UpstreamStream) stream.owner.onGone(code === CODE.REFUSED_STREAM);
   }
 
   onStrayFault(): void {

@@ -1,8 +1,10 @@
 /** One request on a connection of HTTP/2 to an endpoint. */
 import type { RequestHead } from '../http1/request-head.ts';
+import type { ResponseSink } from '../http1/response-parser.ts';
 import { BodySender } from '../http2/body-sender.ts';
 import type { ClientConnection } from '../http2/client.ts';
 import { CODE } from '../http2/error.ts';
+import type { Http2Error } from '../http2/error.ts';
 import type { ClientStream } from '../http2/stream.ts';
 import type { RequestWire, StreamHandler, UpstreamLink } from './request-wire.ts';
 
@@ -29,6 +31,8 @@ export class UpstreamStream implements RequestWire, UpstreamLink {
   readonly #body = new BodySender<ClientStream>();
   /** The response is complete. */
   #done = false;
+  /** Nobody wants the rest of it. */
+  #detached = false;
   /** Bytes of its body that the endpoint has not been told to be taken. */
   #untold = 0;
 
@@ -57,14 +61,19 @@ export class UpstreamStream implements RequestWire, UpstreamLink {
     return this.#handler;
   }
 
+  /** Whom the response comes to. */
+  get sink(): ResponseSink | undefined {
+    return this.#detached ? undefined : this.#handler;
+  }
+
   onData(buffer: Buffer, start: number, end: number): void {
     this.#untold += end - start;
-    this.#handler?.onBody(buffer, start, end);
+    this.sink?.onBody(buffer, start, end);
   }
 
   onEnd(): void {
     this.#done = true;
-    this.#handler?.onEnd();
+    this.sink?.onEnd();
   }
 
   /** What was read has been parsed. */
@@ -76,6 +85,12 @@ export class UpstreamStream implements RequestWire, UpstreamLink {
   onWritable(): void {
     this.#body.drain();
     if (!this.#body.blocked && this.#shared?.congested === false) this.#handler?.onUpstreamDrain();
+  }
+
+  /** The response is malformed, and the stream gone; `settle` comes behind. */
+  onFault({ name, reason }: Http2Error): void {
+    this.#stream = undefined;
+    if (!this.#done) this.sink?.onError({ status: 502, code: name, reason });
   }
 
   /** The stream is gone. `unseen`: the endpoint says that it has not looked at it. */
@@ -126,7 +141,7 @@ export class UpstreamStream implements RequestWire, UpstreamLink {
   }
 
   detach(): void {
-    // Streams of an answer that nobody wants are reset by `destroy`.
+    this.#detached = true;
   }
 
   finish(reusable: boolean): void {
