@@ -4,7 +4,7 @@ import { header, values } from '../support/wire.ts';
 import type { BackendHandler } from '../support/wire.ts';
 import { startLab } from './lab.ts';
 import type { Site } from './lab.ts';
-import { requestBytes, WIRE_LANES } from './lanes.ts';
+import { requestBytes, testWith, WIRE_LANES } from './lanes.ts';
 
 const lab = await startLab({ plain: 120 });
 
@@ -23,8 +23,8 @@ function handled(handler: BackendHandler): Site {
   return site;
 }
 
-describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
-  const open = () => connect(lab.ports);
+describe.each(WIRE_LANES)('lane $name', (lane) => {
+  const open = () => lane.connect(lab.ports);
 
   test('answers without a body are followed by the next answer on the same connection', async () => {
     const bodyless: [method: string, text: string, length: string | undefined][] = [
@@ -60,7 +60,7 @@ describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
     }
   });
 
-  test('an HTTP/1.0 backend’s answer becomes one of HTTP/1.1', async () => {
+  testWith(lane, ['http1Answer'], 'an HTTP/1.0 backend’s answer becomes one of HTTP/1.1', async () => {
     const { host } = saying('HTTP/1.0 200 OK\r\n\r\nhello', true);
     const client = await open();
     client.send(requestBytes({ host }));
@@ -104,17 +104,17 @@ describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
     const { host } = handled(async (exchange) => {
       seen.push(await exchange.body());
       exchange.send(
-        'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n03;x="y;z"\r\nabc\r\n0;q\r\nX-After: 1\r\nSet-Cookie: a=b\r\nContent-Length: 3\r\n\r\n',
+        'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n03;x="y;z"\r\nabc\r\n0;q\r\nx-after: 1\r\nSet-Cookie: a=b\r\nContent-Length: 3\r\n\r\n',
       );
     });
     const client = await open();
     client.send(
-      `DELETE / HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n0005;a=b;c\r\nhello\r\n0;z\r\nX-Sum: 1\r\nHost: evil\r\nX-Forwarded-For: 6.6.6.6\r\nAuthorization: x\r\n\r\n`,
+      `DELETE / HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\n\r\n0005;a=b;c\r\nhello\r\n0;z\r\nx-sum: 1\r\nHost: evil\r\nX-Forwarded-For: 6.6.6.6\r\nAuthorization: x\r\n\r\n`,
     );
     const { body, trailers } = await client.response();
     // The test's own readers take no extension and no leading zero.
-    expect(seen).toEqual([{ body: 'hello', trailers: [['X-Sum', '1']] }]);
-    expect({ body, trailers }).toEqual({ body: 'abc', trailers: [['X-After', '1']] });
+    expect(seen).toEqual([{ body: 'hello', trailers: [['x-sum', '1']] }]);
+    expect({ body, trailers }).toEqual({ body: 'abc', trailers: [['x-after', '1']] });
   });
 
   test('a chunked DELETE or OPTIONS keeps its framing: the body is never taken for a request', async () => {
@@ -169,7 +169,7 @@ describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
     });
     const client = await open();
     client.send(`POST / HTTP/1.1\r\nHost: ${host}\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n`);
-    expect(await client.until('\r\n\r\n')).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+    expect(await client.until('\r\n\r\n')).toMatch(/^HTTP\/1\.1 100 .*\r\n\r\n$/);
     client.send('hello');
     expect(await client.response()).toMatchObject({ status: 200, body: 'hello' });
   });
@@ -271,20 +271,25 @@ describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
       expect(values(answer, 'connection')).toEqual(['close']);
       expect(await client.closed()).toBe('end');
     }
-    expect(backend.connections).toHaveLength(1);
+    expect(backend.sockets).toBe(1);
     expect(values(backend.last, 'connection')).toEqual([]);
   });
 
-  test('Connection: close of the backend ends its connection, not the client’s', async () => {
-    const { host, backend } = saying('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok');
-    const client = await open();
-    for (let i = 0; i < 2; i++) {
-      client.send(requestBytes({ host }));
-      const answer = await client.response();
-      expect({ body: answer.body, connection: values(answer, 'connection') }).toEqual({ body: 'ok', connection: [] });
-    }
-    expect(backend.connections).toHaveLength(2);
-  });
+  testWith(
+    lane,
+    ['http1Answer'],
+    'Connection: close of the backend ends its connection, not the client’s',
+    async () => {
+      const { host, backend } = saying('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok');
+      const client = await open();
+      for (let i = 0; i < 2; i++) {
+        client.send(requestBytes({ host }));
+        const answer = await client.response();
+        expect({ body: answer.body, connection: values(answer, 'connection') }).toEqual({ body: 'ok', connection: [] });
+      }
+      expect(backend.connections).toHaveLength(2);
+    },
+  );
 
   test('Upgrade: h2c and an upgrade with a body are served as plain requests', async () => {
     const { host, backend } = lab.site();

@@ -1,13 +1,13 @@
 /** One running application with many hosts, each with a hostile backend of its own, so that no case sees another's connections. */
 import { afterEach, expect } from 'vitest';
 import type { Config } from '../../src/config/config.ts';
-import { selfSigned } from '../../src/control/self-signed.ts';
 import { closeAtEnd, file, ingress, policy, service, slice, startApp } from '../support/app.ts';
 import type { App } from '../support/app.ts';
 import { eventually } from '../support/eventually.ts';
 import type { PolicyOptions } from '../support/manifests.ts';
-import type { Ports } from './lanes.ts';
 import { closeWires, HostileBackend } from '../support/wire.ts';
+import { appProtocol } from './endpoints.ts';
+import type { Ports } from './lanes.ts';
 
 /** A host with its backend. */
 export interface Site {
@@ -69,9 +69,9 @@ export class Lab {
     return taken(this.#sticky, 'sticky');
   }
 
-  /** What the proxy did wrong towards any backend. */
-  faults(): Error[] {
-    return this.#all.flatMap(({ backend }) => backend.faults);
+  /** What the proxy has done wrong towards any backend since this was asked last. */
+  takeFaults(): Error[] {
+    return this.#all.flatMap(({ backend }) => backend.faults.splice(0));
   }
 
   /** Puts a site's only endpoint into another state and waits until it is live. */
@@ -112,15 +112,8 @@ export class Lab {
   }
 }
 
-/** For a test file: all labs started from now on have backends that speak HTTPS. */
-export function backendsOverHttps(): void {
-  const { key, chain } = selfSigned({ names: ['backend.test'] });
-  HostileBackend.tls = { key, cert: chain };
-}
-
 /** Closed at the end of the file; clients after every test. One worker, so that all clients meet the same pool of connections. */
 export async function startLab(options: LabOptions): Promise<Lab> {
-  const appProtocol = HostileBackend.tls === undefined ? {} : { appProtocol: 'https' };
   const plain = await sites('plain', options.plain);
   const sticky = await sites('sticky', options.sticky ?? 0);
   const manifests: Record<string, string> = {
@@ -129,7 +122,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   for (const site of [...plain, ...sticky]) {
     const { name, host } = site;
     const { annotations = {} } = options;
-    manifests[`${name}.yaml`] = file(ingress({ name, host, service: name, annotations }), service(name, appProtocol));
+    manifests[`${name}.yaml`] = file(ingress({ name, host, service: name, annotations }), service(name, appProtocol()));
     manifests[`${name}.slice.yaml`] = sliceOf(site, { ready: true, serving: true, terminating: false });
   }
   if (options.catchAll === true) {
@@ -150,7 +143,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   const lab = new Lab(app, [...plain], [...sticky]);
   afterEach(() => {
     if (options.keepClients !== true) closeWires('clients');
-    expect(lab.faults()).toEqual([]);
+    expect(lab.takeFaults()).toEqual([]);
     expect(app.logs.filter((line) => line.includes('"error"'))).toEqual([]);
   });
   const problems = await app.problems();

@@ -2,11 +2,13 @@
  * The lanes as the conformance cases see them: a small interface that every lane registers with. What a lane cannot do is
  * read from the table that the dispatcher reads, so that no case is skipped without a reason that stands there.
  */
+import { expect, test } from 'vitest';
 import { CANNOT, LANES } from '../../src/lanes/capabilities.ts';
-import type { Incapability, LaneName } from '../../src/lanes/capabilities.ts';
+import type { Incapability, LaneName, WayName } from '../../src/lanes/capabilities.ts';
 import { answerOf, Http2Client, messageOf } from '../support/http2-client.ts';
-import { acceptWebSocket, closeWithWires, RawClient, webSocketKey } from '../support/wire.ts';
+import { acceptWebSocket, closeWithWires, RawClient, values, webSocketKey } from '../support/wire.ts';
 import type { BackendExchange, Headers, Message } from '../support/wire.ts';
+import { forCalls, overHttp2 } from './endpoints.ts';
 
 export type Capability = Incapability['cannot'];
 
@@ -55,13 +57,15 @@ export interface Ports {
 export interface Lane {
   readonly name: string;
   readonly lane: LaneName;
-  /** The lane that it goes over, where that has gaps of its own. */
-  readonly over?: LaneName;
+  /** What else is on its way and has gaps of its own. */
+  readonly over?: WayName;
   readonly secure: boolean;
   /** Status of the answer of a backend that takes the request. */
   readonly success: number;
   /** @param from a loopback address to come from; `before`: latin1 that comes before anything else, a handshake included */
   connect(ports: Ports, from?: string, before?: string): Promise<LaneClient>;
+  /** How the client sees a refusal of ours. */
+  refused(status: number): Partial<Answer>;
   /** The backend takes the request; `lines` are header lines, each ending in CR LF. */
   accept(exchange: BackendExchange, lines?: string): void;
   /** For lanes whose bytes are HTTP/1.x messages one after another: a connection as bytes. */
@@ -155,6 +159,27 @@ class TunnelsClient extends StreamsClient {
   }
 }
 
+/** The question as a call of gRPC. */
+class CallsClient extends StreamsClient {
+  protected override async send(
+    client: Http2Client,
+    question: Question & { readonly headers: Headers },
+  ): Promise<Answer> {
+    const headers: Headers = [['te', 'trailers'], ['content-type', 'application/grpc'], ...question.headers];
+    const answer = await super.send(client, { body: EMPTY_MESSAGE, ...question, headers, method: 'POST' });
+    const status = values({ ...answer, headers: [...answer.headers, ...answer.trailers] }, 'grpc-status');
+    // What is no answer of gRPC has another status (http-grpc-status-mapping.md).
+    if (answer.status === 200 && status.length !== 1) throw new Error(`an answer without a status: ${answer.head}`);
+    return answer;
+  }
+}
+
+/** Not compressed, of no length. */
+const EMPTY_MESSAGE = '\0\0\0\0\0';
+
+/** Of gRPC, by ours; others are UNKNOWN. */
+const CALL_STATUSES: Readonly<Record<number, string>> = { 404: '12', 502: '14', 503: '14' };
+
 const HANDSHAKE: Headers = [
   ['Connection', 'Upgrade'],
   ['Upgrade', 'websocket'],
@@ -187,10 +212,13 @@ export async function http2Client(
 
 type Driver = Omit<Lane, 'name' | 'lane' | 'over' | 'secure'>;
 
+const refused = (status: number): Partial<Answer> => ({ status });
+
 /** Every lane of the table, by name: one without an entry here does not compile. */
 const DRIVERS: { readonly [Name in LaneName]: (connect: Connect, secure: boolean) => Driver } = {
   http1: (connect) => ({
     success: 200,
+    refused,
     connect: async (ports, from, before) => new Http1Client(await connect(ports, from, before)),
     wire: connect,
     accept: (exchange, lines = '') => {
@@ -199,6 +227,7 @@ const DRIVERS: { readonly [Name in LaneName]: (connect: Connect, secure: boolean
   }),
   http2: (_connect, secure) => ({
     success: 200,
+    refused,
     connect: async (ports, from, before) => new StreamsClient(await http2Client(ports, secure, from, before)),
     accept: (exchange, lines = '') => {
       exchange.answer(200, lines, 'ok');
@@ -206,6 +235,7 @@ const DRIVERS: { readonly [Name in LaneName]: (connect: Connect, secure: boolean
   }),
   upgrade: (connect) => ({
     success: 101,
+    refused,
     connect: async (ports, from, before) => new UpgradeClient(await connect(ports, from, before)),
     accept: (exchange, lines = '') => {
       acceptWebSocket(exchange, lines);
@@ -224,6 +254,24 @@ const TUNNELS: Lane = {
   connect: async (ports, from, before) => new TunnelsClient(await http2Client(ports, true, from, before)),
 };
 
+/** Calls of gRPC: the HTTP/2 lane by those who ask nothing else. */
+const CALLS: Lane = {
+  name: 'gRPC over TLS',
+  lane: 'http2',
+  over: 'grpc',
+  secure: true,
+  success: 200,
+  refused: (status) => ({
+    status: 200,
+    headers: expect.arrayContaining([['grpc-status', CALL_STATUSES[status] ?? '2']]) as Headers,
+  }),
+  connect: async (ports, from, before) => new CallsClient(await http2Client(ports, true, from, before)),
+  accept: (exchange, lines = '') => {
+    const head = `HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\n${lines}Transfer-Encoding: chunked\r\n\r\n`;
+    exchange.send(`${head}5\r\n${EMPTY_MESSAGE}\r\n0\r\ngrpc-status: 0\r\n\r\n`);
+  },
+};
+
 const NAMED: readonly Lane[] = [false, true].flatMap((secure) =>
   LANES.map((lane) => {
     const name = secure ? `${lane} over TLS` : lane;
@@ -231,25 +279,47 @@ const NAMED: readonly Lane[] = [false, true].flatMap((secure) =>
   }),
 );
 
-export const ALL_LANES: readonly Lane[] = [...NAMED, TUNNELS];
+/** With endpoints of HTTP/2 each once: whether its clients speak TLS makes no difference to those. */
+const TO_HTTP2 = ['http1', 'http2 over TLS', 'upgrade'];
 
-/** Why a lane cannot do one of these; undefined = it can do them all. */
-export function reasonToSkip(lane: Lane, needs: readonly Capability[]): string | undefined {
-  return CANNOT.find((entry) => (entry.lane === lane.lane || entry.lane === lane.over) && needs.includes(entry.cannot))
-    ?.because;
+export const ALL_LANES: readonly Lane[] = lanesHere();
+
+function lanesHere(): readonly Lane[] {
+  if (forCalls()) return [CALLS];
+  return overHttp2() ? NAMED.filter(({ name }) => TO_HTTP2.includes(name)) : [...NAMED, TUNNELS];
 }
 
-export interface WireLane {
-  readonly name: string;
+/** Why these cannot be done by a lane, or with the endpoints of this file; undefined = they all can. */
+function reasonToSkip(
+  { lane, over }: Pick<Lane, 'lane' | 'over'>,
+  needs: readonly Capability[],
+): string | undefined {
+  const ways = [lane, over, ...(overHttp2() && lane !== 'upgrade' ? ['http2Endpoint'] : [])];
+  return CANNOT.find(({ on, cannot }) => ways.includes(on) && needs.includes(cannot))?.because;
+}
+
+/** `test`, or what skips it and says why. */
+export function testWith(
+  lane: Pick<Lane, 'lane' | 'over'>,
+  needs: readonly Capability[],
+  name: string,
+  run: () => Promise<void>,
+): void {
+  const reason = reasonToSkip(lane, needs);
+  if (reason === undefined) test(name, run);
+  else test(name, ({ skip }) => skip(reason));
+}
+
+export interface WireLane extends Omit<Lane, 'connect'> {
   readonly connect: Connect;
 }
 
 /** Lanes that read HTTP/1.x messages one after another: the cases about syntax and framing are theirs. */
 export const WIRE_LANES: readonly WireLane[] = ALL_LANES.filter(
   (lane) => reasonToSkip(lane, ['http10', 'pipelining']) === undefined,
-).map(({ name, wire }) => {
-  if (wire === undefined) throw new Error(`lane ${name} speaks HTTP/1.x and gives no connection of bytes`);
-  return { name, connect: wire };
+).map((lane) => {
+  if (lane.wire === undefined) throw new Error(`lane ${lane.name} speaks HTTP/1.x and gives no connection of bytes`);
+  return { ...lane, connect: lane.wire };
 });
 
 /** A request in HTTP/1.x. */

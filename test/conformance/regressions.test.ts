@@ -5,7 +5,7 @@ import { acceptWebSocket, echoFrames, header, RawClient, values, webSocketKey } 
 import type { BackendHandler, Headers } from '../support/wire.ts';
 import { COOKIE, EMPTY_HOST, startLab } from './lab.ts';
 import type { Site } from './lab.ts';
-import { requestBytes, WIRE_LANES } from './lanes.ts';
+import { requestBytes, testWith, WIRE_LANES } from './lanes.ts';
 
 const lab = await startLab({
   plain: 24,
@@ -59,10 +59,12 @@ test('a WebSocket whose client has gone is let go although its backend never end
   await eventually(async () => (await open()) === 0, 15_000);
 });
 
-describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
-  const open = () => connect(lab.ports);
+describe.each(WIRE_LANES)('lane $name', (lane) => {
+  const open = () => lane.connect(lab.ports);
 
-  test('a 101 that nobody asked for, with an answer behind it: everybody gets the answer to their own request', async () => {
+  const unasked =
+    'a 101 that nobody asked for, with an answer behind it: everybody gets the answer to their own request';
+  testWith(lane, ['http1Answer'], unasked, async () => {
     const evil = handled((exchange) => {
       const unasked = 'HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\n';
       exchange.send(`${unasked}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL`);

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { REQUEST_FIXTURES } from '../fixtures/wire/requests.ts';
 import type { WireFixture } from '../fixtures/wire/requests.ts';
 import type { BackendExchange } from '../support/wire.ts';
+import { overHttp2 } from './endpoints.ts';
 import { startLab } from './lab.ts';
 import { WIRE_LANES } from './lanes.ts';
 
@@ -19,24 +20,28 @@ backend.handler = async (exchange) => {
 
 async function told(exchange: BackendExchange): Promise<string> {
   const { body, trailers } = await exchange.body();
-  const lines = trailers.map(([name, value]) => `${name}: ${value}\r\n`.replace(': \r', ':\r')).join('');
+  const lines = trailers.map(([name, value]) => `${name.toLowerCase()}: ${value}\r\n`.replace(': \r', ':\r')).join('');
   const parts = [`${exchange.request.method} ${exchange.request.target}`];
   if (body !== '') parts.push(`body ${body}`);
   if (lines !== '') parts.push(`trailers ${lines}`);
   return parts.join(' | ');
 }
 
-/** `GET / | body x | end | GET /2 | end` → one text a request. */
+/** `GET / | body x | end | GET /2 | end` → one text a request, names of trailers in lower case, as HTTP/2 has them. */
 function requestsOf(events: string): string[] {
   return events
     .split(/ \| end(?: \| |$)/)
     .filter((one) => one !== '' && !one.includes('error '))
-    .map((one) => one.replaceAll('\\r', '\r').replaceAll('\\n', '\n'));
+    .map((one) => one.replaceAll('\\r', '\r').replaceAll('\\n', '\n'))
+    .map((one) => one.replace(/trailers [^]*/, (lines) => lines.toLowerCase()));
 }
 
 const refused = REQUEST_FIXTURES.filter(({ events }) => events.includes('error '));
 // A WebSocket handshake is no plain request.
-const good = REQUEST_FIXTURES.filter(({ name, events }) => events.endsWith('end') && name !== 'WebSocket');
+const accepted = REQUEST_FIXTURES.filter(({ name, events }) => events.endsWith('end') && name !== 'WebSocket');
+// RFC 9113, 8.3.1: a request has an authority.
+const unsayable = accepted.filter(({ wire }) => overHttp2() && !/^Host:[ \t]*\S| https?:/im.test(wire));
+const good = accepted.filter((one) => !unsayable.includes(one));
 
 describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
   test.each(refused)('refused: $name', async ({ wire, events }: WireFixture) => {
@@ -67,5 +72,15 @@ describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
       expect({ status, body }).toEqual({ status: 200, body: one.split(' ')[1] });
     }
     expect(whole).toEqual(expected);
+  });
+
+  test.each(unsayable)('without a host, to an endpoint of HTTP/2: $name', async ({ wire }: WireFixture) => {
+    const client = await connect(lab.ports);
+    client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect(await client.response()).toMatchObject({ status: 200 });
+    const seen = { sockets: backend.sockets, requests: backend.requests.length };
+    client.send(wire);
+    expect(await client.response()).toMatchObject({ status: 400 });
+    expect({ sockets: backend.sockets, requests: backend.requests.length }).toEqual(seen);
   });
 });

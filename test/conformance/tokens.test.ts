@@ -7,7 +7,7 @@ import { HostileBackend, values } from '../support/wire.ts';
 import type { Headers } from '../support/wire.ts';
 import { startLab } from './lab.ts';
 import type { Site } from './lab.ts';
-import { ALL_LANES } from './lanes.ts';
+import { ALL_LANES, requestBytes, WIRE_LANES } from './lanes.ts';
 import type { Answer, Lane } from './lanes.ts';
 
 const ID = 'Mcp-Session-Id';
@@ -196,40 +196,40 @@ describe.each(ALL_LANES)('lane $name', (lane) => {
   });
 });
 
-test('Wrap: an event stream begins with the wrapped id and flows on, and its session stays in use', async () => {
-  const site = lab.stickySite();
-  let go: (() => void) | undefined;
-  const going = new Promise<void>((resolve) => (go = resolve));
-  site.backend.handler = async (exchange) => {
-    await exchange.body();
-    exchange.send(
-      `HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n${ID}: id-1\r\nTransfer-Encoding: chunked\r\n\r\n`,
-    );
-    exchange.send('9\r\ndata: 1\n\n\r\n');
-    await going;
-    exchange.send('9\r\ndata: 2\n\n\r\n0\r\n\r\n');
-  };
-  const [http1] = ALL_LANES;
-  const wire = await http1?.wire?.(lab.ports);
-  if (wire === undefined) throw new Error('there is no lane with bytes');
-  wire.send(`GET /mcp HTTP/1.1\r\nHost: ${site.host}\r\nAccept: text/event-stream\r\n\r\n`);
-  // The first event comes before the second has been sent.
-  const begin = await wire.until('data: 1\n\n\r\n');
-  expect(begin).toMatch(/\r\nMcp-Session-Id: [\w-]{56}\.id-1\r\n/);
-  go?.();
-  expect(await wire.until('0\r\n\r\n')).toContain('data: 2');
-});
+describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
+  test('Wrap: an event stream begins with the wrapped id and flows on, and its session stays in use', async () => {
+    const site = lab.stickySite();
+    let go: (() => void) | undefined;
+    const going = new Promise<void>((resolve) => (go = resolve));
+    site.backend.handler = async (exchange) => {
+      await exchange.body();
+      exchange.send(
+        `HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n${ID}: id-1\r\nTransfer-Encoding: chunked\r\n\r\n`,
+      );
+      exchange.send('9\r\ndata: 1\n\n\r\n');
+      await going;
+      exchange.send('9\r\ndata: 2\n\n\r\n0\r\n\r\n');
+    };
+    const client = await connect(lab.ports);
+    client.send(requestBytes({ host: site.host, target: '/mcp', headers: [['Accept', 'text/event-stream']] }));
+    // The first event comes before the second has been sent.
+    const begin = await client.until('data: 1\n\n\r\n');
+    expect(begin).toMatch(/\r\nMcp-Session-Id: [\w-]{56}\.id-1\r\n/i);
+    go?.();
+    expect(await client.until('0\r\n\r\n')).toContain('data: 2');
+  });
 
-test('T58 Wrap: no raw id in interim answers and 304', async () => {
-  const site = lab.stickySite();
-  site.backend.handler = async (exchange) => {
-    await exchange.body();
-    exchange.send(`HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n${ID}: raw\r\n\r\n`);
-    exchange.send(`HTTP/1.1 304 Not Modified\r\nX-A: 1\r\n${ID}: raw\r\n\r\n`);
-  };
-  const [http1] = ALL_LANES;
-  if (http1 === undefined) throw new Error('there is no lane');
-  const answer = await ask(http1, site, [], '/mcp');
-  expect(answer.interim.map((head) => [values(head, 'link'), values(head, ID)])).toEqual([[['</a>'], []]]);
-  expect([answer.status, values(answer, 'x-a'), values(answer, ID)]).toEqual([304, ['1'], []]);
+  test('T58 Wrap: no raw id in interim answers and 304', async () => {
+    const site = lab.stickySite();
+    site.backend.handler = async (exchange) => {
+      await exchange.body();
+      exchange.send(`HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n${ID}: raw\r\n\r\n`);
+      exchange.send(`HTTP/1.1 304 Not Modified\r\nX-A: 1\r\n${ID}: raw\r\n\r\n`);
+    };
+    const client = await connect(lab.ports);
+    client.send(requestBytes({ host: site.host, target: '/mcp' }));
+    const answer = await client.response();
+    expect(answer.interim.map((head) => [values(head, 'link'), values(head, ID)])).toEqual([[['</a>'], []]]);
+    expect([answer.status, values(answer, 'x-a'), values(answer, ID)]).toEqual([304, ['1'], []]);
+  });
 });

@@ -307,14 +307,6 @@ async function http2Client(app: App): Promise<Http2Client> {
 // Of the static table (RFC 7541, Appendix A).
 const OKAY = Buffer.from([0x88]);
 const NO_CONTENT = Buffer.from([0x89]);
-const REFUSED_STREAM = 7;
-
-test('a stream that an endpoint refuses is opened anew on the connection that goes on', async () => {
-  const pod = await startRawBackend({ 1: reset(1, REFUSED_STREAM), 3: frame(T.HEADERS, 5, 3, OKAY) });
-  const caller = await http2Client(await start([pod], { protocol: 'H2C' }));
-  const answer = await caller.ask({ method: 'GET', target: '/', authority: HOST, headers: [] });
-  expect(answer.status).toBe(200);
-});
 
 test('an answer without a body that is not over yet keeps its stream: what becomes of it harms no other request', async () => {
   const pod = await startRawBackend({

@@ -118,7 +118,7 @@ export class Http2Client {
   }
 }
 
-function fieldsOf(headers: Headers): OutgoingHttpHeaders {
+export function fieldsOf(headers: Headers): OutgoingHttpHeaders {
   const fields: OutgoingHttpHeaders = {};
   for (const [name, value] of headers) {
     const lower = name.toLowerCase();

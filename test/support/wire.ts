@@ -56,10 +56,17 @@ export function values(message: Message, name: string): string[] {
   return message.headers.filter(([known]) => known.toLowerCase() === lower).map(([, value]) => value);
 }
 
+/** What can be cut off without a word. */
+interface Resettable {
+  resetAndDestroy(): unknown;
+}
+
 /** A socket with what came in and has not been taken yet. */
-export class Wire {
-  readonly socket: Socket;
-  readonly #tcp: Socket;
+export class Wire<S extends Duplex = Duplex> {
+  readonly socket: S;
+  /** The same for all wires that end together. */
+  readonly connection: object;
+  readonly #beneath: Resettable;
   /** Bytes that came in, all in all. */
   bytes = 0;
   /** How the connection ended, as far as it has. */
@@ -68,10 +75,11 @@ export class Wire {
   #size = 0;
   readonly #changed = new Set<() => void>();
 
-  /** @param tcp what is below, where the socket speaks TLS */
-  constructor(socket: Socket, tcp: Socket = socket) {
+  /** @param beneath what is below, where the socket speaks TLS; `connection`: what it shares with others */
+  constructor(socket: S, beneath: Resettable, connection: object = beneath) {
     this.socket = socket;
-    this.#tcp = tcp;
+    this.connection = connection;
+    this.#beneath = beneath;
     socket.on('data', (chunk: Buffer) => {
       this.bytes += chunk.length;
       this.#size += chunk.length;
@@ -96,7 +104,7 @@ export class Wire {
   }
 
   reset(): void {
-    this.#tcp.resetAndDestroy();
+    this.#beneath.resetAndDestroy();
   }
 
   destroy(): void {
@@ -227,13 +235,14 @@ export class Wire {
 /** Bytes, or how the end is found. */
 export type BodyFraming = number | 'none' | 'chunked' | 'close';
 
-function readLine(line: string): [string, string] {
+/** @throws MalformedError */
+export function readLine(line: string): [string, string] {
   const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$/.exec(line);
   if (match === null) throw new MalformedError(`header line ${JSON.stringify(line)}`);
   return [match[1] ?? '', (match[2] ?? '').trimEnd()];
 }
 
-function readHead(text: string): { start: string; message: Message } {
+export function readHead(text: string): { start: string; message: Message } {
   const [start = '', ...lines] = text.slice(0, -4).split('\r\n');
   return { start, message: { head: text.slice(0, -4), headers: lines.map(readLine) } };
 }
@@ -249,6 +258,19 @@ function framingOf(message: Message): BodyFraming | undefined {
   if (lengths.length === 0) return undefined;
   if (!/^[0-9]+$/.test(lengths[0] ?? '')) throw new MalformedError(`Content-Length: ${String(lengths[0])}`);
   return Number(lengths[0]);
+}
+
+/** @throws MalformedError */
+export function readStatus(line: string): { status: number; reason: string } {
+  const match = /^HTTP\/1\.1 ([1-9][0-9]{2}) ([\t\x20-\x7e\x80-\xff]*)$/.exec(line);
+  if (match === null) throw new MalformedError(`status line ${JSON.stringify(line)}`);
+  return { status: Number(match[1]), reason: match[2] ?? '' };
+}
+
+/** Of the answer to a request with this method. */
+export function answerFraming(message: Message, status: number, method: string): BodyFraming {
+  const bodyless = method === 'HEAD' || status === 101 || status === 204 || status === 304;
+  return bodyless ? 'none' : (framingOf(message) ?? 'close');
 }
 
 /** A connection whose first write has something in front. */
@@ -284,7 +306,7 @@ export class Preceded extends Duplex {
   }
 }
 
-export class RawClient extends Wire {
+export class RawClient extends Wire<Socket> {
   /**
    * @param options a loopback address to come from, whether reading starts at once, whether it speaks TLS, for which protocol,
    *   and latin1 that is sent first: before the handshake, in one segment with it
@@ -328,20 +350,17 @@ export class RawClient extends Wire {
     const interim: Message[] = [];
     for (;;) {
       const { start, message } = readHead(await this.until('\r\n\r\n'));
-      const match = /^HTTP\/1\.1 ([1-9][0-9]{2}) ([\t\x20-\x7e\x80-\xff]*)$/.exec(start);
-      if (match === null) throw new MalformedError(`status line ${JSON.stringify(start)}`);
-      const status = Number(match[1]);
+      const { status, reason } = readStatus(start);
       if (status < 200 && status !== 101) {
         interim.push(message);
         continue;
       }
-      const bodyless = method === 'HEAD' || status === 101 || status === 204 || status === 304;
-      const framing = bodyless ? 'none' : (framingOf(message) ?? 'close');
+      const framing = answerFraming(message, status, method);
       const { body, trailers } = await this.body(framing);
       return {
         ...message,
         status,
-        reason: match[2] ?? '',
+        reason,
         body,
         trailers,
         interim,
@@ -382,12 +401,17 @@ export class BackendExchange {
 
 export type BackendHandler = (exchange: BackendExchange) => void | Promise<void>;
 
+/** Gives the connections of HTTP/1.1 that a socket carries; `fail` hears what is wrong with it. */
+export type Unfold = (socket: Socket, take: (wire: Wire) => void, fail: (fault: Error) => void) => void;
+
 /** A TCP server that reads requests strictly and answers whatever the test says. */
 export class HostileBackend {
   /** Those started from now on speak TLS. */
   static tls: TlsOptions | undefined;
+  /** What those started from now on do with a socket that speaks no TLS. */
+  static unfold: Unfold = (socket, take) => take(new Wire(socket, socket));
   readonly port: number;
-  /** All connections ever accepted. */
+  /** All connections ever accepted, where they carry several those that they carry. */
   readonly connections: Wire[] = [];
   /** All request heads read, in order. */
   readonly requests: WireRequest[] = [];
@@ -403,18 +427,26 @@ export class HostileBackend {
   /** Takes what comes before the first request of a connection, once there is something. */
   greeting: ((wire: Wire) => Promise<void>) | undefined;
   readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
   readonly #changed = new Set<() => void>();
 
   private constructor(server: Server) {
     this.#server = server;
     this.port = (server.address() as AddressInfo).port;
+    const { tls, unfold } = HostileBackend;
     const tcp = new Map<number | undefined, Socket>();
     server.on('connection', (socket: Socket) => {
-      if (HostileBackend.tls === undefined) this.#take(new Wire(socket));
-      else tcp.set(socket.remotePort, socket);
+      this.#sockets.add(socket);
+      if (tls !== undefined) tcp.set(socket.remotePort, socket);
+      else
+        unfold(
+          socket,
+          (wire) => this.#take(wire),
+          (fault) => this.faults.push(fault),
+        );
     });
     server.on('secureConnection', (socket: TLSSocket) => {
-      this.#take(new Wire(socket, tcp.get(socket.remotePort)));
+      this.#take(new Wire(socket, tcp.get(socket.remotePort) ?? socket));
     });
   }
 
@@ -434,6 +466,11 @@ export class HostileBackend {
     const backend = new HostileBackend(server);
     open.add(backend);
     return backend;
+  }
+
+  /** How many connections of TCP were ever accepted. */
+  get sockets(): number {
+    return this.#sockets.size;
   }
 
   /** Bytes that came in over all connections. */
@@ -460,14 +497,14 @@ export class HostileBackend {
 
   /** Stops listening: connects are refused from now on. */
   async refuse(): Promise<void> {
-    this.#server.close();
-    for (const wire of this.connections) wire.destroy();
+    this.destroy();
     if (this.#server.listening) await once(this.#server, 'close');
   }
 
   destroy(): void {
     this.#server.close();
     for (const wire of this.connections) wire.destroy();
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   async #serve(wire: Wire): Promise<void> {

@@ -1,5 +1,5 @@
 /** The cases about backends that break the protocol, with backends over HTTPS. */
-import { backendsOverHttps } from '../lab.ts';
+import { endpointsSpeak } from '../endpoints.ts';
 
-backendsOverHttps();
+endpointsSpeak('HTTPS');
 await import('../backends.test.ts');

@@ -1,5 +1,5 @@
 /** The cases about where messages begin and end, with backends over HTTPS. */
-import { backendsOverHttps } from '../lab.ts';
+import { endpointsSpeak } from '../endpoints.ts';
 
-backendsOverHttps();
+endpointsSpeak('HTTPS');
 await import('../framing.test.ts');

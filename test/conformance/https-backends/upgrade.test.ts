@@ -1,5 +1,5 @@
 /** The cases about WebSocket connections, with backends over HTTPS. */
-import { backendsOverHttps } from '../lab.ts';
+import { endpointsSpeak } from '../endpoints.ts';
 
-backendsOverHttps();
+endpointsSpeak('HTTPS');
 await import('../upgrade.test.ts');
