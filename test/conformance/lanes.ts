@@ -290,10 +290,7 @@ function lanesHere(): readonly Lane[] {
 }
 
 /** Why these cannot be done by a lane, or with the endpoints of this file; undefined = they all can. */
-function reasonToSkip(
-  { lane, over }: Pick<Lane, 'lane' | 'over'>,
-  needs: readonly Capability[],
-): string | undefined {
+function reasonToSkip({ lane, over }: Pick<Lane, 'lane' | 'over'>, needs: readonly Capability[]): string | undefined {
   const ways = [lane, over, ...(overHttp2() && lane !== 'upgrade' ? ['http2Endpoint'] : [])];
   return CANNOT.find(({ on, cannot }) => ways.includes(on) && needs.includes(cannot))?.because;
 }
