@@ -38,7 +38,7 @@ export function readsInto(buffer: Buffer): TakeReads {
   };
 }
 
-export const readByEvents: TakeReads = (socket, onRead) => {
+const readByEvents: TakeReads = (socket, onRead) => {
   socket.on('data', (chunk: Buffer) => {
     if (!onRead(chunk.length, chunk)) socket.pause();
   });
