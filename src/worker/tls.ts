@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { LaneContext } from '../lanes/context.ts';
 import { type Secured, tlsFactsOf } from '../lanes/tls-facts.ts';
+import { OneATurn } from '../io/one-a-turn.ts';
 import { normalizeHost } from '../match/host.ts';
 import type { Ends } from '../model/ends.ts';
 import type { TableDelta } from '../shared/messages.ts';
@@ -30,6 +31,8 @@ export class TlsTermination {
   readonly #servers: TlsServers;
   /** By the client's address and port. */
   readonly #handshakes = new Map<string, Handshake>();
+  /** A handshake takes as long as many requests: of a thousand at once they would wait for the last. */
+  readonly #turns = new OneATurn();
 
   constructor(ctx: LaneContext, certificates: Certificates, sessionChannel: string, take: TakeSecured) {
     this.#ctx = ctx;
@@ -63,10 +66,7 @@ export class TlsTermination {
     tcp.allowHalfOpen = false;
     readServerName(tcp, (name) => {
       handshake.host = normalizeHost(name) ?? '';
-      const { server, authorities } = this.#servers.serverFor(handshake.host);
-      handshake.authorities = authorities;
-      // The documented way to give a TLS server a connection that it has not accepted itself.
-      server.emit('connection', tcp);
+      this.#turns.add(() => this.#begin(tcp, handshake));
     });
   }
 
@@ -81,6 +81,14 @@ export class TlsTermination {
   /** Cuts off handshakes that are under way. */
   close(): void {
     for (const { opening } of this.#handshakes.values()) opening.tcp.destroy();
+  }
+
+  #begin(tcp: Socket, handshake: Handshake): void {
+    if (tcp.destroyed) return;
+    const { server, authorities } = this.#servers.serverFor(handshake.host);
+    handshake.authorities = authorities;
+    // The documented way to give a TLS server a connection that it has not accepted itself.
+    server.emit('connection', tcp);
   }
 
   #onSecured(socket: TLSSocket): void {
