@@ -1,7 +1,6 @@
 /** The HTTP/2 lane against clients that mean no good, and the ends of connections: counted by name, and felt by nobody else. */
-import { performance } from 'node:perf_hooks';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { eventually } from '../support/eventually.ts';
+import { eventually, settled } from '../support/eventually.ts';
 import { Http2Client } from '../support/http2-client.ts';
 import type { Http2Answer } from '../support/http2-client.ts';
 import {
@@ -131,6 +130,41 @@ describe('floods', () => {
     expect((await ask(other)).status).toBe(200);
   });
 
+  test('whoever floods is not read any more', async () => {
+    const client = await RawClient.connect(lab.ports.http);
+    const size = 40_000_000;
+    client.send(Buffer.concat([PREFACE, settings(), SETTINGS_ACK, Buffer.alloc(size, ping())]));
+    await client.closed();
+    expect(await settled(() => client.socket.writableLength)).toBeGreaterThan(size / 2);
+  });
+
+  test.each<[name: string, fields: (host: string) => Fields, end: boolean]>([
+    ['requests', (host) => [...GET.slice(0, 3), [':authority', host]], true],
+    [
+      'WebSockets',
+      (host) => [
+        [':method', 'CONNECT'],
+        [':protocol', 'websocket'],
+        ...GET.slice(1, 3),
+        [':authority', host],
+        ['sec-websocket-version', '13'],
+      ],
+      false,
+    ],
+  ])('%s that are reset in the same breath are never begun', async (_name, fields, end) => {
+    const site = lab.site();
+    const before = await lab.errors('client', 499);
+    const client = await raw();
+    const resets = odd(40).map((id) => Buffer.concat([headers(id, fields(site.host), { end }), reset(id)]));
+    client.send(Buffer.concat([...resets, headers(81, fields(site.host), { end })]));
+    await site.backend.asked(1);
+    await eventually(async () => (await lab.errors('client', 499)) === before + 40);
+    client.reset();
+    const begun = async () => (await lab.app.metrics()).sum('holdfast_requests_total', { service: site.name });
+    await eventually(async () => (await begun()) > 0);
+    expect([await begun(), site.backend.sockets]).toEqual([1, 1]);
+  });
+
   test('streams above the limit are refused, and may come again', async () => {
     const site = lab.site();
     const release = Promise.withResolvers<undefined>();
@@ -255,10 +289,9 @@ describe('while others misbehave', () => {
         await client.rest();
       }
     })();
-    const began = performance.now();
     let answered = 0;
     for (let i = 0; i < 40; i++) if ((await ask(other)).status === 200) answered++;
     await attack;
-    expect({ answered, finished: performance.now() - began < 60_000 }).toEqual({ answered: 40, finished: true });
+    expect(answered).toBe(40);
   });
 });

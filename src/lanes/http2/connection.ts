@@ -19,6 +19,7 @@ import type { LaneContext } from '../context.ts';
 import { Forwarding } from '../forwarding.ts';
 import type { OpenConnection } from '../open-connection.ts';
 import type { Secured } from '../tls-facts.ts';
+import type { UpgradeRequest } from '../upgrade-request.ts';
 import type { Http2Lane } from './lane.ts';
 import { StreamClient } from './stream-client.ts';
 import type { StreamConnection } from './stream-client.ts';
@@ -38,6 +39,9 @@ const LIMIT_OF: Readonly<Record<string, Limit>> = {
   window_update_flood: 'http2_window_update_flood',
   idle_frame_flood: 'http2_idle_frame_flood',
 };
+
+/** For whoever is not read any more to read our last word. */
+const DEAF_LINGER_MS = 1000;
 
 export class Http2Connection implements ServerEvents, StreamConnection, OpenConnection, Timed, Flushable {
   readonly forwarding: Forwarding;
@@ -62,6 +66,8 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
   #leaving = 0;
   /** What is still written is the end, and what arrives is thrown away. */
   #closing = false;
+  /** Not a byte more is read: to take in what floods us, only to throw it away, would be half of its damage. */
+  #deaf = false;
   /** Wall clock ms: for the next stream, and when `#closing` for the end. */
   #deadline: number;
   /** Wall clock ms: for the client to have acknowledged our settings. */
@@ -164,6 +170,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
 
   onError(fault: Http2Error): void {
     this.#count(fault);
+    this.#deaf = fault.code === 'ENHANCE_YOUR_CALM';
     this.#end();
   }
 
@@ -171,6 +178,14 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
 
   setKeepAlive(on: boolean, delay: number): void {
     this.#tcp.setKeepAlive(on, delay);
+  }
+
+  countAborted(): void {
+    this.#ctx.counters.error('client', 499);
+  }
+
+  upgrade(request: UpgradeRequest): void {
+    this.#lane.options.upgrade(request);
   }
 
   /** Something has been written. */
@@ -223,14 +238,14 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
     const socket = this.#socket;
     socket.on('drain', () => {
       for (const client of this.#streams) client.onWritable();
-      socket.resume();
+      if (!this.#deaf) socket.resume();
     });
     // Whoever cannot send cannot open windows either: nobody speaks HTTP/2 over half a connection.
     socket.on('end', () => {
       if (!this.#closing) socket.destroy();
     });
     socket.on('finish', () => {
-      this.#deadline = this.#ctx.deadlines.now + LINGER_MS;
+      this.#deadline = this.#ctx.deadlines.now + (this.#deaf ? DEAF_LINGER_MS : LINGER_MS);
     });
     // A reset or a broken pipe: 'close' follows and does the rest.
     socket.on('error', () => socket.destroy());
@@ -240,7 +255,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
   }
 
   #onRead(length: number, buffer: Buffer): boolean {
-    if (this.#closing) return true;
+    if (this.#closing) return !this.#deaf;
     this.#ctx.counters.bytesIn(length);
     this.parsing = true;
     this.codec.execute(buffer, 0, length);
@@ -249,7 +264,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
     if (this.#touched.length > 0) this.#touched.length = 0;
     this.parsing = false;
     this.flush();
-    return !this.congested;
+    return !this.congested && !this.#deaf;
   }
 
   #client(stream: ServerStream): StreamClient {
@@ -263,9 +278,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
   }
 
   #tunnel(stream: ServerStream): void {
-    const tunnel = new Tunnel(this, stream);
-    this.#enter(stream, tunnel);
-    this.#lane.options.upgrade(tunnel.request);
+    this.#enter(stream, new Tunnel(this, stream));
   }
 
   #enter(stream: ServerStream, owner: StreamOwner): void {
@@ -340,7 +353,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.bodyTimeout;
     this.flush();
     this.#socket.end();
-    this.#socket.resume();
+    if (!this.#deaf) this.#socket.resume();
   }
 
   #onClose(): void {

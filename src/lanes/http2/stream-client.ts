@@ -18,6 +18,8 @@ export interface StreamConnection extends OutConnection {
   readonly forwarding: Forwarding;
   /** What was read is being parsed. */
   readonly parsing: boolean;
+  /** Its client has given it up before it was begun. */
+  countAborted(): void;
   /** The client may be another stream's. */
   release(client: StreamClient): void;
 }
@@ -31,6 +33,8 @@ export class StreamClient implements ExchangeClient, StreamOwner {
   readonly #exchange: Exchange;
   #connection: StreamConnection | undefined;
   #stream: ServerStream | undefined;
+  /** Waits for the end of the read that has brought it: a request that is reset in the same one costs nobody anything. */
+  #waits = false;
   /** Bytes of the request's body that the client has not been told to be taken. */
   #untold = 0;
   /** Wall clock ms: for the client to take more of an answer that is complete here. */
@@ -49,9 +53,10 @@ export class StreamClient implements ExchangeClient, StreamOwner {
     return this.#open.parsing;
   }
 
+  /** `settle` comes behind. */
   begin(connection: StreamConnection, stream: ServerStream): void {
     this.#enter(connection, stream);
-    this.#exchange.begin(stream.head, true);
+    this.#waits = true;
   }
 
   /** A request that never becomes an exchange. */
@@ -63,27 +68,31 @@ export class StreamClient implements ExchangeClient, StreamOwner {
   }
 
   onData(buffer: Buffer, start: number, end: number): void {
+    this.#begin();
     this.#untold += end - start;
     this.#exchange.onRequestBody(buffer, start, end);
   }
 
   onTrailers(lines: string): void {
+    this.#begin();
     this.#exchange.onRequestTrailers(lines);
   }
 
   onEnd(): void {
     this.requestDone = true;
-    this.#exchange.onRequestEnd();
+    if (!this.#waits) this.#exchange.onRequestEnd();
   }
 
   /** The client has given the stream up, or the connection has ended. */
   onReset(): void {
-    this.#exchange.abort();
+    if (this.#waits) this.#open.countAborted();
+    else this.#exchange.abort();
     this.#leave();
   }
 
   /** What was read has been parsed: it goes to the endpoint, and as much more may come as that takes. */
   settle(): void {
+    this.#begin();
     if (this.#stream !== undefined && this.#exchange.flushRequest()) this.resume();
   }
 
@@ -134,6 +143,12 @@ export class StreamClient implements ExchangeClient, StreamOwner {
     return this.#connection;
   }
 
+  #begin(): void {
+    if (!this.#waits || this.#stream === undefined) return;
+    this.#waits = false;
+    this.#exchange.begin(this.#stream.head, true);
+  }
+
   #enter(connection: StreamConnection, stream: ServerStream): void {
     this.#connection = connection;
     this.#stream = stream;
@@ -146,6 +161,7 @@ export class StreamClient implements ExchangeClient, StreamOwner {
   #leave(): void {
     const connection = this.#connection;
     if (connection === undefined) return;
+    this.#waits = false;
     // Whoever is kept for the next stream keeps no connection.
     if (this.#stream !== undefined) this.#stream.head.tls = NO_TLS;
     this.#connection = undefined;

@@ -21,6 +21,10 @@ export interface TunnelConnection extends OutConnection {
   readonly forwarding: Forwarding;
   release(owner: StreamOwner): void;
   setKeepAlive(on: boolean, delay: number): void;
+  /** Its client has given it up before it was begun. */
+  countAborted(): void;
+  /** Hands it to the upgrade lane. */
+  upgrade(request: UpgradeRequest): void;
 }
 
 const HEAD_END = '\r\n\r\n';
@@ -30,6 +34,8 @@ export class Tunnel extends Duplex implements StreamOwner, Beneath {
   readonly out = new StreamOut();
   readonly #connection: TunnelConnection;
   #stream: ServerStream | undefined;
+  /** Waits for the end of the read that has brought it, as other requests do. */
+  #waits = true;
   #reader: ReadHandler = () => true;
   /** The beginning of what is written, until it is a whole head; undefined = it has been answered. */
   #head: string | undefined = '';
@@ -50,23 +56,8 @@ export class Tunnel extends Duplex implements StreamOwner, Beneath {
     withKey(stream.head);
   }
 
-  /** For the upgrade lane. */
-  get request(): UpgradeRequest {
-    const { head } = this.#stream ?? {};
-    if (head === undefined) throw new Error('the request of a stream that is over');
-    return {
-      head,
-      socket: this,
-      out: this.out,
-      forwarding: this.#connection.forwarding,
-      first: Buffer.alloc(0),
-      takeReads: (reader) => {
-        this.#reader = reader;
-      },
-    };
-  }
-
   onData(buffer: Buffer, start: number, end: number): void {
+    this.#begin();
     this.#untold += end - start;
     const piece = buffer.subarray(start, end);
     if (this.#reader(piece.length, piece)) this.resume();
@@ -77,12 +68,14 @@ export class Tunnel extends Duplex implements StreamOwner, Beneath {
   }
 
   onEnd(): void {
+    this.#begin();
     this.#endSeen = true;
     this.emit('end');
     this.#closeIfDone();
   }
 
   onReset(): void {
+    if (this.#waits) this.#connection.countAborted();
     this.#stream = undefined;
     this.destroy();
   }
@@ -97,7 +90,7 @@ export class Tunnel extends Duplex implements StreamOwner, Beneath {
   }
 
   settle(): void {
-    // What has come is with the endpoint already.
+    this.#begin();
   }
 
   checkDeadline(): void {
@@ -161,6 +154,21 @@ export class Tunnel extends Duplex implements StreamOwner, Beneath {
     this.out.close();
     this.#connection.release(this);
     done(error);
+  }
+
+  #begin(): void {
+    if (!this.#waits || this.#stream === undefined) return;
+    this.#waits = false;
+    this.#connection.upgrade({
+      head: this.#stream.head,
+      socket: this,
+      out: this.out,
+      forwarding: this.#connection.forwarding,
+      first: Buffer.alloc(0),
+      takeReads: (reader) => {
+        this.#reader = reader;
+      },
+    });
   }
 
   /** Answers as soon as the head is whole; returns what came behind it. */
