@@ -1,6 +1,7 @@
 /** All scenarios of `npm run bench`, in the order in which they run. */
 import type { Scenario } from '../support/lab.ts';
 import { connections } from './connections.ts';
+import { floods } from './floods.ts';
 import { growth } from './growth.ts';
 import { grpc } from './grpc.ts';
 import { http2 } from './http2.ts';
@@ -27,5 +28,6 @@ export const SCENARIOS: readonly Scenario[] = [
   tls,
   http2,
   grpc,
+  floods,
   swap,
 ];
