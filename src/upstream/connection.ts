@@ -5,6 +5,7 @@ import type { Timed } from '../io/deadlines.ts';
 import { Outbox } from '../io/outbox.ts';
 import { WRITE_HIGH_WATER } from '../io/take-reads.ts';
 import type { UpstreamEndpoint } from './endpoint-pools.ts';
+import type { Idle } from './idle-list.ts';
 import type { DialFailure, DialHandler, UpstreamLink } from './request-wire.ts';
 import type { Upstreams } from './upstreams.ts';
 
@@ -40,7 +41,7 @@ export interface UpstreamHandler extends DialHandler {
   onUpstreamClosed(): void;
 }
 
-export class UpstreamConnection implements UpstreamLink, Timed {
+export class UpstreamConnection implements UpstreamLink, Timed, Idle {
   readonly endpoint: UpstreamEndpoint;
   readonly socket: Socket;
   readonly out: Outbox;
@@ -50,6 +51,8 @@ export class UpstreamConnection implements UpstreamLink, Timed {
   handler: UpstreamHandler | null;
   /** Wall clock ms; Infinity = none. While dialling: the connect time-out; while idle: when it is closed. */
   deadline: number;
+  older: Idle | undefined;
+  newer: Idle | undefined;
   /** TCP is there; over TLS the handshake follows. */
   #reached = false;
   readonly #upstreams: Upstreams;

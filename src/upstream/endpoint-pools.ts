@@ -94,19 +94,6 @@ export class EndpointPools {
   closeIdle(): void {
     for (const first of this.#endpoints.values()) for (const one of waysOf(first)) closeAll(one.idle);
   }
-
-  /** The oldest of an endpoint; they take turns, which costs little as it is rare. False = none is idle. */
-  closeOne(): boolean {
-    for (const [slot, first] of this.#endpoints) {
-      const oldest = waysOf(first).find(({ idle }) => idle.length > 0)?.idle[0];
-      if (oldest === undefined) continue;
-      this.#endpoints.delete(slot);
-      this.#endpoints.set(slot, first);
-      oldest.destroy();
-      return true;
-    }
-    return false;
-  }
 }
 
 function* waysOf(first: UpstreamEndpoint | undefined): Generator<UpstreamEndpoint> {

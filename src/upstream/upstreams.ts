@@ -13,6 +13,7 @@ import { EndpointPools } from './endpoint-pools.ts';
 import type { UpstreamEndpoint } from './endpoint-pools.ts';
 import { Http2UpstreamConnection } from './http2-connection.ts';
 import { UpstreamStream } from './http2-stream.ts';
+import { IdleList } from './idle-list.ts';
 import type { DialFailure, StreamHandler } from './request-wire.ts';
 import type { TlsProfile } from './tls.ts';
 
@@ -30,7 +31,7 @@ export interface UpstreamOptions {
   readonly connectTimeout: number;
   /** ms an idle connection is kept. */
   readonly idleTimeout: number;
-  /** Idle connections kept to all endpoints together, at least 1: each takes a descriptor that a client may need. */
+  /** Idle connections kept to all endpoints together, at least 1, those used last: each takes a descriptor that a client may need. */
   readonly maxIdle: number;
   /** See `poisoning`. */
   readonly poisonReads: boolean;
@@ -50,7 +51,7 @@ export class Upstreams {
   readonly #common = new EndpointPools('');
   /** Those of one client each. */
   readonly #own = new Set<EndpointPools>();
-  #idle = 0;
+  readonly #idle = new IdleList();
 
   constructor(options: UpstreamOptions) {
     this.#options = options;
@@ -75,7 +76,7 @@ export class Upstreams {
     const upstream = pools.of(endpoint, tls);
     const idle = upstream.idle.pop();
     if (idle === undefined) return this.#dial(upstream, handler);
-    this.#idle--;
+    this.#idle.remove(idle);
     idle.lend(handler);
     return idle;
   }
@@ -121,8 +122,8 @@ export class Upstreams {
     connection.handler = null;
     connection.deadline = this.deadlines.now + Math.min(kept, this.#options.idleTimeout);
     endpoint.idle.push(connection);
-    this.#idle++;
-    if (this.#idle > this.#options.maxIdle && !this.#common.closeOne()) connection.destroy();
+    this.#idle.add(connection);
+    if (this.#idle.size > this.#options.maxIdle) this.#idle.oldest?.destroy();
   }
 
   /** An endpoint has left its pool: idle connections go, busy ones end with their exchange. */
@@ -148,7 +149,7 @@ export class Upstreams {
     const at = connection.endpoint.idle.indexOf(connection);
     if (at < 0) return;
     connection.endpoint.idle.splice(at, 1);
-    this.#idle--;
+    this.#idle.remove(connection);
   }
 
   /** For connections: a dial failed. One that is no use over TLS may be well in plain text, for another route. */
