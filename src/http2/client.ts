@@ -64,7 +64,7 @@ export class ClientConnection extends Connection<ClientStream> {
     never: readonly string[] = [],
   ): ClientStream {
     const stream = this.takeStream(this.#nextId);
-    this.open.set(stream.id, stream);
+    this.open.add(stream);
     this.#nextId += 2;
     stream.method = text.slice(0, text.indexOf(' '));
     stream.tunnel = protocol !== '';
@@ -75,7 +75,7 @@ export class ClientConnection extends Connection<ClientStream> {
 
   override onGoaway(lastId: number, code: number): void {
     this.#goingAway = true;
-    for (const stream of [...this.open.values()]) if (stream.id > lastId) this.giveUp(stream, CODE.REFUSED_STREAM);
+    for (const stream of this.open.values()) if (stream.id > lastId) this.giveUp(stream, CODE.REFUSED_STREAM);
     super.onGoaway(lastId, code);
   }
 

@@ -18,6 +18,7 @@ import { HpackDecoder } from './hpack/decoder.ts';
 import type { FieldSink } from './hpack/decoder.ts';
 import { block, HpackEncoder } from './hpack/encoder.ts';
 import type { Http2Limits } from './limits.ts';
+import { OpenStreams } from './open-streams.ts';
 import { RecvWindows } from './recv-windows.ts';
 import { SendWindows } from './send-windows.ts';
 import { PeerSettings } from './settings.ts';
@@ -57,7 +58,7 @@ export abstract class Connection<S extends Stream> implements FrameSink {
   protected readonly limits: Http2Limits;
   protected readonly encoder = new HpackEncoder();
   protected readonly writer: FrameWriter;
-  protected readonly open = new Map<number, S>();
+  protected readonly open = new OpenStreams<S>();
   protected readonly peer = new PeerSettings();
   /** The highest stream of the peer that we have looked at. */
   protected lastTaken = 0;
@@ -415,7 +416,7 @@ export abstract class Connection<S extends Stream> implements FrameSink {
     this.#parser.stop();
     this.#windows.close();
     this.#dataStream = undefined;
-    const streams = [...this.open.values()];
+    const streams = this.open.values();
     this.open.clear();
     for (const stream of streams) this.events.onReset(stream, code, fault);
   }

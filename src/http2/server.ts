@@ -109,7 +109,7 @@ export class ServerConnection extends Connection<ServerStream> {
   #begin(stream: ServerStream, endStream: boolean): void {
     const { refusal, protocol, never } = this.#reader;
     const { id } = stream;
-    this.open.set(id, stream);
+    this.open.add(stream);
     stream.headSeen = true;
     if (protocol === '') stream.expected = stream.head.contentLength;
     if (never.length > 0) stream.never = [...never];

@@ -7,7 +7,9 @@ import { ServerConnection } from '../../http2/server.ts';
 import type { ServerEvents } from '../../http2/server.ts';
 import type { ServerStream } from '../../http2/stream.ts';
 import type { Timed } from '../../io/deadlines.ts';
+import { Members } from '../../io/members.ts';
 import { Outbox } from '../../io/outbox.ts';
+import type { Flushable } from '../../io/turn.ts';
 import { normalizeHost } from '../../match/host.ts';
 import type { Ends } from '../../model/ends.ts';
 import { NO_TLS } from '../../model/facts.ts';
@@ -25,7 +27,6 @@ import { StreamClient } from './stream-client.ts';
 import type { StreamConnection } from './stream-client.ts';
 import type { StreamOwner } from './stream-owner.ts';
 import { Tunnel } from './tunnel.ts';
-import type { Flushable } from '../../io/turn.ts';
 
 /** Faults that are limits. */
 const LIMIT_OF: Readonly<Record<string, Limit>> = {
@@ -56,7 +57,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
   /** What can be reset: `#socket`, or the one beneath it. */
   readonly #tcp: Socket;
   readonly #outbox: Outbox;
-  readonly #streams = new Set<StreamOwner>();
+  readonly #streams = new Members<StreamOwner>();
   /** Streams that the read under way has brought something for. */
   readonly #touched: StreamOwner[] = [];
   readonly #sni: string;
@@ -226,7 +227,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
       if (now >= this.#deadline) this.destroy();
       return;
     }
-    for (const client of this.#streams) client.checkDeadline(now);
+    for (const client of this.#streams.values()) client.checkDeadline(now);
     if (this.#leaving === 1) this.#leaveNow();
     else if (this.#ctx.draining) this.#leave();
     if (!this.codec.settingsAcked && now >= this.#settingsDeadline) this.#giveUp(CODE.SETTINGS_TIMEOUT);
@@ -237,7 +238,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
   #listen(): void {
     const socket = this.#socket;
     socket.on('drain', () => {
-      for (const client of this.#streams) client.onWritable();
+      for (const client of this.#streams.values()) client.onWritable();
       if (!this.#deaf) socket.resume();
     });
     // Whoever cannot send cannot open windows either: nobody speaks HTTP/2 over half a connection.
@@ -361,6 +362,6 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
     this.#ctx.counters.connectionClosed();
     this.#ctx.deadlines.delete(this);
     this.#lane.options.connections.delete(this);
-    for (const client of [...this.#streams]) client.onReset();
+    for (const client of this.#streams.values()) client.onReset();
   }
 }

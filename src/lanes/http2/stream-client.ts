@@ -27,6 +27,7 @@ export interface StreamConnection extends OutConnection {
 /** Reused for stream after stream, on whatever connection. */
 export class StreamClient implements ExchangeClient, StreamOwner {
   readonly out = new StreamOut();
+  place = 0;
   /** The request is complete. */
   requestDone = false;
   readonly #ctx: LaneContext;

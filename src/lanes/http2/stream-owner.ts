@@ -1,5 +1,7 @@
 /** Who has a stream of a client's connection, and what it hears of it. */
-export interface StreamOwner {
+import type { Member } from '../../io/members.ts';
+
+export interface StreamOwner extends Member {
   /** A range of a buffer that changes afterwards. */
   onData(buffer: Buffer, start: number, end: number): void;
   /** Lines that each end in CR LF. */

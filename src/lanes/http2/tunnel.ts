@@ -32,6 +32,7 @@ const ACCEPT = /^sec-websocket-accept:.*\r\n/im;
 
 export class Tunnel extends Duplex implements StreamOwner, Beneath {
   readonly out = new StreamOut();
+  place = 0;
   readonly #connection: TunnelConnection;
   #stream: ServerStream | undefined;
   /** Waits for the end of the read that has brought it, as other requests do. */
