@@ -5,7 +5,8 @@ import type { Meta, Secret } from '../../model/resources.ts';
 import { isRecord, type ObjectFields, type Report } from './fields.ts';
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+const BEGIN = '-----BEGIN CERTIFICATE-----';
+const CERTIFICATE = new RegExp(`${BEGIN}[^-]+-----END CERTIFICATE-----`, 'g');
 const TLS = 'kubernetes.io/tls';
 /** Shorter ones are refused by OpenSSL, and by clients. */
 const MIN_RSA_BITS = 2048;
@@ -86,8 +87,11 @@ function readChain(chain: string, report: Report): X509Certificate | undefined {
 
 /** The first certificate. Every one has to be readable: they are used as a whole or not at all. */
 function firstOf(pem: string): X509Certificate | undefined {
+  const certificates = pem.match(CERTIFICATE) ?? [];
+  // At one without an end OpenSSL stops, and would go without those behind it.
+  if (certificates.length < pem.split(BEGIN).length - 1) return undefined;
   try {
-    return (pem.match(CERTIFICATE) ?? []).map((one) => new X509Certificate(one))[0];
+    return certificates.map((one) => new X509Certificate(one))[0];
   } catch {
     // Told by the caller: what OpenSSL says about it helps nobody.
     return undefined;

@@ -392,8 +392,13 @@ describe('Secret', () => {
     expect(resource(`${tls(ec.chain, ec.key)}\n${ca('')}`, 'Secret').authorities).toBeUndefined();
   });
 
-  test('bad authorities are reported, and a good pair beside them is served', () => {
-    const projection = read(`${tls(ec.chain, ec.key)}\nstringData: {ca.crt: hunter2}`);
+  test.each([
+    ['what is no PEM', 'hunter2'],
+    ['a certificate without its end, a good one behind it', `-----BEGIN CERTIFICATE-----\nhunter2\n${other.chain}`],
+    ['a certificate without its end, a good one before it', `${other.chain}-----BEGIN CERTIFICATE-----\nhunter2\n`],
+  ])('bad authorities (%s) are reported, and a good pair beside them is served', (_, ca) => {
+    const data = JSON.stringify({ 'ca.crt': ca });
+    const projection = read(`${tls(ec.chain, ec.key)}\nstringData: ${data}`);
     expect(projection.resource).toMatchObject({ authorities: undefined, certificate: { key: ec.key } });
     expect(fieldsOf(projection)).toEqual(['data[ca.crt]']);
     expect(JSON.stringify(projection.problems)).not.toContain('hunter2');
@@ -408,6 +413,11 @@ describe('Secret', () => {
     [
       'a chain with a broken certificate',
       tls(ec.chain + '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', ec.key),
+      ['data[tls.crt]'],
+    ],
+    [
+      'a chain whose last certificate is cut short',
+      tls(`${ec.chain}-----BEGIN CERTIFICATE-----\nAAAA\n`, ec.key),
       ['data[tls.crt]'],
     ],
     ['no key', tls(ec.chain, 'hunter2'), ['data[tls.key]']],
