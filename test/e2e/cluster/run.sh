@@ -43,7 +43,7 @@ trap 'exit 143' TERM INT HUP
 # PROGRAM FLAG…: its output goes to PROGRAM.log. Elsewhere the control plane has machines of its own; here it comes after
 # what is tested.
 start() {
-  nice -n 10 "$@" >"$1.log" 2>&1 &
+  nice -n 19 "$@" >"$1.log" 2>&1 &
   processes+=($!)
 }
 
