@@ -163,17 +163,34 @@ test('a key in use follows the store within some seconds, although this replica 
     expect((await app.metrics()).sum('holdfast_session_moves_total', { policy: 'users' })).toBe(0);
 });
 
-test('a session is over at both when its absolute time is, whichever it has come by', async () => {
+/** Questions that the store has not answered within its 50 ms: after one a replica goes its own way, as it should. */
+async function unanswered(): Promise<number> {
+  const all = await Promise.all(replicas.map((app) => app.metrics()));
+  return all.reduce((sum, metrics) => sum + metrics.value('holdfast_session_store_errors_total'), 0);
+}
+
+test('a session is over at both when its absolute time is, whichever it has come by', { timeout: 60_000 }, async () => {
   const [a, b] = replicas;
-  const began = Date.now();
-  const { pod } = await ask(a, 'short', 'k');
-  await eventually(() => Date.now() > began + 2000);
-  expect((await ask(b, 'short', 'k')).pod).toBe(pod);
-  await eventually(() => Date.now() > began + 4500);
-  // In turn, so that whoever starts anew does so elsewhere.
-  expect((await ask(b, 'short', 'k')).pod).toBe((await ask(a, 'short', 'k')).pod);
-  const outcomes = (await b.metrics()).by('reason', 'holdfast_decisions_total', { policy: 'short', outcome: 'new' });
-  expect(outcomes).toEqual({ absolute_expired: 1 });
+  const expired = async () =>
+    (await b.metrics()).sum('holdfast_decisions_total', {
+      policy: 'short',
+      outcome: 'new',
+      reason: 'absolute_expired',
+    });
+  for (let attempt = 1; ; attempt++) {
+    const [key, before, over] = [`k-${attempt}`, await unanswered(), await expired()];
+    const began = Date.now();
+    const { pod } = await ask(a, 'short', key);
+    await eventually(() => Date.now() > began + 2000);
+    const at = [await ask(b, 'short', key)];
+    await eventually(() => Date.now() > began + 4500);
+    // In turn, so that whoever starts anew does so elsewhere.
+    at.push(await ask(b, 'short', key), await ask(a, 'short', key));
+    if (attempt < 5 && (await unanswered()) > before) continue;
+    const [first, anew, agreed] = at.map((answer) => answer.pod);
+    expect([first, agreed, (await expired()) - over]).toEqual([pod, anew, 1]);
+    return;
+  }
 });
 
 test('of two replicas that move a key at once to different endpoints one wins', async () => {
