@@ -1,19 +1,23 @@
 /**
  * Load at a constant rate, whatever the answers take: request `i` is due at `i / rate`, and its latency is counted from
  * then, also while it waits for a connection that is still busy. So a stall costs all requests that were due in it.
- * Sends from a loop that never sleeps, as timers are a millisecond coarse; so whoever shares its core comes first.
+ * Sends from a loop that never sleeps, as timers are a millisecond coarse; so whoever shares its core comes first. Beside
+ * a load that takes the core, it has to sleep, to be awake at once when there is something to do: then a latency is counted
+ * from the turn in which the request was found to be due.
  */
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { constants, setPriority } from 'node:os';
 import type { Socket } from 'node:net';
 
-interface Options {
+export interface ConstantRate {
   readonly port: number;
   readonly cookie: string;
   readonly connections: number;
   readonly perSecond: number;
   readonly seconds: number;
+  /** A millisecond between two looks at what is due. */
+  readonly sleeps?: boolean;
 }
 
 /** Milliseconds. */
@@ -26,16 +30,26 @@ export interface Latencies {
   readonly late: number;
 }
 
-const { port, cookie, connections, perSecond, seconds } = JSON.parse(process.argv[2] ?? '') as Options;
+const {
+  port,
+  cookie,
+  connections,
+  perSecond,
+  seconds,
+  sleeps = false,
+} = JSON.parse(process.argv[2] ?? '') as ConstantRate;
 const REQUEST = Buffer.from(`GET / HTTP/1.1\r\nHost: bench.test\r\nCookie: ${cookie}\r\n\r\n`, 'latin1');
 const OK = 'HTTP/1.1 200';
 /** At the start neither side is warm: not counted. */
 const WARM_UP_S = 1;
+const SLEEP_MS = 1;
 /** For the last answers. */
 const PATIENCE_MS = 10_000;
 
 const total = Math.ceil(perSecond * (seconds + WARM_UP_S));
 const warm = Math.ceil(perSecond * WARM_UP_S);
+/** What each is counted from. */
+const since = new Float64Array(total);
 const latency = new Float64Array(total);
 const late = new Float64Array(total);
 /** Requests that were due when no connection was free. */
@@ -70,7 +84,7 @@ class Connection {
   }
 
   #done(): void {
-    latency[this.#request] = performance.now() - dueAt(this.#request);
+    latency[this.#request] = performance.now() - since[this.#request]!;
     answered++;
     const next = waiting[waited];
     if (next === undefined) free.push(this);
@@ -98,6 +112,7 @@ function fail(message: string): void {
 function turn(): void {
   const now = performance.now();
   while (sent < total && dueAt(sent) <= now) {
+    since[sent] = sleeps ? now : dueAt(sent);
     const connection = free.pop();
     if (connection === undefined) waiting.push(sent);
     else connection.send(sent);
@@ -106,6 +121,7 @@ function turn(): void {
   }
   if (answered === total) finish();
   else if (now > dueAt(total) + PATIENCE_MS) fail(`${total - answered} of ${total} requests have no answer`);
+  else if (sleeps) setTimeout(turn, SLEEP_MS);
   else setImmediate(turn);
 }
 
@@ -123,7 +139,7 @@ function finish(): void {
   process.exit();
 }
 
-setPriority(constants.priority.PRIORITY_LOW);
+if (!sleeps) setPriority(constants.priority.PRIORITY_LOW);
 for (let i = 0; i < connections; i++) {
   const socket = connect(port, '127.0.0.1');
   await once(socket, 'connect');

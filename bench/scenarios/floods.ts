@@ -1,6 +1,6 @@
 /** What other clients feel of a flood: their p99 meanwhile, and in the calm before it. */
+import type { ConstantRate, Latencies } from '../programs/constant-rate.ts';
 import type { Flood, Flooded } from '../programs/flood.ts';
-import type { RegularsOptions, Waited } from '../programs/regulars.ts';
 import { startBackends } from '../support/backends.ts';
 import type { Lab, Scenario } from '../support/lab.ts';
 import { program } from '../support/load.ts';
@@ -14,8 +14,10 @@ const FLOODS: readonly { readonly name: string; readonly flood: Flood }[] = [
   { name: '1,000 half-open TLS handshakes, begun at once', flood: 'half-open' },
   { name: '1,000 TLS records that come byte by byte', flood: 'slow-records' },
 ];
-/** The flood outlasts the requests that are measured by this. */
-const LONGER_S = 0.5;
+/** The flood outlasts the requests that are measured by this, their warm-up included. */
+const LONGER_S = 1.5;
+/** The other clients. */
+const OTHERS = { connections: 50, perSecond: 1000, sleeps: true };
 
 export const floods: Scenario = {
   name: 'floods',
@@ -33,12 +35,13 @@ export const floods: Scenario = {
 };
 
 async function measure(lab: Lab, peer: Peer, flood: Flood) {
-  const regulars: RegularsOptions = { port: peer.port, cookie: peer.cookie, seconds: lab.seconds };
-  const before = await program<Waited>(lab, 'regulars', regulars);
+  const { port, cookie } = peer;
+  const others: ConstantRate = { ...OTHERS, port, cookie, seconds: lab.seconds };
+  const before = await program<Latencies>(lab, 'constant-rate', others);
   const memory = peer.child.residentMemory();
   const flooding = { port: peer.securePort, flood, seconds: lab.seconds + LONGER_S };
   const [meanwhile, { connections }] = await Promise.all([
-    program<Waited>(lab, 'regulars', regulars),
+    program<Latencies>(lab, 'constant-rate', others),
     program<Flooded>(lab, 'flood', flooding),
   ]);
   return {

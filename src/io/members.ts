@@ -26,8 +26,11 @@ export class Members<T extends Member> {
     this.#list[member.place] = last;
   }
 
-  /** As they are now, in no order. */
-  values(): T[] {
-    return [...this.#list];
+  /** From the last place to the first: whoever leaves meanwhile is passed over, and nobody else is. */
+  *[Symbol.iterator](): Generator<T> {
+    for (let place = this.#list.length - 1; place >= 0; place--) {
+      const member = this.#list[place];
+      if (member !== undefined) yield member;
+    }
   }
 }

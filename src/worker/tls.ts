@@ -1,9 +1,9 @@
 /** Ends TLS: takes accepted sockets through their handshakes and hands on those that come to talk HTTP. */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { OneATurn } from '../io/one-a-turn.ts';
 import type { LaneContext } from '../lanes/context.ts';
 import { type Secured, tlsFactsOf } from '../lanes/tls-facts.ts';
-import { OneATurn } from '../io/one-a-turn.ts';
 import { normalizeHost } from '../match/host.ts';
 import type { Ends } from '../model/ends.ts';
 import type { TableDelta } from '../shared/messages.ts';

@@ -227,7 +227,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
       if (now >= this.#deadline) this.destroy();
       return;
     }
-    for (const client of this.#streams.values()) client.checkDeadline(now);
+    for (const client of this.#streams) client.checkDeadline(now);
     if (this.#leaving === 1) this.#leaveNow();
     else if (this.#ctx.draining) this.#leave();
     if (!this.codec.settingsAcked && now >= this.#settingsDeadline) this.#giveUp(CODE.SETTINGS_TIMEOUT);
@@ -238,7 +238,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
   #listen(): void {
     const socket = this.#socket;
     socket.on('drain', () => {
-      for (const client of this.#streams.values()) client.onWritable();
+      for (const client of this.#streams) client.onWritable();
       if (!this.#deaf) socket.resume();
     });
     // Whoever cannot send cannot open windows either: nobody speaks HTTP/2 over half a connection.
@@ -362,6 +362,6 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
     this.#ctx.counters.connectionClosed();
     this.#ctx.deadlines.delete(this);
     this.#lane.options.connections.delete(this);
-    for (const client of this.#streams.values()) client.onReset();
+    for (const client of this.#streams) client.onReset();
   }
 }

@@ -10,18 +10,12 @@ import type { ExchangeClient } from '../exchange.ts';
 import type { Forwarding } from '../forwarding.ts';
 import { refuse } from '../refuse.ts';
 import { StreamOut } from './stream-out.ts';
-import type { OutConnection } from './stream-out.ts';
-import type { StreamOwner } from './stream-owner.ts';
+import type { OwnerConnection, StreamOwner } from './stream-owner.ts';
 
-/** The connection of a stream. */
-export interface StreamConnection extends OutConnection {
-  readonly forwarding: Forwarding;
+/** The connection of a request; a client that it was given back may be another stream's. */
+export interface StreamConnection extends OwnerConnection {
   /** What was read is being parsed. */
   readonly parsing: boolean;
-  /** Its client has given it up before it was begun. */
-  countAborted(): void;
-  /** The client may be another stream's. */
-  release(client: StreamClient): void;
 }
 
 /** Reused for stream after stream, on whatever connection. */

@@ -1,5 +1,7 @@
 /** Who has a stream of a client's connection, and what it hears of it. */
 import type { Member } from '../../io/members.ts';
+import type { Forwarding } from '../forwarding.ts';
+import type { OutConnection } from './stream-out.ts';
 
 export interface StreamOwner extends Member {
   /** A range of a buffer that changes afterwards. */
@@ -15,4 +17,13 @@ export interface StreamOwner extends Member {
   /** What was read has been parsed. */
   settle(): void;
   checkDeadline(now: number): void;
+}
+
+/** The connection of a stream, as far as every owner needs it. */
+export interface OwnerConnection extends OutConnection {
+  readonly forwarding: Forwarding;
+  /** Its client has given the stream up before its request was begun. */
+  countAborted(): void;
+  /** The owner is done with its stream. */
+  release(owner: StreamOwner): void;
 }

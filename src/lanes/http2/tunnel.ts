@@ -10,19 +10,13 @@ import type { ServerStream } from '../../http2/stream.ts';
 import type { ReadHandler } from '../../io/take-reads.ts';
 import { destroySoon } from '../../io/socket-stream.ts';
 import type { Beneath } from '../../io/socket-stream.ts';
-import type { Forwarding } from '../forwarding.ts';
 import type { UpgradeRequest } from '../upgrade-request.ts';
 import { StreamOut } from './stream-out.ts';
-import type { OutConnection } from './stream-out.ts';
-import type { StreamOwner } from './stream-owner.ts';
+import type { OwnerConnection, StreamOwner } from './stream-owner.ts';
 
 /** The connection of a tunnel. */
-export interface TunnelConnection extends OutConnection {
-  readonly forwarding: Forwarding;
-  release(owner: StreamOwner): void;
+export interface TunnelConnection extends OwnerConnection {
   setKeepAlive(on: boolean, delay: number): void;
-  /** Its client has given it up before it was begun. */
-  countAborted(): void;
   /** Hands it to the upgrade lane. */
   upgrade(request: UpgradeRequest): void;
 }
