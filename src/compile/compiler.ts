@@ -42,7 +42,6 @@ export class Compiler {
     this.#options = options;
   }
 
-  /** The sets of the outcome's status are the compiler's own and change with the next call. */
   update(snapshot: Snapshot): Outcome {
     const last = this.#last;
     if (last === undefined || last.ingressClasses !== snapshot.ingressClasses) this.#compileAll(snapshot);

@@ -23,7 +23,6 @@ export interface Share {
   readonly clientAuthorities: readonly string[];
   readonly hasFallback: boolean;
   readonly ingresses: readonly ObjectKey[];
-  readonly services: readonly ObjectKey[];
   readonly statuses: readonly ObjectKey[];
   readonly problems: readonly Problem[];
 }
@@ -37,8 +36,7 @@ export class Outcome implements Compiled {
   readonly #certificates = new Entries<TableCertificate>();
   readonly #upstreamTls = new Entries<UpstreamTls>();
   readonly #clientAuthorities = new Entries<ClientAuthorities>();
-  readonly #ingresses = new Keys();
-  readonly #services = new Keys();
+  readonly #ingresses = new Entries<string>();
   readonly #statuses = new Entries<PolicyStatus>();
   /** Shares with Problems. */
   readonly #troubled = new Set<Share>();
@@ -66,9 +64,9 @@ export class Outcome implements Compiled {
     return this.#problems;
   }
 
-  /** Its sets are this one's own: they change with the next `replace`. */
+  /** Immutable, as the table. */
   get status(): CompiledStatus {
-    return { ingresses: this.#ingresses.set, services: this.#services.set, policies: this.#statuses.map };
+    return { ingresses: this.#ingresses.map, policies: this.#statuses.map };
   }
 
   /** Takes the shares `before` out and puts what was compiled in their place; returns its shares, in order. */
@@ -83,7 +81,6 @@ export class Outcome implements Compiled {
       this.#upstreamTls.add(table.upstreamTls);
       this.#clientAuthorities.add(table.clientAuthorities);
       this.#ingresses.add(status.ingresses);
-      this.#services.add(status.services);
       this.#statuses.add(status.policies);
     }
     for (const share of before) this.#remove(share);
@@ -107,7 +104,6 @@ export class Outcome implements Compiled {
     this.#upstreamTls.remove(share.upstreamTls);
     this.#clientAuthorities.remove(share.clientAuthorities);
     this.#ingresses.remove(share.ingresses);
-    this.#services.remove(share.services);
     this.#statuses.remove(share.statuses);
     this.#troubled.delete(share);
   }
@@ -133,23 +129,6 @@ class Entries<T> {
 
   remove(keys: readonly string[]): void {
     for (const key of keys) if (!this.#shared.remove(key)) this.#entries.delete(key);
-  }
-}
-
-/** The same for keys alone. */
-class Keys {
-  readonly set = new Set<string>();
-  readonly #shared = new Shared();
-
-  add(keys: ReadonlySet<string>): void {
-    for (const key of keys) {
-      if (this.set.has(key)) this.#shared.add(key);
-      else this.set.add(key);
-    }
-  }
-
-  remove(keys: readonly string[]): void {
-    for (const key of keys) if (!this.#shared.remove(key)) this.set.delete(key);
   }
 }
 
@@ -185,12 +164,11 @@ function shareOf({ table, problems, status }: Compiled): Share {
     clientAuthorities: keysOf(table.clientAuthorities),
     hasFallback: table.fallback !== undefined,
     ingresses: keysOf(status.ingresses),
-    services: keysOf(status.services),
     statuses: keysOf(status.policies),
     problems: problems.length === 0 ? NONE : problems,
   };
 }
 
-function keysOf(entries: ReadonlyMap<string, unknown> | ReadonlySet<string>): readonly string[] {
+function keysOf(entries: ReadonlyMap<string, unknown>): readonly string[] {
   return entries.size === 0 ? NONE : [...entries.keys()];
 }

@@ -4,7 +4,6 @@ import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import type { Compiled } from '../compile/compile.ts';
 import { Compiler } from '../compile/compiler.ts';
 import type { CompileOptions } from '../compile/options.ts';
-import { problemOf } from '../compile/report.ts';
 import type { PoolKey } from '../model/ids.ts';
 import type { Override } from '../model/override.ts';
 import type { Problem } from '../model/problem.ts';
@@ -15,6 +14,7 @@ import type { Counted } from '../shared/counted.ts';
 import type { EndpointData, PoolData, TableDelta } from '../shared/messages.ts';
 import type { Store, StoreChange } from '../store/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { CertificateExpiry } from './certificate-expiry.ts';
 import { leadsOf } from './leads.ts';
 import { Pools } from './pools.ts';
 import { ProblemList } from './problem-list.ts';
@@ -46,6 +46,7 @@ export class Configuration {
   readonly #options: ConfigurationOptions;
   readonly #publisher: Publisher;
   readonly #problems = new ProblemList();
+  readonly #expiry = new CertificateExpiry();
   readonly #compiler: Compiler;
   #compiled: Compiled | undefined;
   #snapshot: Snapshot | undefined;
@@ -184,7 +185,7 @@ export class Configuration {
       if (pools.length > 0) this.#options.send(this.#publisher.publishPools(pools));
     }
     this.lastSuccess = now;
-    const expired = expiredCertificates(compiled.table, change.snapshot, now);
+    const expired = this.#expiry.problems(compiled.table, change.snapshot, now);
     this.#report([...store.problems(), ...compiled.problems, ...this.pools.problems(), ...expired], now);
   }
 
@@ -206,18 +207,4 @@ export class Configuration {
       this.#options.logger.warn({ severity, object: `${object.kind} ${name}`, field, where }, message);
     }
   }
-}
-
-/** They are served all the same: to a client that looks, no other certificate would be better. */
-function expiredCertificates({ certificates }: Table, { secrets }: Snapshot, now: number): Problem[] {
-  const problems: Problem[] = [];
-  for (const key of certificates.keys()) {
-    const secret = secrets.get(key);
-    if (secret?.certificate === undefined || secret.certificate.expires > now) continue;
-    const since = new Date(secret.certificate.expires).toISOString();
-    problems.push(
-      problemOf('error', secret, 'data[tls.crt]', `The certificate has been expired since ${since}; renew it.`),
-    );
-  }
-  return problems;
 }

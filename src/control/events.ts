@@ -52,7 +52,7 @@ export class Events {
    * All Problems in force, and which Ingresses are ours: about those of others nothing is said. A Problem that goes and
    * comes back is told again, unless its Event is still there.
    */
-  update(problems: readonly ActiveProblem[], ingresses: ReadonlySet<ObjectKey>): void {
+  update(problems: readonly ActiveProblem[], ingresses: ReadonlyMap<ObjectKey, unknown>): void {
     this.#problems = new Map();
     for (const problem of problems) {
       const { kind, namespace, name } = problem.object;

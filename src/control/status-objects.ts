@@ -45,10 +45,12 @@ interface RawCondition {
   readonly lastTransitionTime?: string;
 }
 
+type Verdicts = Pick<PolicyStatus, 'generation' | 'targets'>;
+
 export interface AncestorsInput {
   readonly controllerName: string;
   /** undefined = the policy is not known any more. */
-  readonly status: PolicyStatus | undefined;
+  readonly status: Verdicts | undefined;
   /** Why the policy as it stands there was refused; undefined = it was not. */
   readonly refused: string | undefined;
   /** Wall clock, ms. */
@@ -81,7 +83,7 @@ export function ancestorsOf(raw: RawObject, input: AncestorsInput): Record<strin
  * A refused policy is told about in the generation that was read; where an earlier one is still in force, at that one's
  * targets.
  */
-function wanted(raw: RawObject, { status, refused }: AncestorsInput): PolicyStatus {
+function wanted(raw: RawObject, { status, refused }: AncestorsInput): Verdicts {
   const known = status ?? { generation: 0, targets: [] };
   if (refused === undefined) return known;
   const conditions = conditionsOf({ reason: 'Invalid', message: refused });

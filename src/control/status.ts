@@ -1,6 +1,7 @@
 /** Writes status as the leader: StickyPolicy `status.ancestors` and Ingress `status.loadBalancer`, only what is different from what stands there. */
 import { isDeepStrictEqual } from 'node:util';
 import { namesOf, type ObjectKey } from '../model/ids.ts';
+import { changedKeys } from '../model/sharded-map.ts';
 import type { CompiledStatus } from '../model/status.ts';
 import type { KubeApi, KubeResponse } from '../source/kubernetes/client.ts';
 import type { Clock } from '../store/hold-off.ts';
@@ -41,10 +42,12 @@ interface Kind {
 const INGRESS: Kind = { name: 'Ingress', apiVersion: 'networking.k8s.io/v1', plural: 'ingresses' };
 const POLICY: Kind = { name: 'StickyPolicy', apiVersion: 'holdfast.dev/v1alpha1', plural: 'stickypolicies' };
 const KINDS = [INGRESS, POLICY];
-/** Objects compared before other work has its turn: less than a millisecond. */
-const SLICE = 100;
-/** Between two comparisons while changes come one after another. */
-const PAUSE_MS = 50;
+/** Before the first comparison. */
+const NOTHING_WANTED: WantedStatus = {
+  compiled: { ingresses: new Map(), policies: new Map() },
+  refused: new Map(),
+  addresses: undefined,
+};
 const PAGE = '500';
 const RELIST_MS = 10 * 60_000;
 const RETRY_MS = 5000;
@@ -59,11 +62,8 @@ export class StatusWriter {
   #wanted: WantedStatus | undefined;
   /** What the objects' status has been found or made to agree with. */
   readonly #settled = { Ingress: new Map<ObjectKey, Wish>(), StickyPolicy: new Map<ObjectKey, Wish>() };
-  /** Compares everything, a slice at a time. */
-  #comparison: Iterator<undefined> | undefined;
-  /** Something has changed since the comparison began. */
-  #again = false;
-  #slice: unknown;
+  /** What the objects were last compared with; undefined = all of them have to be. */
+  #compared: WantedStatus | undefined;
   #listed = false;
   #listing = false;
   #listTimer: unknown;
@@ -87,8 +87,7 @@ export class StatusWriter {
 
   /** A new leader first reads what stands there: most of it will be right. */
   lead(): void {
-    for (const { name } of KINDS) this.#settled[name].clear();
-    this.#listed = false;
+    this.#unlist();
     this.#options.clock.clearTimeout(this.#listTimer);
     this.#listTimer = undefined;
     this.#look();
@@ -98,7 +97,6 @@ export class StatusWriter {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#options.clock.clearTimeout(this.#listTimer);
-    this.#options.clock.clearTimeout(this.#slice);
     await this.#queue.stop();
   }
 
@@ -110,7 +108,7 @@ export class StatusWriter {
    */
   async withdraw(signal: AbortSignal): Promise<void> {
     const { leading, logger } = this.#options;
-    const left = [...(this.#wanted?.compiled.ingresses ?? [])];
+    const left = [...(this.#wanted?.compiled.ingresses.keys() ?? [])];
     const total = left.length;
     let done = 0;
     let failure: unknown;
@@ -137,10 +135,10 @@ export class StatusWriter {
 
   /** A failure is a bug and stops nothing: the next change and the next list look again. */
   #look(): void {
-    guarded(this.#options.logger, 'comparing the status of objects', () => this.#compareAll());
+    guarded(this.#options.logger, 'comparing the status of objects', () => this.#compareChanged());
   }
 
-  #compareAll(): void {
+  #compareChanged(): void {
     const wanted = this.#wanted;
     if (wanted === undefined || this.#stopped || !this.#options.leading()) return;
     if (!this.#listed) {
@@ -148,44 +146,28 @@ export class StatusWriter {
       if (this.#listTimer === undefined) this.#listAll();
       return;
     }
-    // One that is under way goes through to its end: where changes never pause, the last objects would have no turn.
-    this.#again = this.#comparison !== undefined;
-    if (this.#again) return;
-    this.#comparison = this.#compareWith(wanted);
-    this.#compareSlice();
+    const { compiled, refused, addresses } = this.#compared ?? NOTHING_WANTED;
+    const ingresses = changedKeys(compiled.ingresses, wanted.compiled.ingresses);
+    const all = isDeepStrictEqual(addresses, wanted.addresses) ? [] : wanted.compiled.ingresses.keys();
+    this.#compareKeys(INGRESS, new Set([...ingresses, ...all]), wanted);
+    const policies = changedKeys(compiled.policies, wanted.compiled.policies);
+    this.#compareKeys(POLICY, new Set([...policies, ...changedKeys(refused, wanted.refused)]), wanted);
+    this.#compared = wanted;
   }
 
-  #compareSlice(): void {
-    const { clock, logger } = this.#options;
-    const comparison = this.#comparison;
-    // One that throws is over.
-    this.#comparison = undefined;
-    const done = comparison?.next().done !== false;
-    if (!done) this.#comparison = comparison;
-    else if (!this.#again) return;
-    const next = (): void => (done ? this.#compareAll() : this.#compareSlice());
-    this.#slice = clock.setTimeout(() => guarded(logger, 'comparing the status of objects', next), done ? PAUSE_MS : 0);
-  }
-
-  /** Thousands of objects at once would hold up changes for all this time. */
-  *#compareWith(wanted: WantedStatus): Generator<undefined> {
-    let compared = 0;
-    for (const [kind, key] of this.#subjects(wanted)) {
-      if (!isSame(this.#settled[kind.name].get(key), this.#wish(kind, key, wanted))) this.#queue.add(id(kind, key));
-      if (++compared % SLICE === 0) yield;
-    }
-    for (const kind of KINDS) {
-      const settled = this.#settled[kind.name];
-      for (const key of settled.keys()) {
-        if (!this.#isSubject(kind, key, wanted)) settled.delete(key);
-        if (++compared % SLICE === 0) yield;
-      }
+  #compareKeys(kind: Kind, keys: Iterable<ObjectKey>, wanted: WantedStatus): void {
+    const settled = this.#settled[kind.name];
+    for (const key of keys) {
+      if (!this.#isSubject(kind, key, wanted)) settled.delete(key);
+      else if (!isSame(settled.get(key), this.#wish(kind, key, wanted))) this.#queue.add(id(kind, key));
     }
   }
 
-  *#subjects({ compiled, refused, addresses }: WantedStatus): Generator<[Kind, ObjectKey]> {
-    if (addresses !== undefined) for (const key of compiled.ingresses) yield [INGRESS, key];
-    for (const key of new Set([...compiled.policies.keys(), ...refused.keys()])) yield [POLICY, key];
+  /** What stands in the cluster has to be read (again), and everything compared with it. */
+  #unlist(): void {
+    for (const { name } of KINDS) this.#settled[name].clear();
+    this.#listed = false;
+    this.#compared = undefined;
   }
 
   #isSubject(kind: Kind, key: ObjectKey, { compiled, refused, addresses }: WantedStatus): boolean {
@@ -194,7 +176,7 @@ export class StatusWriter {
   }
 
   #wish(kind: Kind, key: ObjectKey, { compiled, refused, addresses }: WantedStatus): Wish {
-    return kind === INGRESS ? [addresses] : [refused.get(key), compiled.policies.get(key)];
+    return kind === INGRESS ? [addresses, compiled.ingresses.get(key)] : [refused.get(key), compiled.policies.get(key)];
   }
 
   #listAll(): void {
@@ -221,7 +203,7 @@ export class StatusWriter {
     if (this.#stopped) return;
     this.#listTimer = this.#options.clock.setTimeout(() => {
       this.#listTimer = undefined;
-      this.#listed = false;
+      this.#unlist();
       this.#look();
     }, ms);
   }

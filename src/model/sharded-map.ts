@@ -36,26 +36,27 @@ export class ShardedMap<V> implements ReadonlyMap<string, V> {
   }
 
   /** Keys that are new, gone, or lead to another object than in `before`, at the cost of what differs. */
-  *changedKeys(before: ShardedMap<V>): Generator<string> {
+  changedKeys(before: ShardedMap<V>): string[] {
+    const changed: string[] = [];
     // By index: nearly all shards are the same, and an iterator's pairs were a third of what a change left as garbage.
     for (let i = 0; i < SHARDS; i++) {
-      const [shard, old] = [this.#shards[i] ?? NOTHING, before.#shards[i] ?? NOTHING];
-      if (old === shard) continue;
-      for (const [key, value] of shard) if (old.get(key) !== value) yield key;
-      for (const key of old.keys()) if (!shard.has(key)) yield key;
+      const shard = this.#shards[i] ?? NOTHING;
+      const old = before.#shards[i] ?? NOTHING;
+      if (old !== shard) addChanged(changed, old, shard);
     }
+    return changed;
   }
 
   *entries(): Generator<[string, V]> {
-    for (const shard of this.#shards) yield* shard;
+    for (const shard of this.#shards) if (shard.size > 0) yield* shard;
   }
 
   *keys(): Generator<string> {
-    for (const shard of this.#shards) yield* shard.keys();
+    for (const shard of this.#shards) if (shard.size > 0) yield* shard.keys();
   }
 
   *values(): Generator<V> {
-    for (const shard of this.#shards) yield* shard.values();
+    for (const shard of this.#shards) if (shard.size > 0) yield* shard.values();
   }
 
   [Symbol.iterator](): Generator<[string, V]> {
@@ -113,14 +114,19 @@ class MapEdit<V> {
 }
 
 /** Keys that are new, gone, or lead to another object, told by identity; of two sharded maps at the cost of what differs. */
-export function* changedKeys<T>(before: ReadonlyMap<string, T>, after: ReadonlyMap<string, T>): Generator<string> {
-  if (before === after) return;
+export function changedKeys<T>(before: ReadonlyMap<string, T>, after: ReadonlyMap<string, T>): string[] {
+  if (before === after) return [];
   if (before instanceof ShardedMap && after instanceof ShardedMap) {
-    yield* (after as ShardedMap<T>).changedKeys(before as ShardedMap<T>);
-    return;
+    return (after as ShardedMap<T>).changedKeys(before as ShardedMap<T>);
   }
-  for (const [key, value] of after) if (before.get(key) !== value) yield key;
-  for (const key of before.keys()) if (!after.has(key)) yield key;
+  const changed: string[] = [];
+  addChanged(changed, before, after);
+  return changed;
+}
+
+function addChanged<T>(changed: string[], before: ReadonlyMap<string, T>, after: ReadonlyMap<string, T>): void {
+  for (const [key, value] of after) if (before.get(key) !== value) changed.push(key);
+  for (const key of before.keys()) if (!after.has(key)) changed.push(key);
 }
 
 /** A map that is changed in place and hands out immutable copies of itself, each sharing with the one before what it can. */

@@ -20,6 +20,8 @@ export interface TargetStatus {
 }
 
 export interface PolicyStatus {
+  /** The object's UID: one that is deleted and made again under its name has no status yet. */
+  readonly uid: string;
   /** The generation that was compiled; of one that is refused from the start, the one that was refused. */
   readonly generation: number;
   /** Empty = nothing that this controller serves is targeted; it says nothing about the policy. */
@@ -27,10 +29,8 @@ export interface PolicyStatus {
 }
 
 export interface CompiledStatus {
-  /** Ingresses that are ours. */
-  readonly ingresses: ReadonlySet<ObjectKey>;
-  /** Services that routes of our Ingresses lead to. */
-  readonly services: ReadonlySet<ObjectKey>;
+  /** UIDs of the Ingresses that are ours. */
+  readonly ingresses: ReadonlyMap<ObjectKey, string>;
   /** Every StickyPolicy of the snapshot within the watched namespaces, refused ones too. */
   readonly policies: ReadonlyMap<ObjectKey, PolicyStatus>;
 }

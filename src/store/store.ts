@@ -28,7 +28,7 @@ export interface StoreOptions {
   readonly cap?: number;
 }
 
-const HOLD_OFF = 2;
+const HOLD_OFF = 1;
 /** Small, so that a change in the middle of many others is live as soon as one by itself: a pass costs only what changed. */
 const CAP = 10;
 

@@ -99,10 +99,8 @@ export class TableBuilder {
     for (const override of delta.overrides ?? []) this.overrides.set(override);
     if (delta.replicas !== undefined) this.replicas = delta.replicas;
     for (const pool of delta.pools) this.#setPool(pool);
-    this.#setAffinities(delta);
+    this.#setPolicies(delta);
     for (const settings of delta.upstreamTls) this.#setTls(settings);
-    if (delta.policies.length > 0)
-      this.#longestGrace = Math.max(...this.#policies.values().map(({ lost }) => lost.goneGrace));
     // A change of endpoints alone, by far the most frequent, leaves the index as it is.
     if (delta.hosts.length > 0 || delta.removedHosts.length > 0)
       this.table = this.table.withHosts(delta.hosts, delta.removedHosts);
@@ -188,18 +186,18 @@ export class TableBuilder {
     for (const { slot } of before.endpoints) if (!kept.has(slot)) this.#options.onRetired(slot);
   }
 
-  #setAffinities(delta: TableDelta): void {
-    const changed = new Set(delta.policies.map((policy) => policy.id));
-    for (const policy of delta.policies) this.#policies.set(policy.id, policy);
-    for (const compiled of delta.affinities) this.#compiled.set(compiled.id, compiled);
-    if (delta.policies.length === 0) {
-      for (const compiled of delta.affinities) this.#setAffinity(compiled);
-      return;
-    }
-    const sent = new Set(delta.affinities.map((compiled) => compiled.id));
-    for (const compiled of this.#compiled.values()) {
-      if (sent.has(compiled.id) || changed.has(compiled.policy)) this.#setAffinity(compiled);
-    }
+  #setPolicies({ policies, affinities }: TableDelta): void {
+    const edited = new Set(policies.filter(({ id }) => this.#policies.has(id)).map(({ id }) => id));
+    for (const policy of policies) this.#policies.set(policy.id, policy);
+    for (const compiled of affinities) this.#compiled.set(compiled.id, compiled);
+    for (const compiled of affinities) this.#setAffinity(compiled);
+    for (const { lost } of policies) this.#longestGrace = Math.max(this.#longestGrace, lost.goneGrace);
+    // A new policy comes with its affinities: only an edited one has some that were there before.
+    if (edited.size === 0) return;
+    this.#longestGrace = Math.max(...this.#policies.values().map(({ lost }) => lost.goneGrace));
+    const sent = new Set(affinities.map(({ id }) => id));
+    for (const compiled of this.#compiled.values())
+      if (edited.has(compiled.policy) && !sent.has(compiled.id)) this.#setAffinity(compiled);
   }
 
   #setAffinity(compiled: CompiledAffinity): void {

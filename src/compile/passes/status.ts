@@ -34,14 +34,14 @@ const GOOD = 'The policy is accepted.';
 const RESOLVED = 'The target exists.';
 
 export function compileStatus(input: StatusInput): CompiledStatus {
-  const ingresses = new Set(input.ingresses.map(({ meta }) => objectKey(meta.namespace, meta.name)));
+  const ingresses = new Map(input.ingresses.map(({ meta }) => [objectKey(meta.namespace, meta.name), meta.uid]));
   const services = new Set<ObjectKey>();
   for (const { namespace, service } of input.routes) if (service !== '') services.add(objectKey(namespace, service));
   for (const { serviceKey } of [...input.splits.pools(), ...input.canaries.pools()]) services.add(serviceKey);
   const named = namedBy(input.wishes);
   const policies = new Map<ObjectKey, PolicyStatus>();
   for (const policy of [...input.snapshot.policies.values(), ...input.snapshot.refusedPolicies.values()]) {
-    const { namespace, name, generation } = policy.meta;
+    const { namespace, name, uid, generation } = policy.meta;
     if (!input.watched(namespace)) continue;
     const collision = input.collisions.get(`${namespace}/${name}`);
     const compiled = input.policies.get(`${namespace}/${name}`);
@@ -61,13 +61,14 @@ export function compileStatus(input: StatusInput): CompiledStatus {
     const missing = verdicts.filter(({ exists }) => !exists);
     const told = mine.length > 0 || missing.length === verdicts.length ? unique([...mine, ...missing]) : [];
     policies.set(objectKey(namespace, name), {
+      uid,
       generation,
       targets: told.map((verdict) =>
         targetStatus(verdict, collision, said, input.splits.unresolved.get(`${namespace}/${name}`)),
       ),
     });
   }
-  return { ingresses, services, policies };
+  return { ingresses, policies };
 }
 
 /** Ingresses that name a policy in their annotations are its targets, too. */

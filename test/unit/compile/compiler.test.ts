@@ -48,7 +48,7 @@ class Both {
     expect({ ...rest, ...Object.fromEntries(entries) }).toEqual(this.#table);
     expect(compiled.problems).toEqual(whole.problems);
     const { status } = compiled;
-    expect({ ...status, policies: new Map(status.policies) }).toEqual(whole.status);
+    expect({ ingresses: new Map(status.ingresses), policies: new Map(status.policies) }).toEqual(whole.status);
     return compiled;
   }
 }

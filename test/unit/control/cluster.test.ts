@@ -66,8 +66,8 @@ async function published(...args: string[]): Promise<Cluster> {
     onKeysProblem: () => undefined,
   });
   cluster.start();
-  const ingresses = new Set(NAMES.map((name) => `shop/${name}`));
-  cluster.applied({ status: { ingresses, services: new Set(), policies: new Map() }, found: [], problems: [] });
+  const ingresses = new Map(NAMES.map((name) => [`shop/${name}`, name]));
+  cluster.applied({ status: { ingresses, policies: new Map() }, found: [], problems: [] });
   await until(() => expect(statuses()).toEqual(NAMES.map(() => PUBLISHED)));
   return cluster;
 }

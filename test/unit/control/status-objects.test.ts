@@ -7,7 +7,7 @@ import type { PolicyStatus } from '../../../src/model/status.ts';
 const NOW = Date.UTC(2026, 0, 1);
 const OURS = 'holdfast.dev/ingress-controller';
 const target = { group: '', kind: 'Service', name: 'web' };
-const accepted: PolicyStatus = { generation: 3, targets: [{ target, conditions: conditionsOf(undefined) }] };
+const accepted: PolicyStatus = { uid: 'u', generation: 3, targets: [{ target, conditions: conditionsOf(undefined) }] };
 
 function ancestors(raw: RawObject, over: { status?: PolicyStatus; refused?: string; now?: number } = {}) {
   const status = over.status ?? accepted;
@@ -44,7 +44,7 @@ describe('ancestors', () => {
   test('a condition that stays keeps its time, one that changes gets a new one', () => {
     const before = ancestors(object(undefined));
     const conditions = conditionsOf({ reason: 'Conflicted', message: 'another was first' });
-    const status = { generation: 4, targets: [{ target, conditions }] };
+    const status = { uid: 'u', generation: 4, targets: [{ target, conditions }] };
     const after = ancestors(object(before), { status, now: NOW + 60_000 });
     expect(times(after)).toEqual(['2026-01-01T00:01:00Z', '2026-01-01T00:00:00Z', '2026-01-01T00:01:00Z']);
   });
@@ -55,14 +55,15 @@ describe('ancestors', () => {
       controllerName: 'other/x',
     }));
     const two = {
+      uid: 'u',
       generation: 3,
       targets: [...accepted.targets, { ...accepted.targets[0]!, target: { ...target, name: 'b' } }],
     };
     const list = ancestors(object(theirs), { status: two });
     expect(list).toHaveLength(16);
     expect(list?.slice(0, 15)).toEqual(theirs);
-    expect(ancestors(object(list), { status: { generation: 3, targets: [] } })).toEqual(theirs);
-    expect(ancestors(object(theirs), { status: { generation: 3, targets: [] } })).toBeUndefined();
+    expect(ancestors(object(list), { status: { uid: 'u', generation: 3, targets: [] } })).toEqual(theirs);
+    expect(ancestors(object(theirs), { status: { uid: 'u', generation: 3, targets: [] } })).toBeUndefined();
   });
 
   test('a refused policy is Invalid at its targets, in the generation that was read', () => {
@@ -76,7 +77,9 @@ describe('ancestors', () => {
   });
 
   test('a refused policy that targets nothing of ours is not told about', () => {
-    expect(ancestors(object(undefined), { status: { generation: 0, targets: [] }, refused: 'no' })).toBeUndefined();
+    expect(
+      ancestors(object(undefined), { status: { uid: 'u', generation: 0, targets: [] }, refused: 'no' }),
+    ).toBeUndefined();
   });
 });
 

@@ -8,7 +8,7 @@ const LINES = 8;
 /** Between two questions of a line. */
 const GAP_MS = 1;
 /** The store waits this long for more events, so that nothing can be live earlier. */
-const HOLD_OFF_MS = 2;
+const HOLD_OFF_MS = 1;
 const GIVE_UP_MS = 10_000;
 const CREATED = 201;
 
