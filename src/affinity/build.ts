@@ -1,4 +1,5 @@
 /** Turns a compiled policy, applied to one Service, into what `decide` runs: functions and look-ups made once. */
+import { compactList, compactMap } from '../model/compact.ts';
 import { isTokenCookie } from '../model/policy.ts';
 import type {
   CompiledAffinity,
@@ -110,18 +111,18 @@ export function buildAffinity(
     entries: entryScope(affinity.scope),
     ownEntries: entryScope(affinity.ownScope),
     entryLife: entryLife(policy),
-    learners: rules.flatMap(({ index, read }) => learnersOf(policy.rules[index]?.key, read, regex)),
-    issuers: rules.filter(({ issues }) => issues),
-    tokenCookies: [...new Set(tokens.flatMap(namesOf))],
+    learners: compactList(rules.flatMap(({ index, read }) => learnersOf(policy.rules[index]?.key, read, regex))),
+    issuers: compactList(rules.filter(({ issues }) => issues)),
+    tokenCookies: compactList([...new Set(tokens.flatMap(namesOf))]),
     // Of two rules for one cookie the first counts.
-    edited: new Map(edited.map((token) => [token.names.issue, token] as const).reverse()),
-    prefixed: edited.filter(({ key }) => key.mode === 'Prefix').map(({ key }) => key),
-    foreign,
-    hiddenCookies: [...new Set(hidden)],
+    edited: compactMap(new Map(edited.map((token) => [token.names.issue, token] as const).reverse())),
+    prefixed: compactList(edited.filter(({ key }) => key.mode === 'Prefix').map(({ key }) => key)),
+    foreign: compactList(foreign),
+    hiddenCookies: compactList([...new Set(hidden)]),
     editsCookies: hidden.length > 0 || foreign.length > 0 || edited.some(({ key }) => key.mode === 'Prefix'),
-    ownedSetCookies: [...new Set(owned)],
+    ownedSetCookies: compactList([...new Set(owned)]),
     editsSetCookies: owned.length > 0 || edited.length > 0,
-    wrapped: [...new Set(rules.flatMap(({ wraps }) => (wraps === undefined ? [] : [wraps])))],
+    wrapped: compactList([...new Set(rules.flatMap(({ wraps }) => (wraps === undefined ? [] : [wraps])))]),
   };
 }
 

@@ -26,20 +26,21 @@ const HOSTLESS = 'host ';
 const STICKY_POLICY = PREFIX + ANNOTATIONS.stickyPolicy.name;
 const COOKIE_DOMAIN = PREFIX + ANNOTATIONS.cookieDomain.name;
 
+// Joined for the same reason as in `objectKey`.
 export function ingressLink(key: ObjectKey): string {
-  return `ingress ${key}`;
+  return ['ingress', key].join(' ');
 }
 
 export function policyLink(key: ObjectKey): string {
-  return `policy ${key}`;
+  return ['policy', key].join(' ');
 }
 
 export function serviceLink(key: ObjectKey): string {
-  return `service ${key}`;
+  return ['service', key].join(' ');
 }
 
 export function secretLink(key: ObjectKey): string {
-  return `secret ${key}`;
+  return ['secret', key].join(' ');
 }
 
 /** The names of all policies of a namespace: what a mistyped one is compared with. */

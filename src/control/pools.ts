@@ -1,5 +1,6 @@
 /** The pools of the current table: built from EndpointSlices, rebuilt one by one when slices change. */
 import { buildPool } from '../compile/endpoints.ts';
+import { compactList } from '../model/compact.ts';
 import type { ObjectKey, PoolKey } from '../model/ids.ts';
 import type { Pool } from '../model/pool.ts';
 import type { Problem } from '../model/problem.ts';
@@ -62,7 +63,7 @@ export class Pools {
   }
 
   #add({ key, serviceKey }: PoolSpec): void {
-    this.#keysByService.set(serviceKey, [...(this.#keysByService.get(serviceKey) ?? []), key]);
+    this.#keysByService.set(serviceKey, compactList([...(this.#keysByService.get(serviceKey) ?? []), key]));
   }
 
   #remove(key: PoolKey, service: ObjectKey): void {

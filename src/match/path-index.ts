@@ -1,4 +1,5 @@
 /** Finds the route of a path: exact match, else the longest prefix, at a cost that does not grow with the number of paths. */
+import { compactList, compactMap } from '../model/compact.ts';
 import type { PathType } from '../model/resources.ts';
 import { normalizeRoutePath } from './path.ts';
 
@@ -20,14 +21,6 @@ const MARK = 0x31;
 export function pathKey(path: string, pathType: PathType): string {
   const normal = normalizeRoutePath(path);
   return pathType === 'Prefix' && normal.endsWith('/') ? normal.slice(0, -1) : normal;
-}
-
-const NONE: ReadonlyMap<string, never> = new Map<string, never>();
-const NO_LENGTHS: readonly number[] = [];
-
-/** Nearly all hosts have entries of one type only, and thousands of empty maps are megabytes. */
-function orNone<R>(map: ReadonlyMap<string, R>): ReadonlyMap<string, R> {
-  return map.size === 0 ? NONE : map;
 }
 
 /** Immutable. Of two entries with one key the first wins. */
@@ -60,9 +53,9 @@ export class PathIndex<R> {
     this.#root = prefix.get('') ?? text.get('/');
     prefix.delete('');
     text.delete('/');
-    this.#exact = orNone(exact);
-    this.#prefix = orNone(prefix);
-    this.#text = orNone(text);
+    this.#exact = compactMap(exact);
+    this.#prefix = compactMap(prefix);
+    this.#text = compactMap(text);
     this.#prefixLengths = lengthMarks(lengthsOf(this.#prefix.keys()));
     this.#textLengths = lengthsOf(this.#text.keys());
     this.#rootOnly = this.#exact.size === 0 && this.#prefix.size === 0 && this.#text.size === 0;
@@ -108,5 +101,5 @@ function lengthMarks(lengths: readonly number[]): string {
 /** Distinct ones, longest first. */
 function lengthsOf(keys: Iterable<string>): readonly number[] {
   const lengths = new Set([...keys].map((key) => key.length));
-  return lengths.size === 0 ? NO_LENGTHS : [...lengths].sort((a, b) => b - a);
+  return compactList([...lengths].sort((a, b) => b - a));
 }

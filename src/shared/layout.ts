@@ -1,8 +1,11 @@
 /** What the shared cells hold: one block per kind of thing that is counted, and the meaning of each field. */
 import { OUTCOMES, REASONS } from '../model/decision.ts';
 
-/** Slots in one chunk. A power of two: a slot's chunk is `slot >> CHUNK_SHIFT`, its place there `slot & CHUNK_MASK`. */
-export const CHUNK_SHIFT = 10;
+/**
+ * Slots in one chunk. A power of two: a slot's chunk is `slot >> CHUNK_SHIFT`, its place there `slot & CHUNK_MASK`. So many
+ * that the C library maps a chunk by itself: then only the pages that something has been counted in take memory.
+ */
+export const CHUNK_SHIFT = 13;
 export const CHUNK_SLOTS = 1 << CHUNK_SHIFT;
 export const CHUNK_MASK = CHUNK_SLOTS - 1;
 

@@ -16,6 +16,7 @@ import type {
   TlsRef,
 } from '../lanes/live-table.ts';
 import { HostIndex } from '../match/router.ts';
+import { compactMap } from '../model/compact.ts';
 import type { IdentityView, LiveEndpoint, LivePool, LiveService } from '../model/live.ts';
 import { DRAINING, READY } from '../model/live.ts';
 import type { IdentityKind, PoolKey } from '../model/ids.ts';
@@ -215,7 +216,7 @@ export class TableBuilder {
       live: buildAffinity(policy, compiled, this.#options.compileRegex, onCelError),
       policy: this.#cell('policy', policySlotKey(namespace, name)),
       rules,
-      joined: new Map(compiled.splits?.map(({ rule, backends }) => [rule, this.#join(backends)])),
+      joined: compactMap(new Map(compiled.splits?.map(({ rule, backends }) => [rule, this.#join(backends)]))),
     };
     const known = this.#affinities.get(compiled.id);
     if (known === undefined) this.#affinities.set(compiled.id, made);
@@ -255,13 +256,16 @@ export class TableBuilder {
       canary: names.canary,
     };
     const pool = route.pool === undefined ? undefined : this.pools.get(route.pool);
+    const { requests, durations } = this.#routeCells(route, route.service);
     return {
       route,
       pool,
       affinity: route.affinity === undefined ? undefined : this.#affinities.get(route.affinity),
       tls: this.#tlsOf(route.transport?.tls ?? UNVERIFIED.id),
       stateless: this.#cell('rule', ruleSlotKey(route.namespace, '', '')),
-      ...this.#routeCells(route, route.service),
+      // Not spread: that would keep half of the fields in an array beside the object.
+      requests,
+      durations,
       splits: route.splits?.map((split) => this.#split(route, split)),
       canary: pool && route.canary && this.#canary(route, pool, route.canary),
     };

@@ -1,4 +1,5 @@
 /** Projects an EndpointSlice; its conditions stay three-valued, because what an absent one means is the compiler's business. */
+import { compactList } from '../../model/compact.ts';
 import type { EndpointSlice, Meta, SliceEndpoint } from '../../model/resources.ts';
 import type { ObjectFields, Report } from './fields.ts';
 
@@ -22,7 +23,9 @@ export function projectEndpointSlice(object: ObjectFields, meta: Meta, report: R
       protocol: port.string('protocol') ?? 'TCP',
       index: port.index,
     })),
-    endpoints: object.objects('endpoints').flatMap((endpoint) => readEndpoint(endpoint, meta, report) ?? []),
+    endpoints: compactList(
+      object.objects('endpoints').flatMap((endpoint) => readEndpoint(endpoint, meta, report) ?? []),
+    ),
   };
 }
 

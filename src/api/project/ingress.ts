@@ -1,4 +1,5 @@
 /** Projects an Ingress; a rule or path that cannot be read is reported and left out, the others stay. */
+import { compactList } from '../../model/compact.ts';
 import type { BackendRef, Ingress, IngressPath, IngressRule, Meta } from '../../model/resources.ts';
 import type { ObjectFields, Report } from './fields.ts';
 
@@ -18,7 +19,7 @@ export function projectIngress(object: ObjectFields, meta: Meta, report: Report)
     defaultBackend: fallback === undefined ? undefined : readBackend(fallback, report),
     hasDefaultBackend: spec.has('defaultBackend'),
     hasRules: spec.objects('rules').length > 0,
-    rules: spec.objects('rules').flatMap((rule) => readRule(rule, report) ?? []),
+    rules: compactList(spec.objects('rules').flatMap((rule) => readRule(rule, report) ?? [])),
     tls: spec.objects('tls').map((entry) => ({
       hosts: entry.strings('hosts'),
       secretName: entry.string('secretName') ?? '',
@@ -35,7 +36,7 @@ function readRule(rule: ObjectFields, report: Report): IngressRule | undefined {
     // Legal in the API: a rule without http sends its host to the default backend.
     return rule.has('http') ? undefined : { host: host ?? '', paths: [], index: rule.index };
   }
-  const paths = http.objects('paths').flatMap((path) => readPath(path, report) ?? []);
+  const paths = compactList(http.objects('paths').flatMap((path) => readPath(path, report) ?? []));
   return { host: host ?? '', paths, index: rule.index };
 }
 

@@ -1,4 +1,5 @@
 /** Projects a Service: its ports, address families and what it stands for. */
+import { compactList } from '../../model/compact.ts';
 import type { Meta, Service, ServicePort } from '../../model/resources.ts';
 import type { ObjectFields, Report } from './fields.ts';
 
@@ -32,7 +33,7 @@ function readClientIPTimeout(spec: ObjectFields): number {
   return clientIP?.integer('timeoutSeconds', 1, 86_400) ?? 10_800;
 }
 
-function readPorts(spec: ObjectFields, report: Report): ServicePort[] {
+function readPorts(spec: ObjectFields, report: Report): readonly ServicePort[] {
   const ports: ServicePort[] = [];
   for (const entry of spec.objects('ports')) {
     const port = entry.integer('port', 1, 65535);
@@ -47,15 +48,15 @@ function readPorts(spec: ObjectFields, report: Report): ServicePort[] {
       appProtocol: entry.string('appProtocol'),
     });
   }
-  return ports;
+  return compactList(ports);
 }
 
-function readFamilies(spec: ObjectFields, report: Report): ('IPv4' | 'IPv6')[] {
+function readFamilies(spec: ObjectFields, report: Report): Service['ipFamilies'] {
   const families: ('IPv4' | 'IPv6')[] = [];
   for (const text of spec.strings('ipFamilies')) {
     const family = FAMILIES.find((candidate) => candidate === text);
     if (family === undefined) report.error(spec.at('ipFamilies'), 'this holds an unknown family; write IPv4 or IPv6');
     else families.push(family);
   }
-  return families;
+  return compactList(families);
 }
