@@ -18,21 +18,22 @@ export class CertificateExpiry {
     now: number,
   ): readonly Problem[] {
     if (certificates === this.#certificates && secrets === this.#secrets && now < this.#until) return this.#problems;
-    this.#certificates = certificates;
-    this.#secrets = secrets;
-    this.#until = Infinity;
+    let until = Infinity;
     const problems: Problem[] = [];
     for (const key of certificates.keys()) {
       const secret = secrets.get(key);
       if (secret?.certificate === undefined) continue;
       const { expires } = secret.certificate;
       if (expires > now) {
-        this.#until = Math.min(this.#until, expires);
+        until = Math.min(until, expires);
         continue;
       }
       const message = `The certificate has been expired since ${new Date(expires).toISOString()}; renew it.`;
       problems.push(problemOf('error', secret, 'data[tls.crt]', message));
     }
+    this.#certificates = certificates;
+    this.#secrets = secrets;
+    this.#until = until;
     this.#problems = problems;
     return problems;
   }

@@ -274,7 +274,7 @@ class RunningController implements Controller {
     });
   }
 
-  /** Status may be a little late, and comparing it goes through all objects: many changes in a row are told as one. */
+  /** Status may be a little late, and Problems are gone through one by one: many changes in a row are told as one. */
   #tellClusterSoon(): void {
     if (this.#cluster === undefined || this.#telling !== undefined) return;
     this.#telling = setTimeout(() => {

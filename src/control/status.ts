@@ -255,7 +255,12 @@ export class StatusWriter {
     const wanted = this.#wanted;
     const [name, key = ''] = known.split(' ');
     const kind = name === INGRESS.name ? INGRESS : POLICY;
-    if (wanted === undefined || !this.#isSubject(kind, key, wanted)) return true;
+    if (wanted === undefined) return true;
+    const settled = this.#settled[kind.name];
+    if (!this.#isSubject(kind, key, wanted)) {
+      settled.delete(key);
+      return true;
+    }
     const { namespace, name: objectName } = namesOf(key);
     const path = `${collection(kind, namespace)}/${objectName}`;
     const read = await this.#options.api.request('GET', path);
@@ -271,8 +276,9 @@ export class StatusWriter {
       if (written.status === 409) return false;
       if (written.status !== 404 && written.status >= 300) throw refusal(known, written);
     }
-    this.#settled[kind.name].set(key, wish);
-    return true;
+    settled.set(key, wish);
+    // What is wanted may be what it was before this write: then no comparison has asked for another one.
+    return isSame(wish, this.#wish(kind, key, this.#wanted ?? wanted));
   }
 
   /**

@@ -3,7 +3,7 @@ import { OUTCOMES, REASONS } from '../model/decision.ts';
 
 /**
  * Slots in one chunk. A power of two: a slot's chunk is `slot >> CHUNK_SHIFT`, its place there `slot & CHUNK_MASK`. So many
- * that the C library maps a chunk by itself: then only the pages that something has been counted in take memory.
+ * that the C library maps a large block's chunk by itself: then only pages that something has been counted in take memory.
  */
 export const CHUNK_SHIFT = 13;
 export const CHUNK_SLOTS = 1 << CHUNK_SHIFT;

@@ -192,10 +192,10 @@ export class TableBuilder {
     for (const policy of policies) this.#policies.set(policy.id, policy);
     for (const compiled of affinities) this.#compiled.set(compiled.id, compiled);
     for (const compiled of affinities) this.#setAffinity(compiled);
-    for (const { lost } of policies) this.#longestGrace = Math.max(this.#longestGrace, lost.goneGrace);
+    if (policies.length > 0)
+      this.#longestGrace = Math.max(...this.#policies.values().map(({ lost }) => lost.goneGrace));
     // A new policy comes with its affinities: only an edited one has some that were there before.
     if (edited.size === 0) return;
-    this.#longestGrace = Math.max(...this.#policies.values().map(({ lost }) => lost.goneGrace));
     const sent = new Set(affinities.map(({ id }) => id));
     for (const compiled of this.#compiled.values())
       if (edited.has(compiled.policy) && !sent.has(compiled.id)) this.#setAffinity(compiled);
