@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { apply, CHART, eventually, get, helm, kubectl, namespace, ROOT, run } from './support/kube.ts';
+import { apply, CHART, established, eventually, get, helm, kubectl, namespace, ROOT, run } from './support/kube.ts';
 
 const PRESETS = readdirSync(join(CHART, 'ci')).map((file) => file.replace('-values.yaml', ''));
 const valuesOf = (preset: string): string => join(CHART, 'ci', `${preset}-values.yaml`);
@@ -36,8 +36,7 @@ beforeAll(async () => {
   await apply(
     `${operatorCrd('ServiceMonitor', 'servicemonitors')}\n---\n${operatorCrd('PrometheusRule', 'prometheusrules')}`,
   );
-  const crds = ['crd/servicemonitors.monitoring.coreos.com', 'crd/prometheusrules.monitoring.coreos.com'];
-  await kubectl(['wait', '--for=condition=Established', ...crds]);
+  await established('servicemonitors.monitoring.coreos.com', 'prometheusrules.monitoring.coreos.com');
 });
 
 describe.each(PRESETS)('preset %s', (preset) => {
@@ -112,7 +111,7 @@ describe('installed', () => {
     // Another file's installation may have left its keys, as it should.
     await kubectl(['-n', 'holdfast', 'delete', 'secret', 'holdfast-session-keys', '--ignore-not-found']);
     await helm(['install', 'holdfast', CHART, '-n', 'holdfast']);
-    await kubectl(['wait', '--for=condition=Established', 'crd/stickypolicies.holdfast.dev']);
+    await established('stickypolicies.holdfast.dev');
   });
 
   afterAll(async () => {

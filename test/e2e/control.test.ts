@@ -6,7 +6,7 @@ import { createServer, request, type IncomingMessage, type Server, type ServerRe
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { apply, eventually, get, kubectl, pause, ROOT, run } from './support/kube.ts';
+import { apply, established, eventually, get, kubectl, pause, ROOT, run } from './support/kube.ts';
 
 const SYSTEM = 'control-system';
 const SPACE = 'control-shop';
@@ -245,7 +245,7 @@ beforeAll(async () => {
     servers.push(server);
   }
   await apply(readFileSync(join(ROOT, 'manifests/crds/holdfast.dev_stickypolicies.yaml'), 'utf8'));
-  await kubectl(['wait', '--for=condition=Established', 'crd/stickypolicies.holdfast.dev', '--timeout=20s']);
+  await established('stickypolicies.holdfast.dev');
   for (const name of [SYSTEM, SPACE]) await apply(`{apiVersion: v1, kind: Namespace, metadata: {name: ${name}}}`);
   await apply(OBJECTS);
   await apply(slice((await get<{ metadata: { uid: string } }>('pod', 'web-0', '-n', SPACE)).metadata.uid));

@@ -7,7 +7,7 @@ import { ApiProxy, statusOf, type Fault } from './support/api-proxy.ts';
 import { ask, Client } from './support/clients.ts';
 import { audited } from './support/control-plane.ts';
 import { Controller } from './support/controller.ts';
-import { api, apply, CHART, eventually, get, helm, kubectl, namespace, pause } from './support/kube.ts';
+import { api, apply, CHART, established, eventually, get, helm, kubectl, namespace, pause } from './support/kube.ts';
 import { APP_PORT, Pods, READY_WHEN_LISTENING } from './support/pods.ts';
 
 /** Objects a page, so that most kinds come in several. */
@@ -82,7 +82,7 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'holdfast-e2e-'));
   const values = 'replicas=1,publish.addresses={192.0.2.40}';
   await helm(['install', 'holdfast', CHART, '-n', 'holdfast', '--create-namespace', '--set', values]);
-  await kubectl(['wait', '--for=condition=Established', 'crd/stickypolicies.holdfast.dev']);
+  await established('stickypolicies.holdfast.dev');
   await namespace('site');
   pods = await Pods.serve('site');
   await apply(workload('app', 3) + workload('steady', 2) + policy('APP') + STEADY_POLICY);

@@ -4,7 +4,19 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ask } from './support/clients.ts';
 import { audited } from './support/control-plane.ts';
 import { Controller } from './support/controller.ts';
-import { apply, CHART, eventually, get, helm, kubectl, namespace, pause, ROOT, run } from './support/kube.ts';
+import {
+  apply,
+  CHART,
+  established,
+  eventually,
+  get,
+  helm,
+  kubectl,
+  namespace,
+  pause,
+  ROOT,
+  run,
+} from './support/kube.ts';
 import { APP_PORT, Pods, READY_WHEN_LISTENING } from './support/pods.ts';
 
 const RELEASES = [
@@ -75,7 +87,7 @@ const controllers = new Map<string, Controller[]>();
 
 beforeAll(async () => {
   await kubectl(['apply', '--server-side', '-f', join(ROOT, 'manifests/crds/holdfast.dev_stickypolicies.yaml')]);
-  await kubectl(['wait', '--for=condition=Established', 'crd/stickypolicies.holdfast.dev']);
+  await established('stickypolicies.holdfast.dev');
   await namespace('team');
   pods = await Pods.serve('team');
   await apply(TEAM);

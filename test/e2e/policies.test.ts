@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ACCEPTED, REFUSED, REFUSED_BY_THE_PROGRAM } from '../unit/api/policies.ts';
-import { api, kubectl, ROOT } from './support/kube.ts';
+import { api, established, kubectl, ROOT } from './support/kube.ts';
 
 const CREATE = '/apis/holdfast.dev/v1alpha1/namespaces/default/stickypolicies?dryRun=All&fieldValidation=Strict';
 
@@ -13,7 +13,7 @@ async function create(spec: unknown): Promise<{ status: number; text: string }> 
 
 beforeAll(async () => {
   await kubectl(['apply', '--server-side', '-f', join(ROOT, 'manifests/crds/holdfast.dev_stickypolicies.yaml')]);
-  await kubectl(['wait', '--for=condition=Established', 'crd/stickypolicies.holdfast.dev']);
+  await established('stickypolicies.holdfast.dev');
 });
 
 test('there are enough of them', () => {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ask, cookieOf } from './support/clients.ts';
 import { Controller } from './support/controller.ts';
-import { apply, CHART, eventually, get, helm, kubectl, namespace, run } from './support/kube.ts';
+import { apply, CHART, established, eventually, get, helm, kubectl, namespace, run } from './support/kube.ts';
 import { APP_PORT, Pods, READY_WHEN_LISTENING } from './support/pods.ts';
 
 const HOST = 'shop.example';
@@ -40,7 +40,7 @@ let controllers: Controller[] = [];
 
 async function install(): Promise<void> {
   await helm(['install', 'holdfast', CHART, '-n', 'holdfast', '--create-namespace']);
-  await kubectl(['wait', '--for=condition=Established', 'crd/stickypolicies.holdfast.dev']);
+  await established('stickypolicies.holdfast.dev');
   controllers = await Controller.startAll('holdfast');
 }
 

@@ -40,6 +40,12 @@ export async function helm(args: readonly string[]): Promise<string> {
   return await succeed('helm', args);
 }
 
+/** Waits until the API server serves what CRDs define. @throws Error with what kubectl said */
+export async function established(...crds: readonly string[]): Promise<void> {
+  // Of one that has no conditions yet `kubectl wait` does not wait, but fails.
+  await eventually(() => kubectl(['wait', '--for=condition=Established', ...crds.map((crd) => `crd/${crd}`)]));
+}
+
 export async function apply(yaml: string): Promise<void> {
   await kubectl(['apply', '--server-side', '-f', '-'], yaml);
 }

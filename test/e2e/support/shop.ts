@@ -1,7 +1,7 @@
 /** A release of the chart with its controllers running, and a namespace whose pods they lead to. */
 import { expect } from 'vitest';
 import { Controller, type Way } from './controller.ts';
-import { apply, CHART, eventually, helm, kubectl, namespace, run } from './kube.ts';
+import { apply, CHART, established, eventually, helm, kubectl, namespace, run } from './kube.ts';
 import { APP_PORT, Pods, READY_WHEN_LISTENING } from './pods.ts';
 
 export interface App {
@@ -83,7 +83,7 @@ export class Shop {
     await helm(['install', 'holdfast', CHART, '-n', 'holdfast', '--create-namespace', ...published]);
     await kubectl(['-n', 'holdfast', 'rollout', 'status', 'deployment/holdfast', '--timeout=60s']);
     await namespace('shop');
-    await kubectl(['wait', '--for=condition=Established', 'crd/stickypolicies.holdfast.dev']);
+    await established('stickypolicies.holdfast.dev');
     const pods = await Pods.serve('shop');
     const shop = new Shop(pods, await Controller.startAll('holdfast', way));
     await apply(apps.map(objectsOf).join('---'));

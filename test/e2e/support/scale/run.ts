@@ -1,7 +1,7 @@
 /** A run at a given scale, from an empty cluster to the figures; what the benchmark and the test have in common. */
 import { readFileSync } from 'node:fs';
 import { Controller } from '../controller.ts';
-import { api, CHART, eventually, helm, kubectl, pause } from '../kube.ts';
+import { api, CHART, established, eventually, helm, kubectl, pause } from '../kube.ts';
 import { servePods } from './line.ts';
 import { create, measureEndpoints, measureIngresses, Traffic, wrongHosts, type Times } from './measure.ts';
 import { namespacesOf, objectsOf, type Size } from './world.ts';
@@ -40,7 +40,7 @@ const PACE_MS = 5;
 export async function runAtScale(plan: Plan, tell: (line: string) => void): Promise<Figures> {
   const set = ['--set', 'replicas=1', '--set', 'publish.addresses={192.0.2.10}'];
   await helm(['install', 'holdfast', CHART, '-n', 'holdfast', '--create-namespace', ...set]);
-  await kubectl(['wait', '--for=condition=Established', 'crd/stickypolicies.holdfast.dev']);
+  await established('stickypolicies.holdfast.dev');
   await kubectl(['-n', 'holdfast', 'rollout', 'status', 'deployment/holdfast', '--timeout=60s']);
   const pods = await servePods();
   const began = performance.now();
