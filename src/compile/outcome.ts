@@ -1,6 +1,7 @@
 /** The outcomes of all parts put together: table, Problems and status of the whole, changed in place part by part. */
 import { isDeepStrictEqual } from 'node:util';
 import type { ClientAuthorities, TableCertificate, TlsHost } from '../model/certificate.ts';
+import { compactList } from '../model/compact.ts';
 import type { ObjectKey, PoolKey } from '../model/ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId } from '../model/policy.ts';
 import type { Problem } from '../model/problem.ts';
@@ -150,8 +151,6 @@ class Shared {
   }
 }
 
-const NONE: readonly never[] = [];
-
 function shareOf({ table, problems, status }: Compiled): Share {
   return {
     hosts: keysOf(table.hosts),
@@ -165,10 +164,10 @@ function shareOf({ table, problems, status }: Compiled): Share {
     hasFallback: table.fallback !== undefined,
     ingresses: keysOf(status.ingresses),
     statuses: keysOf(status.policies),
-    problems: problems.length === 0 ? NONE : problems,
+    problems: compactList(problems),
   };
 }
 
 function keysOf(entries: ReadonlyMap<string, unknown>): readonly string[] {
-  return entries.size === 0 ? NONE : [...entries.keys()];
+  return compactList([...entries.keys()]);
 }

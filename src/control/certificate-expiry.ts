@@ -12,11 +12,7 @@ export class CertificateExpiry {
   #problems: readonly Problem[] = [];
 
   /** They are served all the same: to a client that looks, no other certificate would be better. `now`: wall clock, ms. */
-  problems(
-    { certificates }: Pick<Table, 'certificates'>,
-    { secrets }: Pick<Snapshot, 'secrets'>,
-    now: number,
-  ): readonly Problem[] {
+  problems(certificates: Table['certificates'], secrets: Snapshot['secrets'], now: number): readonly Problem[] {
     if (certificates === this.#certificates && secrets === this.#secrets && now < this.#until) return this.#problems;
     let until = Infinity;
     const problems: Problem[] = [];

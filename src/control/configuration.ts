@@ -185,7 +185,7 @@ export class Configuration {
       if (pools.length > 0) this.#options.send(this.#publisher.publishPools(pools));
     }
     this.lastSuccess = now;
-    const expired = this.#expiry.problems(compiled.table, change.snapshot, now);
+    const expired = this.#expiry.problems(compiled.table.certificates, change.snapshot.secrets, now);
     this.#report([...store.problems(), ...compiled.problems, ...this.pools.problems(), ...expired], now);
   }
 

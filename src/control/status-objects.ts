@@ -45,6 +45,7 @@ interface RawCondition {
   readonly lastTransitionTime?: string;
 }
 
+/** What is said of a policy, whichever object has its name. */
 type Verdicts = Pick<PolicyStatus, 'generation' | 'targets'>;
 
 export interface AncestorsInput {

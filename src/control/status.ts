@@ -42,7 +42,6 @@ interface Kind {
 const INGRESS: Kind = { name: 'Ingress', apiVersion: 'networking.k8s.io/v1', plural: 'ingresses' };
 const POLICY: Kind = { name: 'StickyPolicy', apiVersion: 'holdfast.dev/v1alpha1', plural: 'stickypolicies' };
 const KINDS = [INGRESS, POLICY];
-/** Before the first comparison. */
 const NOTHING_WANTED: WantedStatus = {
   compiled: { ingresses: new Map(), policies: new Map() },
   refused: new Map(),
@@ -62,8 +61,8 @@ export class StatusWriter {
   #wanted: WantedStatus | undefined;
   /** What the objects' status has been found or made to agree with. */
   readonly #settled = { Ingress: new Map<ObjectKey, Wish>(), StickyPolicy: new Map<ObjectKey, Wish>() };
-  /** What the objects were last compared with; undefined = all of them have to be. */
-  #compared: WantedStatus | undefined;
+  /** What the objects were last compared with; `NOTHING_WANTED` = all of them have to be. */
+  #compared = NOTHING_WANTED;
   #listed = false;
   #listing = false;
   #listTimer: unknown;
@@ -146,7 +145,7 @@ export class StatusWriter {
       if (this.#listTimer === undefined) this.#listAll();
       return;
     }
-    const { compiled, refused, addresses } = this.#compared ?? NOTHING_WANTED;
+    const { compiled, refused, addresses } = this.#compared;
     const ingresses = changedKeys(compiled.ingresses, wanted.compiled.ingresses);
     const all = isDeepStrictEqual(addresses, wanted.addresses) ? [] : wanted.compiled.ingresses.keys();
     this.#compareKeys(INGRESS, new Set([...ingresses, ...all]), wanted);
@@ -167,7 +166,7 @@ export class StatusWriter {
   #unlist(): void {
     for (const { name } of KINDS) this.#settled[name].clear();
     this.#listed = false;
-    this.#compared = undefined;
+    this.#compared = NOTHING_WANTED;
   }
 
   #isSubject(kind: Kind, key: ObjectKey, { compiled, refused, addresses }: WantedStatus): boolean {
@@ -250,7 +249,7 @@ export class StatusWriter {
     });
   }
 
-  /** Reads the object and writes what differs; false = it has changed meanwhile, once more. */
+  /** Reads the object and writes what differs; false = it or what is wanted has changed meanwhile, once more. */
   async #settle(known: string): Promise<boolean> {
     const wanted = this.#wanted;
     const [name, key = ''] = known.split(' ');

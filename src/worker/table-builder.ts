@@ -3,7 +3,6 @@ import type { KeyRing, SessionKey } from '../affinity/keyring.ts';
 import { buildAffinity } from '../affinity/build.ts';
 import { prefixAt } from '../affinity/entry.ts';
 import { Overrides } from '../affinity/overrides.ts';
-import { plainIdOf } from '../affinity/plain.ts';
 import type {
   AffinityRef,
   CellRef,
@@ -17,20 +16,20 @@ import type {
 } from '../lanes/live-table.ts';
 import { HostIndex } from '../match/router.ts';
 import { compactMap } from '../model/compact.ts';
-import type { IdentityView, LiveEndpoint, LivePool, LiveService } from '../model/live.ts';
-import { DRAINING, READY } from '../model/live.ts';
+import type { LivePool } from '../model/live.ts';
 import type { IdentityKind, PoolKey } from '../model/ids.ts';
 import type { CompiledAffinity, CompiledPolicy, PolicyId, SplitBackend } from '../model/policy.ts';
 import type { Route, RouteCanary, RouteSplit } from '../model/table.ts';
 import type { UpstreamTls } from '../model/transport.ts';
 import type { RegexCompiler } from '../rules/kind.ts';
 import type { Blocks } from '../shared/cells.ts';
-import type { CountedBlock, EndpointData, IdentityData, PoolData, TableDelta } from '../shared/messages.ts';
+import type { CountedBlock, PoolData, TableDelta } from '../shared/messages.ts';
 import { CEL_ERRORS } from '../shared/layout.ts';
 import { policySlotKey, routeSlotKey, ruleSlotKey, serviceSlotKey } from '../shared/slot-keys.ts';
 import { UNVERIFIED, type TlsProfile } from '../upstream/tls.ts';
 import { canaryPair } from './canary-pair.ts';
 import { JoinedPool } from './joined-pool.ts';
+import { livePool } from './live-pool.ts';
 import { Places } from './places.ts';
 
 export interface TableBuilderOptions {
@@ -190,8 +189,10 @@ export class TableBuilder {
   #setPolicies({ policies, affinities }: TableDelta): void {
     const edited = new Set(policies.filter(({ id }) => this.#policies.has(id)).map(({ id }) => id));
     for (const policy of policies) this.#policies.set(policy.id, policy);
-    for (const compiled of affinities) this.#compiled.set(compiled.id, compiled);
-    for (const compiled of affinities) this.#setAffinity(compiled);
+    for (const compiled of affinities) {
+      this.#compiled.set(compiled.id, compiled);
+      this.#setAffinity(compiled);
+    }
     if (policies.length > 0)
       this.#longestGrace = Math.max(...this.#policies.values().map(({ lost }) => lost.goneGrace));
     // A new policy comes with its affinities: only an edited one has some that were there before.
@@ -309,76 +310,4 @@ export class TableBuilder {
     const cells = this.#options.blocks[block];
     return { cells: cells.cells(slot), at: cells.at(slot, this.#options.row) };
   }
-}
-
-/** As a literal: what comes out of a message keeps half of its fields in an array beside the object, slower and larger. */
-function compact(endpoint: EndpointData, service: LiveService): LiveEndpoint {
-  const { slot, ref, address, port, pod, cookieValue, version, state, since, wasReady } = endpoint;
-  return { slot, ref, address, port, service, pod, cookieValue, version, state, since, wasReady };
-}
-
-/** 0, 1, …, by length: nearly all pools have all their endpoints Ready and none draining, and thousands of typed arrays are megabytes. */
-const FIRST_INDICES = new Map<number, Int32Array>();
-
-function firstIndices(length: number): Int32Array {
-  const known = FIRST_INDICES.get(length);
-  if (known !== undefined) return known;
-  const made = Int32Array.from({ length }, (_, i) => i);
-  FIRST_INDICES.set(length, made);
-  return made;
-}
-
-/** `before`: the pool as it was; `grace`: ms for which it is remembered who has left it. */
-function livePool(data: PoolData, now: number, before: LivePool | undefined, grace: number): LivePool {
-  const states = data.endpoints.map((endpoint) => endpoint.state);
-  const indicesOf = (state: number): Int32Array => {
-    const indices = [...states.keys()].filter((i) => states[i] === state);
-    const { length } = indices;
-    return length === 0 || length === states.length ? firstIndices(length) : Int32Array.from(indices);
-  };
-  const service = { namespace: data.namespace, name: data.service, protocol: data.protocol ?? 'HTTP' };
-  const live = {
-    key: data.key,
-    slot: data.slot,
-    namespace: data.namespace,
-    service: data.service,
-    port: data.port,
-    portName: data.portName,
-    endpoints: data.endpoints.map((endpoint) => compact(endpoint, service)),
-    newest: data.newest,
-    ready: indicesOf(READY),
-    draining: indicesOf(DRAINING),
-    identity: {
-      PodUID: identityView(data.identity.PodUID),
-      PodName: identityView(data.identity.PodName),
-      Address: identityView(data.identity.Address),
-    },
-    firstSeen: before?.firstSeen ?? now,
-    left: NOBODY,
-  };
-  return before === undefined || grace === 0 ? live : { ...live, left: whoLeft(before, live, now, grace) };
-}
-
-const NOBODY: ReadonlyMap<string, number> = new Map();
-
-/** Those who have left lately, and those who leave now; who has come back may still be starting, and is not taken out. */
-function whoLeft(before: LivePool, after: LivePool, now: number, grace: number): ReadonlyMap<string, number> {
-  const left = new Map([...before.left].filter(([, at]) => now - at < grace));
-  for (const [kind, { byPrefix }] of Object.entries(before.identity)) {
-    const there = after.identity[kind as IdentityKind].byPrefix;
-    for (const prefix of byPrefix.keys()) if (!there.has(prefix)) left.set(prefix, now);
-  }
-  const ids = new Set(after.endpoints.map(plainIdOf));
-  for (const id of before.endpoints.map(plainIdOf)) if (!ids.has(id)) left.set(id, now);
-  return left.size === 0 ? NOBODY : left;
-}
-
-/** Of kinds that no policy in force uses. */
-const NO_VIEW: IdentityView = { seeds: firstIndices(0), byPrefix: new Map(), prefixes: new Map() };
-
-function identityView(data: IdentityData | undefined): IdentityView {
-  if (data === undefined) return NO_VIEW;
-  const byPrefix = new Map<string, number>();
-  for (const [, prefixes] of data.prefixes) for (const [i, prefix] of prefixes.entries()) byPrefix.set(prefix, i);
-  return { seeds: data.seeds, byPrefix, prefixes: new Map(data.prefixes) };
 }

@@ -21,10 +21,10 @@ function secretThatExpires(expires: number): Secret {
 
 test('a certificate is a Problem from when it expires until another one stands there', () => {
   const expiry = new CertificateExpiry();
-  const table = { certificates: new Map([['ns/tls', { chain: '', key: '', secret: 'ns/tls' }]]) };
+  const certificates = new Map([['ns/tls', { chain: '', key: '', secret: 'ns/tls' }]]);
   const secrets = new Map([['ns/tls', secretThatExpires(NOW + HOUR)]]);
   const problemsAt = (now: number, of = secrets): readonly string[] =>
-    expiry.problems(table, { secrets: of }, now).map(({ message }) => message);
+    expiry.problems(certificates, of, now).map(({ message }) => message);
   expect(problemsAt(NOW)).toEqual([]);
   expect(problemsAt(NOW + HOUR - 1)).toEqual([]);
   expect(problemsAt(NOW + HOUR)).toEqual([
