@@ -1,4 +1,4 @@
-/** Collects a head or trailer section, however its bytes are split, as one latin1 string. */
+/** Collects a head or trailer section that comes in pieces as one latin1 string. */
 import { hasBareLf } from './grammar.ts';
 import { latin1 } from './latin1.ts';
 
@@ -9,14 +9,16 @@ export const BARE_LF = -2;
 /** `take` found no end within the limit. */
 export const TOO_LONG = -3;
 
-/** Most heads are shorter: a body behind the head is not turned into text in vain. */
-const FIRST_LOOK = 2048;
-
 export class Collector {
   /** The whole section with its empty line after `take` returned an index; what there is of it otherwise. */
   text = '';
   /** The last three characters seen: the end of a section or a bare LF may straddle two reads. */
   private tail = '';
+
+  /** Nothing of a section has been seen, nor what stands before it. */
+  get empty(): boolean {
+    return this.tail === '';
+  }
 
   /** Forgets everything. `tail` is what came directly before: CR LF in front of a trailer section, which may be empty. */
   reset(tail = ''): void {
@@ -26,20 +28,6 @@ export class Collector {
 
   /** Returns the index behind the section, or MORE, BARE_LF, TOO_LONG. `limit` counts the bytes of the whole section. */
   take(buffer: Buffer, start: number, end: number, limit: number): number {
-    if (this.tail === '') {
-      const near = Math.min(end, start + Math.min(limit, FIRST_LOOK));
-      const piece = latin1(buffer, start, near);
-      const at = piece.indexOf('\r\n\r\n');
-      if (at >= 0) {
-        const stop = start + at + 4;
-        this.text = stop === near ? piece : piece.slice(0, at + 4);
-        return stop;
-      }
-    }
-    return this.takeMore(buffer, start, end, limit);
-  }
-
-  private takeMore(buffer: Buffer, start: number, end: number, limit: number): number {
     const known = this.tail.length;
     const piece = latin1(buffer, start, Math.min(end, start + limit - this.text.length));
     const scan = this.tail + piece;

@@ -2,68 +2,101 @@
 import { CLOSE, KEEP_ALIVE, namesRequestField, readConnection, UPGRADE } from './connection.ts';
 import { ERRORS } from './error.ts';
 import type { Http1Error } from './error.ts';
-import { joinValues, listItems, nameIs, nameIsExactly, valueOf } from './fields.ts';
+import { isNamed, joinValues, listItems, nameBytes, nameIs, valueOf } from './fields.ts';
 import { codingFault, readLength } from './framing.ts';
-import { checkRequestHead } from './grammar.ts';
+import { explainRequestHead } from './grammar.ts';
 import type { HeadLimits } from './limits.ts';
 import { COOKIE, DROP, markListed } from './marks.ts';
 import type { RequestHead } from './request-head.ts';
+import { LINES, scanRequest } from './scan.ts';
 import { hostOf, isAuthority, readTarget } from './target.ts';
 
 /** Header lines of one head seen so far that are judged together with others; one for all, since nothing here is async. */
 const seen = { connection: 0, coding: '', hasCoding: false, upgrade: '', expect: '', hasExpect: false };
 
+const CONNECTION = nameBytes('connection');
+const CONTENT_LENGTH = nameBytes('content-length');
+const COOKIE_NAME = nameBytes('cookie');
+const EXPECT = nameBytes('expect');
+const HOST = nameBytes('host');
+const HTTP2_SETTINGS = nameBytes('http2-settings');
+const KEEP_ALIVE_NAME = nameBytes('keep-alive');
+const PROXY_CONNECTION = nameBytes('proxy-connection');
+const TE = nameBytes('te');
+const TRANSFER_ENCODING = nameBytes('transfer-encoding');
+const UPGRADE_NAME = nameBytes('upgrade');
+
 /** Fills `head`, which has been reset, from the complete head `text`. */
 export function readRequestHead(head: RequestHead, text: string, limits: HeadLimits): Http1Error | undefined {
-  const fault = checkRequestHead(text);
-  if (fault !== undefined) return fault;
-  head.text = text;
-  const methodEnd = text.indexOf(' ');
-  const lineEnd = text.indexOf('\r', methodEnd);
-  head.method = text.slice(0, methodEnd);
-  head.target = text.slice(methodEnd + 1, lineEnd - 9);
-  head.minor = text.charCodeAt(lineEnd - 1) - 48;
-  head.linesStart = lineEnd + 2;
-  if (head.target.length > limits.target) return ERRORS.targetTooLong;
-  return readLines(head, text, limits) ?? judge(head, text);
+  const bytes = Buffer.from(text, 'latin1');
+  if (scanRequest(bytes, 0, bytes.length) !== bytes.length) return explainRequestHead(text);
+  return readScannedRequest(head, text, bytes, 0, limits);
 }
 
-function readLines(head: RequestHead, text: string, limits: HeadLimits): Http1Error | undefined {
+/** The same where `scanRequest` has just walked over the head, whose bytes start at `base`. */
+export function readScannedRequest(
+  head: RequestHead,
+  text: string,
+  bytes: Uint8Array,
+  base: number,
+  limits: HeadLimits,
+): Http1Error | undefined {
+  const { space, lineEnd } = LINES;
+  head.text = text;
+  head.method = text.slice(0, space);
+  head.target = text.slice(space + 1, lineEnd - 9);
+  head.minor = (bytes[base + lineEnd - 1] ?? 0) - 48;
+  head.linesStart = lineEnd + 2;
+  if (head.target.length > limits.target) return ERRORS.targetTooLong;
+  return readLines(head, text, bytes, base, limits) ?? judge(head, text);
+}
+
+function readLines(
+  head: RequestHead,
+  text: string,
+  bytes: Uint8Array,
+  base: number,
+  limits: HeadLimits,
+): Http1Error | undefined {
   seen.connection = 0;
   seen.coding = '';
   seen.hasCoding = false;
   seen.upgrade = '';
   seen.expect = '';
   seen.hasExpect = false;
-  const last = text.length - 2;
-  let lines = 0;
-  for (let at = head.linesStart; at < last;) {
-    const colon = text.indexOf(':', at);
-    // The grammar has been checked: a CR is the end of the line.
-    const end = text.indexOf('\r', colon);
-    if (++lines > limits.headers) return ERRORS.tooManyFields;
-    const fault = readLine(head, text, at, colon, end);
+  for (let i = 0; i < LINES.count; i++) {
+    if (i >= limits.headers) return ERRORS.tooManyFields;
+    const fault = readLine(head, text, bytes, base, i * 3);
     if (fault !== undefined) return fault;
-    at = end + 2;
   }
   return undefined;
 }
 
 /** Most lines are told apart by the length of their name and its first character, and pass. */
-function readLine(head: RequestHead, text: string, at: number, colon: number, end: number): Http1Error | undefined {
-  const first = text.charCodeAt(at) | 32;
+function readLine(
+  head: RequestHead,
+  text: string,
+  bytes: Uint8Array,
+  base: number,
+  line: number,
+): Http1Error | undefined {
+  const at = LINES.at(line);
+  const colon = LINES.at(line + 1);
+  const end = LINES.at(line + 2);
+  const name = base + at;
+  const first = (bytes[name] ?? 0) | 32;
   switch (colon - at) {
     case 2:
-      if (first === 116 && nameIsExactly(text, at, 'te')) {
+      if (first === 116 && isNamed(bytes, name, TE)) {
         head.marks.add(at, colon, end + 2, DROP);
         if (listItems(valueOf(text, colon, end)).includes('trailers')) head.teTrailers = true;
       }
       return undefined;
     case 4:
-      return first === 104 && nameIsExactly(text, at, 'host') ? readHost(head, hostOf(text, colon, end)) : undefined;
+      return first === 104 && isNamed(bytes, name, HOST) ? readHost(head, hostOf(text, colon, end)) : undefined;
     case 6:
-      if (first === 99 && nameIsExactly(text, at, 'cookie')) head.marks.add(at, colon, end + 2, COOKIE);
-      else if (first === 101 && nameIsExactly(text, at, 'expect')) {
+      if (first === 99 && isNamed(bytes, name, COOKIE_NAME)) head.marks.add(at, colon, end + 2, COOKIE);
+      else if (first === 101 && isNamed(bytes, name, EXPECT)) {
         seen.hasExpect = true;
         seen.expect = joinValues(seen.expect, valueOf(text, colon, end));
         // RFC 9110, 10.1.1: an expectation of an HTTP/1.0 client is ignored.
@@ -71,25 +104,25 @@ function readLine(head: RequestHead, text: string, at: number, colon: number, en
       }
       return undefined;
     case 7:
-      if (first === 117 && nameIsExactly(text, at, 'upgrade')) {
+      if (first === 117 && isNamed(bytes, name, UPGRADE_NAME)) {
         head.marks.add(at, colon, end + 2, DROP);
         seen.upgrade = joinValues(seen.upgrade, valueOf(text, colon, end));
       }
       return undefined;
     case 10:
-      if (first === 99 && nameIsExactly(text, at, 'connection')) {
+      if (first === 99 && isNamed(bytes, name, CONNECTION)) {
         head.marks.add(at, colon, end + 2, DROP);
         seen.connection |= readConnection(valueOf(text, colon, end), head.listed);
-      } else if (first === 107 && nameIsExactly(text, at, 'keep-alive')) head.marks.add(at, colon, end + 2, DROP);
+      } else if (first === 107 && isNamed(bytes, name, KEEP_ALIVE_NAME)) head.marks.add(at, colon, end + 2, DROP);
       return undefined;
     case 14:
-      if (first === 99 && nameIsExactly(text, at, 'content-length')) {
+      if (first === 99 && isNamed(bytes, name, CONTENT_LENGTH)) {
         if (head.contentLength >= 0) return ERRORS.manyContentLengths;
         head.contentLength = readLength(valueOf(text, colon, end));
         return head.contentLength < 0 ? ERRORS.badContentLength : undefined;
       }
       if (
-        (first === 104 && nameIsExactly(text, at, 'http2-settings')) ||
+        (first === 104 && isNamed(bytes, name, HTTP2_SETTINGS)) ||
         // Backends that turn names into environment variables read Content_Length as Content-Length.
         (first === 99 && nameIs(text, at, 'content-length'))
       ) {
@@ -105,11 +138,11 @@ function readLine(head: RequestHead, text: string, at: number, colon: number, en
       else if (first === 115) dropCertificate(head, text, at, colon, end);
       return undefined;
     case 16:
-      if (first === 112 && nameIsExactly(text, at, 'proxy-connection')) head.marks.add(at, colon, end + 2, DROP);
+      if (first === 112 && isNamed(bytes, name, PROXY_CONNECTION)) head.marks.add(at, colon, end + 2, DROP);
       else if (first === 120) readForwarding(head, text, at, colon, end);
       return undefined;
     case 17:
-      if (first === 116 && nameIsExactly(text, at, 'transfer-encoding')) {
+      if (first === 116 && isNamed(bytes, name, TRANSFER_ENCODING)) {
         head.marks.add(at, colon, end + 2, DROP);
         seen.hasCoding = true;
         seen.coding = joinValues(seen.coding, valueOf(text, colon, end));

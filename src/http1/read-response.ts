@@ -2,116 +2,157 @@
 import { CLOSE, KEEP_ALIVE, namesResponseField, readConnection, UPGRADE } from './connection.ts';
 import { ERRORS } from './error.ts';
 import type { Http1Error } from './error.ts';
-import { joinValues, nameIsExactly, valueOf } from './fields.ts';
+import { isNamed, joinValues, nameBytes, valueOf } from './fields.ts';
 import { codingFault, readLength } from './framing.ts';
-import { checkResponseHead } from './grammar.ts';
+import { explainResponseHead } from './grammar.ts';
 import type { HeadLimits } from './limits.ts';
 import { COOKIE, DROP, markListed } from './marks.ts';
 import type { ResponseHead } from './response-head.ts';
+import { LINES, scanResponse } from './scan.ts';
 
 /** What is judged together with other lines; one for all, since nothing here is async. */
 const seen = { connection: 0, coding: '', hasCoding: false, upgrade: '' };
 
-/** Fills `head`, which has been reset. `method` is the request's: answers to HEAD have no body. */
+const CACHE_CONTROL = nameBytes('cache-control');
+const CONNECTION = nameBytes('connection');
+const CONTENT_LENGTH = nameBytes('content-length');
+const DATE = nameBytes('date');
+const EXPIRES = nameBytes('expires');
+const KEEP_ALIVE_NAME = nameBytes('keep-alive');
+const LOCATION = nameBytes('location');
+const PROXY_CONNECTION = nameBytes('proxy-connection');
+const SERVER = nameBytes('server');
+const SET_COOKIE = nameBytes('set-cookie');
+const STRICT_TRANSPORT_SECURITY = nameBytes('strict-transport-security');
+const TE = nameBytes('te');
+const TRANSFER_ENCODING = nameBytes('transfer-encoding');
+const UPGRADE_NAME = nameBytes('upgrade');
+
+/** Fills `head`, which has been reset, from the complete head `text`. `method` is the request's: answers to HEAD have no body. */
 export function readResponseHead(
   head: ResponseHead,
   text: string,
   limits: HeadLimits,
   method: string,
 ): Http1Error | undefined {
-  const fault = checkResponseHead(text);
-  if (fault !== undefined) return fault;
-  const lineEnd = text.indexOf('\r');
+  const bytes = Buffer.from(text, 'latin1');
+  if (scanResponse(bytes, 0, bytes.length) !== bytes.length) return explainResponseHead(text);
+  return readScannedResponse(head, text, bytes, 0, limits, method);
+}
+
+/** The same where `scanResponse` has just walked over the head, whose bytes start at `base`. */
+export function readScannedResponse(
+  head: ResponseHead,
+  text: string,
+  bytes: Uint8Array,
+  base: number,
+  limits: HeadLimits,
+  method: string,
+): Http1Error | undefined {
+  const { lineEnd } = LINES;
   head.text = text;
-  head.minor = text.charCodeAt(7) - 48;
-  head.status = (text.charCodeAt(9) - 48) * 100 + (text.charCodeAt(10) - 48) * 10 + text.charCodeAt(11) - 48;
+  head.minor = digit(bytes, base + 7);
+  head.status = digit(bytes, base + 9) * 100 + digit(bytes, base + 10) * 10 + digit(bytes, base + 11);
   head.reason = lineEnd > 13 ? text.slice(13, lineEnd) : '';
   head.linesStart = lineEnd + 2;
   head.bodyless = method === 'HEAD' || head.status < 200 || head.status === 204 || head.status === 304;
-  return readLines(head, text, limits) ?? judge(head, text);
+  return readLines(head, text, bytes, base, limits) ?? judge(head, text);
 }
 
-function readLines(head: ResponseHead, text: string, limits: HeadLimits): Http1Error | undefined {
+function digit(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) - 48;
+}
+
+function readLines(
+  head: ResponseHead,
+  text: string,
+  bytes: Uint8Array,
+  base: number,
+  limits: HeadLimits,
+): Http1Error | undefined {
   seen.connection = 0;
   seen.coding = '';
   seen.hasCoding = false;
   seen.upgrade = '';
-  const last = text.length - 2;
-  let lines = 0;
-  for (let at = head.linesStart; at < last;) {
-    const colon = text.indexOf(':', at);
-    const end = text.indexOf('\r', colon);
-    if (++lines > limits.headers) return ERRORS.tooManyFields;
-    const fault = readLine(head, text, at, colon, end);
+  for (let i = 0; i < LINES.count; i++) {
+    if (i >= limits.headers) return ERRORS.tooManyFields;
+    const fault = readLine(head, text, bytes, base, i * 3);
     if (fault !== undefined) return fault;
-    at = end + 2;
   }
   return undefined;
 }
 
-function readLine(head: ResponseHead, text: string, at: number, colon: number, end: number): Http1Error | undefined {
-  const first = text.charCodeAt(at) | 32;
+function readLine(
+  head: ResponseHead,
+  text: string,
+  bytes: Uint8Array,
+  base: number,
+  line: number,
+): Http1Error | undefined {
+  const at = LINES.at(line);
+  const colon = LINES.at(line + 1);
+  const end = LINES.at(line + 2);
+  const name = base + at;
+  const first = (bytes[name] ?? 0) | 32;
   switch (colon - at) {
     case 2:
-      if (first === 116 && nameIsExactly(text, at, 'te')) head.marks.add(at, colon, end + 2, DROP);
+      if (first === 116 && isNamed(bytes, name, TE)) head.marks.add(at, colon, end + 2, DROP);
       return undefined;
     case 4:
-      if (first === 100 && nameIsExactly(text, at, 'date')) head.hasDate = true;
+      if (first === 100 && isNamed(bytes, name, DATE)) head.hasDate = true;
       return undefined;
     case 6:
-      if (first === 115 && nameIsExactly(text, at, 'server')) head.hasServer = true;
+      if (first === 115 && isNamed(bytes, name, SERVER)) head.hasServer = true;
       return undefined;
     case 7:
-      if (first === 101 && nameIsExactly(text, at, 'expires')) head.hasExpires = true;
-      else if (first === 117 && nameIsExactly(text, at, 'upgrade')) {
+      if (first === 101 && isNamed(bytes, name, EXPIRES)) head.hasExpires = true;
+      else if (first === 117 && isNamed(bytes, name, UPGRADE_NAME)) {
         head.marks.add(at, colon, end + 2, DROP);
         seen.upgrade = joinValues(seen.upgrade, valueOf(text, colon, end));
       }
       return undefined;
     case 8:
-      if (first === 108 && nameIsExactly(text, at, 'location')) head.location = valueOf(text, colon, end);
+      if (first === 108 && isNamed(bytes, name, LOCATION)) head.location = valueOf(text, colon, end);
       return undefined;
     case 10:
-      readTenLetters(head, text, at, colon, end);
+      if (first === 115 && isNamed(bytes, name, SET_COOKIE)) head.marks.add(at, colon, end + 2, COOKIE);
+      else if (first === 99 && isNamed(bytes, name, CONNECTION)) {
+        head.marks.add(at, colon, end + 2, DROP);
+        seen.connection |= readConnection(valueOf(text, colon, end), head.listed);
+      } else if (first === 107 && isNamed(bytes, name, KEEP_ALIVE_NAME)) {
+        head.marks.add(at, colon, end + 2, DROP);
+        head.keepAliveTimeout = readTimeout(valueOf(text, colon, end), head.keepAliveTimeout);
+      }
       return undefined;
     case 13:
-      if (first === 99 && nameIsExactly(text, at, 'cache-control')) {
+      if (first === 99 && isNamed(bytes, name, CACHE_CONTROL)) {
         head.cacheControl = joinValues(head.cacheControl, valueOf(text, colon, end));
       }
       return undefined;
     case 14:
-      return first === 99 && nameIsExactly(text, at, 'content-length')
-        ? readSize(head, text, at, colon, end)
-        : undefined;
+      return first === 99 && isNamed(bytes, name, CONTENT_LENGTH) ? readSize(head, text, at, colon, end) : undefined;
     case 16:
-      if (first === 112 && nameIsExactly(text, at, 'proxy-connection')) head.marks.add(at, colon, end + 2, DROP);
+      if (first === 112 && isNamed(bytes, name, PROXY_CONNECTION)) head.marks.add(at, colon, end + 2, DROP);
       return undefined;
     case 17:
-      if (first === 116 && nameIsExactly(text, at, 'transfer-encoding')) {
+      if (first === 116 && isNamed(bytes, name, TRANSFER_ENCODING)) {
         head.marks.add(at, colon, end + 2, DROP);
         seen.hasCoding = true;
         seen.coding = joinValues(seen.coding, valueOf(text, colon, end));
       }
       return undefined;
     case 25:
-      if (first === 115 && nameIsExactly(text, at, 'strict-transport-security')) head.hasHsts = true;
+      if (first === 115 && isNamed(bytes, name, STRICT_TRANSPORT_SECURITY)) head.hasHsts = true;
       return undefined;
     default:
       return undefined;
   }
 }
 
-/** Connection, Keep-Alive, Set-Cookie. */
-function readTenLetters(head: ResponseHead, text: string, at: number, colon: number, end: number): void {
-  if (nameIsExactly(text, at, 'set-cookie')) head.marks.add(at, colon, end + 2, COOKIE);
-  else if (nameIsExactly(text, at, 'connection')) {
-    head.marks.add(at, colon, end + 2, DROP);
-    seen.connection |= readConnection(valueOf(text, colon, end), head.listed);
-  } else if (nameIsExactly(text, at, 'keep-alive')) {
-    head.marks.add(at, colon, end + 2, DROP);
-    const timeout = /(?:^|[ \t,])timeout=([0-9]{1,9})(?![0-9])/i.exec(valueOf(text, colon, end));
-    if (timeout !== null) head.keepAliveTimeout = Number(timeout[1]);
-  }
+/** Seconds of `timeout=N` in Keep-Alive; `otherwise` where it does not say. */
+function readTimeout(keepAlive: string, otherwise: number): number {
+  const timeout = /(?:^|[ \t,])timeout=([0-9]{1,9})(?![0-9])/i.exec(keepAlive);
+  return timeout === null ? otherwise : Number(timeout[1]);
 }
 
 function readSize(head: ResponseHead, text: string, at: number, colon: number, end: number): Http1Error | undefined {

@@ -6,8 +6,10 @@ import { ERRORS } from './error.ts';
 import type { Http1Error } from './error.ts';
 import { TOKEN_BYTES } from './grammar.ts';
 import type { HeadLimits } from './limits.ts';
-import { readRequestHead } from './read-request.ts';
+import { latin1 } from './latin1.ts';
+import { readRequestHead, readScannedRequest } from './read-request.ts';
 import { RequestHead } from './request-head.ts';
+import { NO_HEAD, scanRequest } from './scan.ts';
 
 export interface RequestSink extends BodySink {
   /** The head object belongs to the parser and is valid until its `reset()`. */
@@ -96,7 +98,15 @@ export class RequestParser {
     return end;
   }
 
+  /** Nearly every head comes in one piece: it is read where it stands. */
   private readHead(buffer: Buffer, start: number, end: number): number {
+    const { collector, head, limits } = this;
+    const at = collector.empty ? scanRequest(buffer, start, Math.min(end, start + limits.head)) : NO_HEAD;
+    if (at === NO_HEAD) return this.collectHead(buffer, start, end);
+    return this.begin(at, readScannedRequest(head, latin1(buffer, start, at), buffer, start, limits));
+  }
+
+  private collectHead(buffer: Buffer, start: number, end: number): number {
     const collector = this.collector;
     const at = collector.take(buffer, start, end, this.limits.head);
     if (at < 0) {
@@ -105,9 +115,13 @@ export class RequestParser {
     }
     const text = collector.text;
     collector.reset();
-    const head = this.head;
-    const fault = readRequestHead(head, text, this.limits);
+    return this.begin(at, readRequestHead(this.head, text, this.limits));
+  }
+
+  /** The head ends before `at`, and has been read. */
+  private begin(at: number, fault: Http1Error | undefined): number {
     if (fault !== undefined) return this.fail(fault, at);
+    const head = this.head;
     if (head.chunked) this.body.beginChunked();
     else this.body.beginLength(head.contentLength < 0 ? 0 : head.contentLength);
     this.state = BODY;

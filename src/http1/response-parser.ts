@@ -5,8 +5,10 @@ import { BARE_LF, Collector, MORE } from './collector.ts';
 import { asBackendError, ERRORS } from './error.ts';
 import type { Http1Error } from './error.ts';
 import type { HeadLimits } from './limits.ts';
-import { readResponseHead } from './read-response.ts';
+import { latin1 } from './latin1.ts';
+import { readResponseHead, readScannedResponse } from './read-response.ts';
 import { ResponseHead } from './response-head.ts';
+import { NO_HEAD, scanResponse } from './scan.ts';
 
 export interface ResponseSink extends BodySink {
   /** A 1xx other than 101; the head object is reused for the next one. */
@@ -79,25 +81,38 @@ export class ResponseParser {
     else if (this.state < DONE) this.fail(ERRORS.closedEarly, 0);
   }
 
+  /** Nearly every head comes in one piece: it is read where it stands. */
   private readHead(buffer: Buffer, start: number, end: number): number {
     // No response starts otherwise: whoever sends something else is told at once, however slowly it comes.
     if (this.state === START && buffer[start] !== 72) return this.fail(ERRORS.badStatusLine, start);
+    const { head, limits } = this;
+    const at = this.state === START ? scanResponse(buffer, start, Math.min(end, start + limits.head)) : NO_HEAD;
     this.state = HEAD;
+    if (at === NO_HEAD) return this.collectHead(buffer, start, end);
+    return this.handOn(at, readScannedResponse(head, latin1(buffer, start, at), buffer, start, limits, this.method));
+  }
+
+  private collectHead(buffer: Buffer, start: number, end: number): number {
     const at = this.collector.take(buffer, start, end, this.limits.head);
     if (at < 0) {
       if (at === MORE) return end;
       return this.fail(at === BARE_LF ? ERRORS.bareLf : ERRORS.headTooLarge, end);
     }
-    const head = this.head;
-    head.reset();
     const text = this.collector.text;
     this.collector.reset();
-    const fault = readResponseHead(head, text, this.limits, this.method);
+    return this.handOn(at, readResponseHead(this.head, text, this.limits, this.method));
+  }
+
+  /** The head ends before `at`, and has been read. */
+  private handOn(at: number, fault: Http1Error | undefined): number {
     if (fault !== undefined) return this.fail(fault, at);
-    if (head.status < 200 && head.status !== 101) {
+    const head = this.head;
+    if (head.status >= 200 || head.status === 101) this.begin(head);
+    else {
       this.state = START;
       this.sink.onInterim(head);
-    } else this.begin(head);
+      head.reset();
+    }
     return at;
   }
 
