@@ -45,6 +45,18 @@ export default tseslint.config(
     files: ['src/{shared,io,match,affinity,http1,http2,rules,upstream,lanes,worker}/**', 'test/**', 'bench/**'],
     rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
   },
+  {
+    files: ['src/{shared,io,match,affinity,http1,http2,rules,upstream,lanes,worker}/**'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'MethodDefinition[kind="get"] > PrivateIdentifier.key',
+          message: 'V8 leaves compiled code for the runtime at each private getter; write a method',
+        },
+      ],
+    },
+  },
   // In a worker thread process.exit ends the thread alone.
   {
     files: ['src/main.ts', 'src/worker/main.ts', 'scripts/**', 'bench/**'],

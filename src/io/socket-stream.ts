@@ -36,7 +36,7 @@ export class SocketStream extends Duplex {
   /** `length` bytes at the start of `buffer`, which is copied. False = pause reading. */
   feed(length: number, buffer: Buffer): boolean {
     const to = this.#passesTo;
-    if (to === undefined || this.readableLength > 0 || !to.#isIdle) {
+    if (to === undefined || this.readableLength > 0 || !to.#isIdle()) {
       return this.push(Buffer.from(buffer.subarray(0, length)));
     }
     if (to.#pass(length, buffer)) return true;
@@ -86,7 +86,7 @@ export class SocketStream extends Duplex {
   }
 
   /** Nothing that was written to it waits. */
-  get #isIdle(): boolean {
+  #isIdle(): boolean {
     return this.writable && this.writableLength === 0;
   }
 

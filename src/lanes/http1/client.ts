@@ -86,16 +86,16 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
 
   /** Between requests: nothing is lost when the connection is closed. */
   get idle(): boolean {
-    return !this.#busy && !this.#begun && this.#held === undefined;
+    return !this.#busy() && !this.#begun() && this.#held === undefined;
   }
 
   /** An exchange is under way. */
-  get #busy(): boolean {
+  #busy(): boolean {
     return this.#request?.exchange.busy === true;
   }
 
   /** Something of a request has been read. */
-  get #begun(): boolean {
+  #begun(): boolean {
     return this.#request?.parser.idle === false;
   }
 
@@ -111,7 +111,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
   onError(error: Http1Error): void {
     this.#ctx.counters.limitFor(error);
     const refusal = refusalOf(error);
-    if (this.#busy) this.#request?.exchange.refuse(refusal, 'client');
+    if (this.#busy()) this.#request?.exchange.refuse(refusal, 'client');
     else this.#refuse(refusal);
     this.close();
   }
@@ -153,7 +153,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
 
   checkDeadline(now: number): void {
     if (now >= this.#probeAt) this.#probe(now);
-    if (this.#busy) this.#request?.exchange.checkDeadline(now);
+    if (this.#busy()) this.#request?.exchange.checkDeadline(now);
     else if (now >= this.#deadline) this.#onDeadline();
   }
 
@@ -267,9 +267,9 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
   #onFin(): void {
     this.#finSeen = true;
     if (this.#closing) return;
-    if (this.#busy && this.#request?.requestDone === true)
+    if (this.#busy() && this.#request?.requestDone === true)
       this.#probeAt = this.#ctx.deadlines.exact() + this.#probeWait;
-    else if (this.#busy || this.#begun) this.destroy();
+    else if (this.#busy() || this.#begun()) this.destroy();
     else this.close();
   }
 
@@ -287,7 +287,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
   #onDeadline(): void {
     if (this.#waitsForDrain) this.#ctx.counters.limit('body_timeout');
     if (this.#closing || this.#waitsForDrain) this.destroy();
-    else if (!this.#begun) {
+    else if (!this.#begun()) {
       this.#ctx.counters.limit('idle_timeout');
       this.close();
     } else {
@@ -308,7 +308,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
     this.#ctx.counters.connectionClosed();
     this.#ctx.deadlines.delete(this);
     this.#lane.connections.delete(this);
-    if (this.#busy || this.#request?.requestDone === false) this.#request?.exchange.abort();
+    if (this.#busy() || this.#request?.requestDone === false) this.#request?.exchange.abort();
     else this.#giveRequest();
   }
 }

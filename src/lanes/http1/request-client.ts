@@ -35,11 +35,11 @@ export class RequestClient implements RequestSink, ExchangeClient {
   }
 
   get out(): ClientOut {
-    return this.#open.out;
+    return this.#open().out;
   }
 
   get forwarding(): Forwarding {
-    return this.#open.forwarding;
+    return this.#open().forwarding;
   }
 
   /** The current request is complete. */
@@ -67,7 +67,7 @@ export class RequestClient implements RequestSink, ExchangeClient {
   }
 
   onHead(head: RequestHead): void {
-    this.#open.onHead(head);
+    this.#open().onHead(head);
   }
 
   onBody(buffer: Buffer, start: number, end: number): void {
@@ -83,22 +83,22 @@ export class RequestClient implements RequestSink, ExchangeClient {
   }
 
   onError(error: Http1Error): void {
-    this.#open.onError(error);
+    this.#open().onError(error);
   }
 
   resume(): void {
-    this.#open.resume();
+    this.#open().resume();
   }
 
   destroy(): void {
-    this.#open.destroy();
+    this.#open().destroy();
   }
 
   exchangeDone(keepAlive: boolean): void {
-    this.#open.exchangeDone(keepAlive);
+    this.#open().exchangeDone(keepAlive);
   }
 
-  get #open(): RequestConnection {
+  #open(): RequestConnection {
     if (this.#connection === undefined) throw new Error('a request that is over is asked for its connection');
     return this.#connection;
   }

@@ -41,11 +41,11 @@ export class StreamClient implements ExchangeClient, StreamOwner {
   }
 
   get forwarding(): Forwarding {
-    return this.#open.forwarding;
+    return this.#open().forwarding;
   }
 
   get parsing(): boolean {
-    return this.#open.parsing;
+    return this.#open().parsing;
   }
 
   /** `settle` comes behind. */
@@ -80,7 +80,7 @@ export class StreamClient implements ExchangeClient, StreamOwner {
 
   /** The client has given the stream up, or the connection has ended. */
   onReset(): void {
-    if (this.#waits) this.#open.countAborted();
+    if (this.#waits) this.#open().countAborted();
     else this.#exchange.abort();
     this.#leave();
   }
@@ -95,15 +95,15 @@ export class StreamClient implements ExchangeClient, StreamOwner {
     const bytes = this.#untold;
     this.#untold = 0;
     if (bytes > 0 && this.#stream !== undefined) {
-      this.#open.codec.consumed(this.#stream, bytes);
-      this.#open.wake();
+      this.#open().codec.consumed(this.#stream, bytes);
+      this.#open().wake();
     }
   }
 
   /** There is room in the client's windows, or its socket has room again. */
   onWritable(): void {
     this.out.drain();
-    if (this.out.blocked || this.#open.congested) return;
+    if (this.out.blocked || this.#open().congested) return;
     if (this.#exchange.busy) this.#exchange.onClientDrain();
     else this.exchangeDone();
   }
@@ -116,12 +116,12 @@ export class StreamClient implements ExchangeClient, StreamOwner {
       return;
     }
     // RFC 9113, 8.1: a complete answer, while the request is not wanted any more.
-    if (!this.requestDone) this.#open.codec.reset(stream, CODE.NO_ERROR);
+    if (!this.requestDone) this.#open().codec.reset(stream, CODE.NO_ERROR);
     this.#leave();
   }
 
   destroy(): void {
-    if (this.#stream !== undefined) this.#open.codec.reset(this.#stream, CODE.INTERNAL_ERROR);
+    if (this.#stream !== undefined) this.#open().codec.reset(this.#stream, CODE.INTERNAL_ERROR);
     this.#leave();
   }
 
@@ -133,7 +133,7 @@ export class StreamClient implements ExchangeClient, StreamOwner {
     }
   }
 
-  get #open(): StreamConnection {
+  #open(): StreamConnection {
     if (this.#connection === undefined) throw new Error('a stream that is over is asked for its connection');
     return this.#connection;
   }
