@@ -1,4 +1,4 @@
-/** Writes the CRD and the reference pages from the schema (`npm run generate`); with `--check` only compares them. */
+/** Writes what is made of something else (`npm run generate`): the CRD, reference pages, WebAssembly; with `--check` only compares. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
@@ -6,10 +6,11 @@ import { stickyPolicyCrd } from '../src/api/crd.ts';
 import { annotationsReference, stickyPolicyReference } from '../src/api/reference.ts';
 import { chartCrd } from './chart-crd.ts';
 import { settingsReference } from './settings-reference.ts';
+import { wasmModule } from './wasm.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
-function generated(): ReadonlyMap<string, string> {
+async function generated(): Promise<ReadonlyMap<string, string>> {
   const crd = stringify(stickyPolicyCrd(), { lineWidth: 0, aliasDuplicateObjects: false });
   return new Map([
     [
@@ -20,6 +21,7 @@ function generated(): ReadonlyMap<string, string> {
     ['docs/reference/stickypolicy.md', stickyPolicyReference()],
     ['docs/reference/annotations.md', annotationsReference()],
     ['docs/reference/settings.md', settingsReference()],
+    ['src/http1/scan-wasm.ts', await wasmModule(join(ROOT, 'src/http1/scan.wat'), 'scan.wat')],
   ]);
 }
 
@@ -32,11 +34,11 @@ function current(path: string): string | undefined {
   }
 }
 
-const stale = [...generated()].filter(([path, text]) => current(path) !== text);
+const stale = [...(await generated())].filter(([path, text]) => current(path) !== text);
 
 if (process.argv.includes('--check')) {
   for (const [path] of stale)
-    console.error(`${path} is out of step with the schema; run \`npm run generate\` and commit it`);
+    console.error(`${path} is out of step with what it is made of; run \`npm run generate\` and commit it`);
   process.exitCode = stale.length === 0 ? 0 : 1;
 } else {
   for (const [path, text] of stale) {

@@ -8,7 +8,7 @@ import { explainRequestHead } from './grammar.ts';
 import type { HeadLimits } from './limits.ts';
 import { COOKIE, DROP, markListed } from './marks.ts';
 import type { RequestHead } from './request-head.ts';
-import { LINES, scanRequest } from './scan.ts';
+import { LINE_END, LINES, SCANNED, scanRequest, SPACE, USED } from './scan.ts';
 import { hostOf, isAuthority, readTarget } from './target.ts';
 
 /** Header lines of one head seen so far that are judged together with others; one for all, since nothing here is async. */
@@ -41,7 +41,8 @@ export function readScannedRequest(
   base: number,
   limits: HeadLimits,
 ): Http1Error | undefined {
-  const { space, lineEnd } = LINES;
+  const space = SCANNED[SPACE]!;
+  const lineEnd = SCANNED[LINE_END]!;
   head.text = text;
   head.method = text.slice(0, space);
   head.target = text.slice(space + 1, lineEnd - 9);
@@ -64,9 +65,11 @@ function readLines(
   seen.upgrade = '';
   seen.expect = '';
   seen.hasExpect = false;
-  for (let i = 0; i < LINES.count; i++) {
-    if (i >= limits.headers) return ERRORS.tooManyFields;
-    const fault = readLine(head, text, bytes, base, i * 3);
+  const lines = LINES;
+  const size = SCANNED[USED]!;
+  for (let i = 0; i < size; i += 3) {
+    if (i >= limits.headers * 3) return ERRORS.tooManyFields;
+    const fault = readLine(head, text, bytes, base, lines[i]!, lines[i + 1]!, lines[i + 2]!);
     if (fault !== undefined) return fault;
   }
   return undefined;
@@ -78,11 +81,10 @@ function readLine(
   text: string,
   bytes: Uint8Array,
   base: number,
-  line: number,
+  at: number,
+  colon: number,
+  end: number,
 ): Http1Error | undefined {
-  const at = LINES.at(line);
-  const colon = LINES.at(line + 1);
-  const end = LINES.at(line + 2);
   const name = base + at;
   const first = (bytes[name] ?? 0) | 32;
   switch (colon - at) {

@@ -8,7 +8,7 @@ import { explainResponseHead } from './grammar.ts';
 import type { HeadLimits } from './limits.ts';
 import { COOKIE, DROP, markListed } from './marks.ts';
 import type { ResponseHead } from './response-head.ts';
-import { LINES, scanResponse } from './scan.ts';
+import { LINE_END, LINES, SCANNED, scanResponse, USED } from './scan.ts';
 
 /** What is judged together with other lines; one for all, since nothing here is async. */
 const seen = { connection: 0, coding: '', hasCoding: false, upgrade: '' };
@@ -49,7 +49,7 @@ export function readScannedResponse(
   limits: HeadLimits,
   method: string,
 ): Http1Error | undefined {
-  const { lineEnd } = LINES;
+  const lineEnd = SCANNED[LINE_END]!;
   head.text = text;
   head.minor = digit(bytes, base + 7);
   head.status = digit(bytes, base + 9) * 100 + digit(bytes, base + 10) * 10 + digit(bytes, base + 11);
@@ -74,9 +74,11 @@ function readLines(
   seen.coding = '';
   seen.hasCoding = false;
   seen.upgrade = '';
-  for (let i = 0; i < LINES.count; i++) {
-    if (i >= limits.headers) return ERRORS.tooManyFields;
-    const fault = readLine(head, text, bytes, base, i * 3);
+  const lines = LINES;
+  const size = SCANNED[USED]!;
+  for (let i = 0; i < size; i += 3) {
+    if (i >= limits.headers * 3) return ERRORS.tooManyFields;
+    const fault = readLine(head, text, bytes, base, lines[i]!, lines[i + 1]!, lines[i + 2]!);
     if (fault !== undefined) return fault;
   }
   return undefined;
@@ -87,11 +89,10 @@ function readLine(
   text: string,
   bytes: Uint8Array,
   base: number,
-  line: number,
+  at: number,
+  colon: number,
+  end: number,
 ): Http1Error | undefined {
-  const at = LINES.at(line);
-  const colon = LINES.at(line + 1);
-  const end = LINES.at(line + 2);
   const name = base + at;
   const first = (bytes[name] ?? 0) | 32;
   switch (colon - at) {

@@ -6,8 +6,6 @@ import type { Socket } from 'node:net';
 import { directIo } from './direct-io.ts';
 import type { DirectIo, Handle, Handled } from './direct-io.ts';
 
-/** Size of a shared read buffer. */
-export const READ_BYTES = 64 * 1024;
 const POISON = 0xdb;
 /** Two whole reads may wait for a slow peer before its sender is paused. */
 export const WRITE_HIGH_WATER = 128 * 1024;

@@ -5,7 +5,8 @@ import type { AddressInfo, Socket } from 'node:net';
 import { latin1 } from '../http1/latin1.ts';
 import { useDirectIo } from './direct-io.ts';
 import { NOT_TRIED, writeDirectly } from './direct-write.ts';
-import { READ_BYTES, readsInto } from './take-reads.ts';
+import { READ_BYTES } from '../http1/scan.ts';
+import { readsInto } from './take-reads.ts';
 
 const DEADLINE_MS = 1000;
 

@@ -1,7 +1,8 @@
 /** A worker's connections to all endpoints: run-time state that outlives table changes. */
 import type { BlockPool } from '../io/block-pool.ts';
 import type { Deadlines } from '../io/deadlines.ts';
-import { poisoning, READ_BYTES, readsInto } from '../io/take-reads.ts';
+import { readBuffer } from '../http1/scan.ts';
+import { poisoning, readsInto } from '../io/take-reads.ts';
 import type { TakeReads } from '../io/take-reads.ts';
 import type { HealthMarks } from '../shared/meters.ts';
 import type { LiveEndpoint } from '../model/live.ts';
@@ -59,7 +60,7 @@ export class Upstreams {
     this.blocks = options.blocks;
     this.turn = options.turn;
     this.health = options.health;
-    const takeReads = readsInto(Buffer.allocUnsafeSlow(READ_BYTES));
+    const takeReads = readsInto(readBuffer());
     this.takeReads = options.poisonReads ? (socket, onRead) => takeReads(socket, poisoning(onRead)) : takeReads;
   }
 

@@ -2,7 +2,8 @@
 import type { Socket } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
-import { poisoning, READ_BYTES, readsInto } from '../io/take-reads.ts';
+import { readBuffer } from '../http1/scan.ts';
+import { poisoning, readsInto } from '../io/take-reads.ts';
 import type { TakeReads } from '../io/take-reads.ts';
 import { provesDirectIo } from '../io/trial.ts';
 import { ClientConnection } from '../lanes/http1/client.ts';
@@ -82,7 +83,7 @@ async function listen(wanted: Ports): Promise<void> {
     const message = 'this Node has no fast way to read and write sockets; using ordinary streams';
     send({ type: 'log', level: 'warn', message });
   }
-  const takeReads = readsInto(Buffer.allocUnsafeSlow(READ_BYTES));
+  const takeReads = readsInto(readBuffer());
   const poisoned: TakeReads = (socket, onRead) => takeReads(socket, poisoning(onRead));
   const upgradeLane = new UpgradeLane(context, limits);
   upgrades = upgradeLane;

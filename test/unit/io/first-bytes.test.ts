@@ -6,7 +6,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { useDirectIo } from '../../../src/io/direct-io.ts';
 import { readFirst } from '../../../src/io/first-bytes.ts';
 import type { Found } from '../../../src/io/first-bytes.ts';
-import { poisoning, READ_BYTES, readsInto } from '../../../src/io/take-reads.ts';
+import { READ_BYTES } from '../../../src/http1/scan.ts';
+import { poisoning, readsInto } from '../../../src/io/take-reads.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {

@@ -5,7 +5,8 @@ import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { BlockPool } from '../../../src/io/block-pool.ts';
 import { SocketStream } from '../../../src/io/socket-stream.ts';
-import { READ_BYTES, readsInto } from '../../../src/io/take-reads.ts';
+import { READ_BYTES } from '../../../src/http1/scan.ts';
+import { readsInto } from '../../../src/io/take-reads.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const closers: (() => void)[] = [];

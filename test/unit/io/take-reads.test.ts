@@ -5,7 +5,8 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { useDirectIo } from '../../../src/io/direct-io.ts';
-import { poisoning, READ_BYTES, readsInto } from '../../../src/io/take-reads.ts';
+import { READ_BYTES } from '../../../src/http1/scan.ts';
+import { poisoning, readsInto } from '../../../src/io/take-reads.ts';
 import { provesDirectIo } from '../../../src/io/trial.ts';
 import { selfSigned } from '../../support/certificate.ts';
 
