@@ -1,6 +1,7 @@
 /**
  * Encodes heads that the HTTP/1 serializer has written as field blocks (RFC 7541). A line that was sent before on the
- * connection is found by its text and becomes one byte or two. What enters the table is Huffman-coded, once; other
+ * connection is found by its text and becomes one byte or two; lines mostly follow each other as they did the last time, so
+ * the one that came behind is tried first: that takes a sixth of the instructions of finding it. What enters the table is Huffman-coded, once; other
  * literals go out as they are, which costs a few bytes more and less time.
  */
 import { findField, valueOf } from '../../http1/fields.ts';
@@ -10,8 +11,14 @@ import { writeInteger } from './integer.ts';
 import { nameOf } from './names.ts';
 import type { Name } from './names.ts';
 
+/** Where lines begin, or one of them. */
+interface Place {
+  /** What came behind it the last time. */
+  next: Entry | undefined;
+}
+
 /** A field of the dynamic table. */
-interface Entry {
+interface Entry extends Place {
   readonly line: string;
   readonly name: Name;
   /** How many were inserted before it. */
@@ -24,8 +31,9 @@ interface Entry {
 export const block = { bytes: Buffer.allocUnsafeSlow(8192), length: 0 };
 
 const STATUS_NAME = 8;
-/** Status codes of the static table (Appendix A). */
-const STATUSES: Readonly<Record<string, number>> = { 200: 8, 204: 9, 206: 10, 304: 11, 400: 12, 404: 13, 500: 14 };
+/** Indices of status codes in the static table (Appendix A); 0 = it has none. */
+const STATUSES = new Uint8Array(1000);
+for (const [i, status] of [200, 204, 206, 304, 400, 404, 500].entries()) STATUSES[status] = STATUS_NAME + i;
 /** Larger values would push out all others. */
 const MAX_VALUE = TABLE_SIZE / 8;
 const NONE: readonly string[] = [];
@@ -38,6 +46,7 @@ export class HpackEncoder {
   readonly #byLine = new Map<string, Entry>();
   /** Oldest first. */
   readonly #entries: Entry[] = [];
+  readonly #start: Place = { next: undefined };
   #inserted = 0;
   #size = 0;
   #maxSize = TABLE_SIZE;
@@ -61,9 +70,9 @@ export class HpackEncoder {
   /** The head of a response, as `responseText` gives it, to `block`. `never`: names that nobody may index (RFC 7541, 6.2.3). */
   response(text: string, never: readonly string[] = NONE): void {
     this.#begin(text.length);
-    const status = text.slice(9, 12);
-    const index = STATUSES[status];
-    if (index === undefined) this.#literal(PLAIN, STATUS_NAME, ':status', status, false);
+    const status = (text.charCodeAt(9) - 48) * 100 + (text.charCodeAt(10) - 48) * 10 + text.charCodeAt(11) - 48;
+    const index = STATUSES[status]!;
+    if (index === 0) this.#literal(PLAIN, STATUS_NAME, ':status', text.slice(9, 12), false);
     else this.#index(index);
     this.#lines(text, text.indexOf('\r\n') + 2, never);
   }
@@ -110,30 +119,48 @@ export class HpackEncoder {
 
   #lines(text: string, from: number, never: readonly string[]): void {
     const last = text.length - 2;
+    let before: Place = this.#start;
     for (let at = from; at < last;) {
+      const guess = before.next;
+      if (guess !== undefined && never.length === 0 && this.#holds(guess) && stands(guess.line, text, at)) {
+        this.#indexed(guess);
+        before = guess;
+        at += guess.line.length + 2;
+        continue;
+      }
       const colon = text.indexOf(':', at);
       const end = text.indexOf('\r', colon);
-      this.#field(text.slice(at, end), colon - at, never);
+      const entry = this.#field(text.slice(at, end), colon - at, never);
+      if (entry !== undefined) before = before.next = entry;
       at = end + 2;
     }
   }
 
-  #field(line: string, colon: number, never: readonly string[]): void {
+  /** Gives the entry of the table that the line has now, if it has one. */
+  #field(line: string, colon: number, never: readonly string[]): Entry | undefined {
     const known = never.length === 0 ? this.#byLine.get(line) : undefined;
-    if (known !== undefined) {
-      known.name.used();
-      this.#index(61 + this.#inserted - known.number);
-      return;
-    }
+    if (known !== undefined) return this.#indexed(known);
     const name = nameOf(line.slice(0, colon));
-    if (name.rule === 'skip') return;
+    if (name.rule === 'skip') return undefined;
     const value = valueOf(line, colon, line.length);
     if (name.rule === 'never' || (never.length > 0 && never.includes(name.text))) {
       this.#literal(NEVER, name.index, name.text, value, false);
     } else if (value.length <= MAX_VALUE && name.worthInserting()) {
       this.#literal(INSERTED, name.index, name.text, value, true);
-      this.#insert(line, name, name.text.length + value.length + 32);
+      return this.#insert(line, name, name.text.length + value.length + 32);
     } else this.#literal(PLAIN, name.index, name.text, value, false);
+    return undefined;
+  }
+
+  /** It has not been evicted. */
+  #holds({ number }: Entry): boolean {
+    return number >= this.#inserted - this.#entries.length;
+  }
+
+  #indexed(entry: Entry): Entry {
+    entry.name.used();
+    this.#index(61 + this.#inserted - entry.number);
+    return entry;
   }
 
   #index(index: number): void {
@@ -160,14 +187,16 @@ export class HpackEncoder {
     block.length = at;
   }
 
-  #insert(line: string, name: Name, size: number): void {
+  #insert(line: string, name: Name, size: number): Entry | undefined {
     this.#evict(size);
-    if (size > this.#maxSize) return;
+    if (size > this.#maxSize) return undefined;
     // A copy of the text: a slice would keep the whole head that it was cut from.
-    const entry = { line: Buffer.from(line, 'latin1').toString('latin1'), name, number: this.#inserted++, size };
+    const copy = Buffer.from(line, 'latin1').toString('latin1');
+    const entry = { line: copy, name, number: this.#inserted++, size, next: undefined };
     this.#entries.push(entry);
     this.#byLine.set(entry.line, entry);
     this.#size += size;
+    return entry;
   }
 
   #evict(room: number): void {
@@ -176,7 +205,21 @@ export class HpackEncoder {
       if (oldest === undefined) return;
       // The same line may have been inserted again since, by a block with names of its own never to index.
       if (this.#byLine.get(oldest.line) === oldest) this.#byLine.delete(oldest.line);
+      // Who still leads to it shall not keep those behind it, too.
+      oldest.next = undefined;
       this.#size -= oldest.size;
     }
   }
+}
+
+/**
+ * The whole line stands at `at`. Compiled code would compare character by character for `startsWith`, with all that each of
+ * them takes to get; `indexOf` compares in native code, and rarely looks on in vain after these two.
+ */
+function stands(line: string, text: string, at: number): boolean {
+  return (
+    text.charCodeAt(at + line.length) === 13 &&
+    text.charCodeAt(at) === line.charCodeAt(0) &&
+    text.indexOf(line, at) === at
+  );
 }

@@ -282,6 +282,23 @@ describe('the encoder', () => {
       { numRuns: 300 },
     );
   });
+
+  test('lines in whatever order and as many as push each other out are read as they were written', () => {
+    const line = fc.integer({ min: 0, max: 24 });
+    fc.assert(
+      fc.property(fc.array(fc.array(line, { maxLength: 20 }), { minLength: 4, maxLength: 40 }), (all) => {
+        const encoder = new HpackEncoder();
+        const decoder = new HpackDecoder();
+        for (const numbers of all) {
+          // Each takes a tenth of the table; some begin as others do.
+          const lines = numbers.map((n) => `x-${n % 5}: ${'v'.repeat(300 + (n % 2))}${n}`);
+          encoder.trailers(lines.map((text) => `${text}\r\n`).join(''));
+          expect(decode(decoder, written())).toEqual(lines);
+          expect(decoder.tableSize).toBe(encoder.tableSize);
+        }
+      }),
+    );
+  });
 });
 
 describe('the decoder', () => {
