@@ -32,12 +32,29 @@ export function isNamed(bytes: Uint8Array, at: number, lower: Uint8Array): boole
   return true;
 }
 
+/**
+ * True when `piece`, which is not empty, stands at `at`. `startsWith` is compiled to a comparison character by character, with
+ * all that it takes to get each of them; `indexOf` compares in native code, and rarely looks on in vain.
+ */
+export function standsAt(piece: string, text: string, at: number): boolean {
+  return text.charCodeAt(at) === piece.charCodeAt(0) && text.indexOf(piece, at) === at;
+}
+
 /** The value between a colon and the end of its line, without OWS (RFC 9110, 5.6.3). */
 export function valueOf(text: string, colon: number, end: number): string {
   let from = colon + 1;
   let to = end;
   while (from < to && isSpace(text.charCodeAt(from))) from++;
   while (to > from && isSpace(text.charCodeAt(to - 1))) to--;
+  return text.slice(from, to);
+}
+
+/** `valueOf` where the bytes of the head are at hand, from `base` on. */
+export function valueIn(text: string, bytes: Uint8Array, base: number, colon: number, end: number): string {
+  let from = colon + 1;
+  let to = end;
+  while (from < to && isSpace(bytes[base + from]!)) from++;
+  while (to > from && isSpace(bytes[base + to - 1]!)) to--;
   return text.slice(from, to);
 }
 

@@ -2,7 +2,7 @@
 import { CLOSE, KEEP_ALIVE, namesRequestField, readConnection, UPGRADE } from './connection.ts';
 import { ERRORS } from './error.ts';
 import type { Http1Error } from './error.ts';
-import { isNamed, joinValues, listItems, nameBytes, nameIs, valueOf } from './fields.ts';
+import { isNamed, joinValues, listItems, nameBytes, nameIs, valueIn, valueOf } from './fields.ts';
 import { codingFault, readLength } from './framing.ts';
 import { explainRequestHead } from './grammar.ts';
 import type { HeadLimits } from './limits.ts';
@@ -91,7 +91,7 @@ function readLine(
     case 2:
       if (first === 116 && isNamed(bytes, name, TE)) {
         head.marks.add(at, colon, end + 2, DROP);
-        if (listItems(valueOf(text, colon, end)).includes('trailers')) head.teTrailers = true;
+        if (listItems(valueIn(text, bytes, base, colon, end)).includes('trailers')) head.teTrailers = true;
       }
       return undefined;
     case 4:
@@ -100,7 +100,7 @@ function readLine(
       if (first === 99 && isNamed(bytes, name, COOKIE_NAME)) head.marks.add(at, colon, end + 2, COOKIE);
       else if (first === 101 && isNamed(bytes, name, EXPECT)) {
         seen.hasExpect = true;
-        seen.expect = joinValues(seen.expect, valueOf(text, colon, end));
+        seen.expect = joinValues(seen.expect, valueIn(text, bytes, base, colon, end));
         // RFC 9110, 10.1.1: an expectation of an HTTP/1.0 client is ignored.
         if (head.minor === 0) head.marks.add(at, colon, end + 2, DROP);
       }
@@ -108,19 +108,19 @@ function readLine(
     case 7:
       if (first === 117 && isNamed(bytes, name, UPGRADE_NAME)) {
         head.marks.add(at, colon, end + 2, DROP);
-        seen.upgrade = joinValues(seen.upgrade, valueOf(text, colon, end));
+        seen.upgrade = joinValues(seen.upgrade, valueIn(text, bytes, base, colon, end));
       }
       return undefined;
     case 10:
       if (first === 99 && isNamed(bytes, name, CONNECTION)) {
         head.marks.add(at, colon, end + 2, DROP);
-        seen.connection |= readConnection(valueOf(text, colon, end), head.listed);
+        seen.connection |= readConnection(valueIn(text, bytes, base, colon, end), head.listed);
       } else if (first === 107 && isNamed(bytes, name, KEEP_ALIVE_NAME)) head.marks.add(at, colon, end + 2, DROP);
       return undefined;
     case 14:
       if (first === 99 && isNamed(bytes, name, CONTENT_LENGTH)) {
         if (head.contentLength >= 0) return ERRORS.manyContentLengths;
-        head.contentLength = readLength(valueOf(text, colon, end));
+        head.contentLength = readLength(valueIn(text, bytes, base, colon, end));
         return head.contentLength < 0 ? ERRORS.badContentLength : undefined;
       }
       if (
@@ -147,7 +147,7 @@ function readLine(
       if (first === 116 && isNamed(bytes, name, TRANSFER_ENCODING)) {
         head.marks.add(at, colon, end + 2, DROP);
         seen.hasCoding = true;
-        seen.coding = joinValues(seen.coding, valueOf(text, colon, end));
+        seen.coding = joinValues(seen.coding, valueIn(text, bytes, base, colon, end));
       } else if (first === 116 && nameIs(text, at, 'transfer-encoding')) head.marks.add(at, colon, end + 2, DROP);
       else if (first === 120) readForwarding(head, text, at, colon, end);
       else if (first === 115) dropCertificate(head, text, at, colon, end);

@@ -2,7 +2,7 @@
 import { CLOSE, KEEP_ALIVE, namesResponseField, readConnection, UPGRADE } from './connection.ts';
 import { ERRORS } from './error.ts';
 import type { Http1Error } from './error.ts';
-import { isNamed, joinValues, nameBytes, valueOf } from './fields.ts';
+import { isNamed, joinValues, nameBytes, valueIn } from './fields.ts';
 import { codingFault, readLength } from './framing.ts';
 import { explainResponseHead } from './grammar.ts';
 import type { HeadLimits } from './limits.ts';
@@ -109,29 +109,31 @@ function readLine(
       if (first === 101 && isNamed(bytes, name, EXPIRES)) head.hasExpires = true;
       else if (first === 117 && isNamed(bytes, name, UPGRADE_NAME)) {
         head.marks.add(at, colon, end + 2, DROP);
-        seen.upgrade = joinValues(seen.upgrade, valueOf(text, colon, end));
+        seen.upgrade = joinValues(seen.upgrade, valueIn(text, bytes, base, colon, end));
       }
       return undefined;
     case 8:
-      if (first === 108 && isNamed(bytes, name, LOCATION)) head.location = valueOf(text, colon, end);
+      if (first === 108 && isNamed(bytes, name, LOCATION)) head.location = valueIn(text, bytes, base, colon, end);
       return undefined;
     case 10:
       if (first === 115 && isNamed(bytes, name, SET_COOKIE)) head.marks.add(at, colon, end + 2, COOKIE);
       else if (first === 99 && isNamed(bytes, name, CONNECTION)) {
         head.marks.add(at, colon, end + 2, DROP);
-        seen.connection |= readConnection(valueOf(text, colon, end), head.listed);
+        seen.connection |= readConnection(valueIn(text, bytes, base, colon, end), head.listed);
       } else if (first === 107 && isNamed(bytes, name, KEEP_ALIVE_NAME)) {
         head.marks.add(at, colon, end + 2, DROP);
-        head.keepAliveTimeout = readTimeout(valueOf(text, colon, end), head.keepAliveTimeout);
+        head.keepAliveTimeout = readTimeout(valueIn(text, bytes, base, colon, end), head.keepAliveTimeout);
       }
       return undefined;
     case 13:
       if (first === 99 && isNamed(bytes, name, CACHE_CONTROL)) {
-        head.cacheControl = joinValues(head.cacheControl, valueOf(text, colon, end));
+        head.cacheControl = joinValues(head.cacheControl, valueIn(text, bytes, base, colon, end));
       }
       return undefined;
     case 14:
-      return first === 99 && isNamed(bytes, name, CONTENT_LENGTH) ? readSize(head, text, at, colon, end) : undefined;
+      return first === 99 && isNamed(bytes, name, CONTENT_LENGTH)
+        ? readSize(head, valueIn(text, bytes, base, colon, end), at, colon, end)
+        : undefined;
     case 16:
       if (first === 112 && isNamed(bytes, name, PROXY_CONNECTION)) head.marks.add(at, colon, end + 2, DROP);
       return undefined;
@@ -139,7 +141,7 @@ function readLine(
       if (first === 116 && isNamed(bytes, name, TRANSFER_ENCODING)) {
         head.marks.add(at, colon, end + 2, DROP);
         seen.hasCoding = true;
-        seen.coding = joinValues(seen.coding, valueOf(text, colon, end));
+        seen.coding = joinValues(seen.coding, valueIn(text, bytes, base, colon, end));
       }
       return undefined;
     case 25:
@@ -156,9 +158,9 @@ function readTimeout(keepAlive: string, otherwise: number): number {
   return timeout === null ? otherwise : Number(timeout[1]);
 }
 
-function readSize(head: ResponseHead, text: string, at: number, colon: number, end: number): Http1Error | undefined {
+function readSize(head: ResponseHead, value: string, at: number, colon: number, end: number): Http1Error | undefined {
   if (head.contentLength >= 0) return ERRORS.manyContentLengths;
-  head.contentLength = readLength(valueOf(text, colon, end));
+  head.contentLength = readLength(value);
   if (head.contentLength < 0) return ERRORS.badContentLength;
   // RFC 9110, 8.6: must not be sent in 1xx and 204; common all the same, so it is left out.
   if (head.status < 200 || head.status === 204) head.marks.add(at, colon, end + 2, DROP);

@@ -1,7 +1,7 @@
 /** The head of one request: what deciding, forwarding and framing need, in fields that one object reuses. */
 import { NO_TLS } from '../model/facts.ts';
 import type { RequestFacts } from '../model/facts.ts';
-import { findField, findFields, valueOf } from './fields.ts';
+import { findField, findFields, standsAt, valueOf } from './fields.ts';
 import { COOKIE, Marks } from './marks.ts';
 
 export class RequestHead implements RequestFacts {
@@ -49,6 +49,8 @@ export class RequestHead implements RequestFacts {
   tls = NO_TLS;
 
   private cookies: string | undefined = undefined;
+  /** What the last request had: the same is given as the very same string, so that comparing it again costs nothing. */
+  private lastCookies = '';
 
   /** True when a body of at least one byte may follow. */
   get hasBody(): boolean {
@@ -56,7 +58,8 @@ export class RequestHead implements RequestFacts {
   }
 
   get cookie(): string {
-    this.cookies ??= joinCookies(this.text, this.marks);
+    if (this.cookies === undefined)
+      this.cookies = this.lastCookies = joinCookies(this.text, this.marks, this.lastCookies);
     return this.cookies;
   }
 
@@ -98,11 +101,15 @@ export class RequestHead implements RequestFacts {
   }
 }
 
-function joinCookies(text: string, marks: Marks): string {
+/** `last`: what may stand there again. */
+function joinCookies(text: string, marks: Marks, last: string): string {
   let joined = '';
   for (let i = 0; i < marks.size; i += 4) {
     if (marks.at(i + 3) !== COOKIE) continue;
-    const value = valueOf(text, marks.at(i + 1), marks.at(i + 2) - 2);
+    const colon = marks.at(i + 1);
+    const end = marks.at(i + 2) - 2;
+    const isLast = last !== '' && end - colon - 2 === last.length && standsAt(last, text, colon + 2);
+    const value = isLast ? last : valueOf(text, colon, end);
     if (value !== '') joined = joined === '' ? value : `${joined}; ${value}`;
   }
   return joined;

@@ -4,7 +4,7 @@
  * the one that came behind is tried first: that takes a sixth of the instructions of finding it. What enters the table is Huffman-coded, once; other
  * literals go out as they are, which costs a few bytes more and less time.
  */
-import { findField, valueOf } from '../../http1/fields.ts';
+import { findField, standsAt, valueOf } from '../../http1/fields.ts';
 import { TABLE_SIZE } from './decoder.ts';
 import { huffmanEncode, huffmanLength } from './huffman.ts';
 import { writeInteger } from './integer.ts';
@@ -122,7 +122,7 @@ export class HpackEncoder {
     let before: Place = this.#start;
     for (let at = from; at < last;) {
       const guess = before.next;
-      if (guess !== undefined && never.length === 0 && this.#holds(guess) && stands(guess.line, text, at)) {
+      if (guess !== undefined && never.length === 0 && this.#holds(guess) && isLine(guess.line, text, at)) {
         this.#indexed(guess);
         before = guess;
         at += guess.line.length + 2;
@@ -212,14 +212,7 @@ export class HpackEncoder {
   }
 }
 
-/**
- * The whole line stands at `at`. Compiled code would compare character by character for `startsWith`, with all that each of
- * them takes to get; `indexOf` compares in native code, and rarely looks on in vain after these two.
- */
-function stands(line: string, text: string, at: number): boolean {
-  return (
-    text.charCodeAt(at + line.length) === 13 &&
-    text.charCodeAt(at) === line.charCodeAt(0) &&
-    text.indexOf(line, at) === at
-  );
+/** The whole line stands at `at`. */
+function isLine(line: string, text: string, at: number): boolean {
+  return text.charCodeAt(at + line.length) === 13 && standsAt(line, text, at);
 }
