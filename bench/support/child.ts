@@ -48,6 +48,10 @@ export class Child {
     return this.#process.exitCode !== null || this.#process.signalCode !== null || this.#process.pid === undefined;
   }
 
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
   /** CPU seconds used so far by all its threads, those that have ended included. */
   cpuSeconds(): number {
     const stat = this.#proc('stat');
@@ -62,7 +66,7 @@ export class Child {
   }
 
   #proc(file: string): string {
-    return readFileSync(`/proc/${this.#process.pid ?? 0}/${file}`, 'utf8');
+    return readFileSync(`/proc/${this.pid}/${file}`, 'utf8');
   }
 
   /** @throws when it ends, or when `probe` gives nothing within the deadline */

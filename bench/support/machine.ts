@@ -15,6 +15,7 @@ const PACKAGES = {
   nginx: 'nginx',
   openssl: 'openssl',
   taskset: 'util-linux',
+  valgrind: 'valgrind',
   wrk: 'wrk',
 } as const;
 

@@ -24,16 +24,24 @@ export interface HoldfastOptions {
   /** Endpoints of that site. */
   readonly endpoints?: readonly EndpointOptions[];
   readonly protocol?: BackendProtocol;
+  /** What runs Node, with its arguments, and Node's own. */
+  readonly under?: readonly string[];
+  readonly flags?: readonly string[];
 }
 
 export async function startHoldfast(lab: Lab, backendPort: number, options: HoldfastOptions = {}): Promise<Peer> {
   const { name = US, workers = 1, others = [], endpoints = podsOn(backendPort), protocol = 'HTTP' } = options;
+  const [command = process.execPath, ...before] = [
+    ...(options.under ?? []),
+    process.execPath,
+    ...(options.flags ?? []),
+  ];
   const [port, securePort, adminPort] = [await freePort(), await freePort(), await freePort()];
   const folder = lab.folder(US);
   const manifests = lab.folder('manifests');
   fileIn(manifests, 'site.yaml', site(lab, endpoints, protocol));
   if (others.length > 0) fileIn(manifests, 'others.yaml', file(...others));
-  const flags = {
+  const settings = {
     manifests,
     'bind-address': '127.0.0.1',
     'http-port': String(port),
@@ -48,8 +56,8 @@ export async function startHoldfast(lab: Lab, backendPort: number, options: Hold
     'shutdown-grace': '1s',
     'log-level': 'warn',
   };
-  const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]);
-  const child = new Child(name, lab.proxyCores, process.execPath, [join(ROOT, 'src/main.ts'), 'run', ...args]);
+  const args = Object.entries(settings).flatMap(([flag, value]) => [`--${flag}`, value]);
+  const child = new Child(name, lab.proxyCores, command, [...before, join(ROOT, 'src/main.ts'), 'run', ...args]);
   const cookie = await child.until(() => firstCookie(port), START_DEADLINE_MS);
   return { name, child, port, securePort, cookie, kept: () => keptRequests(adminPort) };
 }
