@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import wabt from 'wabt';
 
-/** `path`: of a `.wat` file, for messages as well. */
+/** `path`: of a `.wat` file; `source`: its name in messages and in what is written. */
 export async function wasmModule(path: string, source: string): Promise<string> {
   const toolkit = await wabt();
   const parsed = toolkit.parseWat(source, readFileSync(path, 'utf8'), { simd: true });

@@ -48,5 +48,6 @@ function nameOf(found: string, ranges: readonly Range[]): Omit<Counted, 'count'>
   if (!name.startsWith('0x')) return { kind: 'native', name };
   const address = Number(name);
   const range = ranges.find(({ from, to }) => from <= address && address < to);
-  return { kind: 'compiled', name: range?.name.replace(/file:\/\/\S*?\/src\//, 'src/') ?? name };
+  if (range === undefined) return { kind: 'native', name };
+  return { kind: 'compiled', name: range.name.replace(/file:\/\/\S*?\/src\//, 'src/') };
 }

@@ -1,4 +1,4 @@
-/** Collects a head or trailer section that comes in pieces as one latin1 string. */
+/** Collects trailers, and heads that do not come whole and right at once, as one latin1 string. */
 import { hasBareLf } from './grammar.ts';
 import { latin1 } from './latin1.ts';
 

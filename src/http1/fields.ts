@@ -34,10 +34,17 @@ export function isNamed(bytes: Uint8Array, at: number, lower: Uint8Array): boole
 
 /**
  * True when `piece`, which is not empty, stands at `at`. `startsWith` is compiled to a comparison character by character, with
- * all that it takes to get each of them; `indexOf` compares in native code, and rarely looks on in vain.
+ * all that it takes to get each of them; `indexOf` compares in native code. But it looks on to the end when it does not stand
+ * there: for who asks a few times a head at most.
  */
 export function standsAt(piece: string, text: string, at: number): boolean {
   return text.charCodeAt(at) === piece.charCodeAt(0) && text.indexOf(piece, at) === at;
+}
+
+/** True when the value between a colon and the end of its line is `last`, behind one space, as it is usually written. */
+export function isValue(last: string, text: string, colon: number, end: number): boolean {
+  const start = colon + 2;
+  return last !== '' && end - start === last.length && text.charCodeAt(colon + 1) === 32 && standsAt(last, text, start);
 }
 
 /** The value between a colon and the end of its line, without OWS (RFC 9110, 5.6.3). */

@@ -1,7 +1,7 @@
 /** The head of one request: what deciding, forwarding and framing need, in fields that one object reuses. */
 import { NO_TLS } from '../model/facts.ts';
 import type { RequestFacts } from '../model/facts.ts';
-import { findField, findFields, standsAt, valueOf } from './fields.ts';
+import { findField, findFields, isValue, valueOf } from './fields.ts';
 import { COOKIE, Marks } from './marks.ts';
 
 export class RequestHead implements RequestFacts {
@@ -49,7 +49,7 @@ export class RequestHead implements RequestFacts {
   tls = NO_TLS;
 
   private cookies: string | undefined = undefined;
-  /** What the last request had: the same is given as the very same string, so that comparing it again costs nothing. */
+  /** What the last request had, whosever it was: the same is given as the very same string, so that comparing it costs nothing. */
   private lastCookies = '';
 
   /** True when a body of at least one byte may follow. */
@@ -108,8 +108,7 @@ function joinCookies(text: string, marks: Marks, last: string): string {
     if (marks.at(i + 3) !== COOKIE) continue;
     const colon = marks.at(i + 1);
     const end = marks.at(i + 2) - 2;
-    const isLast = last !== '' && end - colon - 2 === last.length && standsAt(last, text, colon + 2);
-    const value = isLast ? last : valueOf(text, colon, end);
+    const value = joined === '' && isValue(last, text, colon, end) ? last : valueOf(text, colon, end);
     if (value !== '') joined = joined === '' ? value : `${joined}; ${value}`;
   }
   return joined;

@@ -68,21 +68,23 @@ export function readBuffer(): Buffer {
 
 /** The index behind the request head that starts at `start`, its lines in `LINES`; or NO_HEAD. */
 export function scanRequest(bytes: Uint8Array, start: number, end: number): number {
-  const offset = offsetOf(bytes, start, end);
-  const at = request(offset + start, offset + end);
+  const stop = Math.min(end, start + COPY_BYTES);
+  const offset = offsetOf(bytes, start, stop);
+  const at = request(offset + start, offset + stop);
   return at < 0 ? NO_HEAD : at - offset;
 }
 
 /** The index behind the response head that starts at `start`, its lines in `LINES`; or NO_HEAD. */
 export function scanResponse(bytes: Uint8Array, start: number, end: number): number {
-  const offset = offsetOf(bytes, start, end);
-  const at = response(offset + start, offset + end);
+  const stop = Math.min(end, start + COPY_BYTES);
+  const offset = offsetOf(bytes, start, stop);
+  const at = response(offset + start, offset + stop);
   return at < 0 ? NO_HEAD : at - offset;
 }
 
 /** What makes an index in `bytes` an address in the memory, into which they are copied if they stand elsewhere. */
 function offsetOf(bytes: Uint8Array, start: number, end: number): number {
   for (let i = 0; i < homes.length; i++) if (homes[i] === bytes) return HOMES_AT + i * READ_BYTES;
-  copies.set(bytes.subarray(start, Math.min(end, start + COPY_BYTES)));
+  copies.set(bytes.subarray(start, end));
   return COPY_AT - start;
 }

@@ -1,8 +1,8 @@
 /**
  * Encodes heads that the HTTP/1 serializer has written as field blocks (RFC 7541). A line that was sent before on the
  * connection is found by its text and becomes one byte or two; lines mostly follow each other as they did the last time, so
- * the one that came behind is tried first: that takes a sixth of the instructions of finding it. What enters the table is Huffman-coded, once; other
- * literals go out as they are, which costs a few bytes more and less time.
+ * the one that came behind is tried first, which takes a sixth of the instructions. What enters the table is Huffman-coded,
+ * once; other literals go out as they are, which costs a few bytes more and less time.
  */
 import { findField, standsAt, valueOf } from '../../http1/fields.ts';
 import { TABLE_SIZE } from './decoder.ts';
@@ -36,6 +36,8 @@ const STATUSES = new Uint8Array(1000);
 for (const [i, status] of [200, 204, 206, 304, 400, 404, 500].entries()) STATUSES[status] = STATUS_NAME + i;
 /** Larger values would push out all others. */
 const MAX_VALUE = TABLE_SIZE / 8;
+/** Lines of a block that are as long as the one tried first and still another: each may have cost a look through all of it. */
+const MAX_MISSES = 4;
 const NONE: readonly string[] = [];
 /** The first byte of each kind of literal, and the mask of its index (6.2). */
 const INSERTED = [0x40, 63] as const;
@@ -120,13 +122,17 @@ export class HpackEncoder {
   #lines(text: string, from: number, never: readonly string[]): void {
     const last = text.length - 2;
     let before: Place = this.#start;
+    let misses = 0;
     for (let at = from; at < last;) {
-      const guess = before.next;
-      if (guess !== undefined && never.length === 0 && this.#holds(guess) && isLine(guess.line, text, at)) {
-        this.#indexed(guess);
-        before = guess;
-        at += guess.line.length + 2;
-        continue;
+      const guess = never.length === 0 && misses < MAX_MISSES ? before.next : undefined;
+      if (guess !== undefined && this.#holds(guess) && text.charCodeAt(at + guess.line.length) === 13) {
+        if (standsAt(guess.line, text, at)) {
+          this.#indexed(guess);
+          before = guess;
+          at += guess.line.length + 2;
+          continue;
+        }
+        misses++;
       }
       const colon = text.indexOf(':', at);
       const end = text.indexOf('\r', colon);
@@ -210,9 +216,4 @@ export class HpackEncoder {
       this.#size -= oldest.size;
     }
   }
-}
-
-/** The whole line stands at `at`. */
-function isLine(line: string, text: string, at: number): boolean {
-  return text.charCodeAt(at + line.length) === 13 && standsAt(line, text, at);
 }

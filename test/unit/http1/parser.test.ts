@@ -33,6 +33,31 @@ describe('RequestParser', () => {
     expect(events).toEqual(['/', 'end', '/', 'end']);
   });
 
+  test('reads the cookies of each request, whatever those of the one before were', () => {
+    const lines = [
+      ['Cookie: sid=1', 'sid=1'],
+      ['Cookie: sid=1', 'sid=1'],
+      ['Cookie:asid=1', 'asid=1'],
+      ['Cookie: sid=1', 'sid=1'],
+      ['Cookie:  sid=1', 'sid=1'],
+      ['Cookie: sid=1 ', 'sid=1'],
+      ['Cookie: sid=2', 'sid=2'],
+      ['Cookie: sid=2\r\nX: sid=1\r\nCookie: sid=2', 'sid=2; sid=2'],
+      ['Cookie: sid=2; sid=2', 'sid=2; sid=2'],
+      ['Cookie:xsid=2; sid=2', 'xsid=2; sid=2'],
+      ['X: y', ''],
+      ['Cookie: ', ''],
+    ] as const;
+    const read: string[] = [];
+    const parser = new RequestParser({ ...sink([]), onHead: (head) => read.push(head.cookie) }, DEFAULT_LIMITS);
+    for (const [line] of lines) {
+      const buffer = Buffer.from(`GET / HTTP/1.1\r\nHost: a\r\n${line}\r\n\r\n`);
+      parser.execute(buffer, 0, buffer.length);
+      parser.reset();
+    }
+    expect(read).toEqual(lines.map(([, cookie]) => cookie));
+  });
+
   test('is idle until something but an empty line has come', () => {
     const parser = new RequestParser(sink([]), DEFAULT_LIMITS);
     const buffer = Buffer.from(`\r\n${REQUEST}`);

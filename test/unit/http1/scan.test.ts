@@ -94,3 +94,14 @@ test('the lines of a head stand where they are, also of a longer one than any be
     expect(text[LINES[i * 3 + 1]!]).toBe(':');
   }
 });
+
+test('the largest head that the settings allow has room, and of a larger one nothing is believed', () => {
+  const bytes = 1024 * 1024;
+  const lines = Array.from({ length: 10_000 }, (_, i) => `${i}:`);
+  const short = ['GET / HTTP/1.1', ...lines, 'X:', '\r\n'].join('\r\n');
+  const text = short.replace('X:', `X:${'v'.repeat(bytes - short.length)}`);
+  expect(scanRequest(Buffer.from(text), 0, bytes)).toBe(bytes);
+  expect(SCANNED[USED]).toBe(3 * 10_001);
+  expect(text.slice(LINES[3 * 10_000], LINES[3 * 10_000 + 1]! + 1)).toBe('X:');
+  expect(scanRequest(Buffer.from(text.replace('X:v', 'X:vv')), 0, bytes + 1)).toBe(NO_HEAD);
+});
