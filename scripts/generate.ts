@@ -21,7 +21,7 @@ async function generated(): Promise<ReadonlyMap<string, string>> {
     ['docs/reference/stickypolicy.md', stickyPolicyReference()],
     ['docs/reference/annotations.md', annotationsReference()],
     ['docs/reference/settings.md', settingsReference()],
-    ['src/http1/scan-wasm.ts', await wasmModule(join(ROOT, 'src/http1/scan.wat'), 'scan.wat')],
+    ['src/http1/scan-wasm.ts', await wasmModule(join(ROOT, 'src/http1/scan.wat'))],
   ]);
 }
 

@@ -1,9 +1,11 @@
 /** A module that holds WebAssembly as text, made of its source. */
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import wabt from 'wabt';
 
-/** `path`: of a `.wat` file; `source`: its name in messages and in what is written. */
-export async function wasmModule(path: string, source: string): Promise<string> {
+/** `path`: of a `.wat` file. */
+export async function wasmModule(path: string): Promise<string> {
+  const source = basename(path);
   const toolkit = await wabt();
   const parsed = toolkit.parseWat(source, readFileSync(path, 'utf8'), { simd: true });
   const { buffer } = parsed.toBinary({});

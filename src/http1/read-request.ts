@@ -14,6 +14,7 @@ import { hostOf, isAuthority, readTarget } from './target.ts';
 /** Header lines of one head seen so far that are judged together with others; one for all, since nothing here is async. */
 const seen = { connection: 0, coding: '', hasCoding: false, upgrade: '', expect: '', hasExpect: false };
 
+// Of this module, although another one has some of them, too: what is imported is fetched and checked at each use.
 const CONNECTION = nameBytes('connection');
 const CONTENT_LENGTH = nameBytes('content-length');
 const COOKIE_NAME = nameBytes('cookie');

@@ -13,6 +13,7 @@ import { LINE_END, LINES, SCANNED, scanResponse, USED } from './scan.ts';
 /** What is judged together with other lines; one for all, since nothing here is async. */
 const seen = { connection: 0, coding: '', hasCoding: false, upgrade: '' };
 
+// Of this module, although another one has some of them, too: what is imported is fetched and checked at each use.
 const CACHE_CONTROL = nameBytes('cache-control');
 const CONNECTION = nameBytes('connection');
 const CONTENT_LENGTH = nameBytes('content-length');

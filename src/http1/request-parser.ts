@@ -103,7 +103,7 @@ export class RequestParser {
     const { collector, head, limits } = this;
     const at = collector.empty ? scanRequest(buffer, start, Math.min(end, start + limits.head)) : NO_HEAD;
     if (at === NO_HEAD) return this.collectHead(buffer, start, end);
-    return this.begin(at, readScannedRequest(head, latin1(buffer, start, at), buffer, start, limits));
+    return this.handOn(at, readScannedRequest(head, latin1(buffer, start, at), buffer, start, limits));
   }
 
   private collectHead(buffer: Buffer, start: number, end: number): number {
@@ -115,11 +115,11 @@ export class RequestParser {
     }
     const text = collector.text;
     collector.reset();
-    return this.begin(at, readRequestHead(this.head, text, this.limits));
+    return this.handOn(at, readRequestHead(this.head, text, this.limits));
   }
 
   /** The head ends before `at`, and has been read. */
-  private begin(at: number, fault: Http1Error | undefined): number {
+  private handOn(at: number, fault: Http1Error | undefined): number {
     if (fault !== undefined) return this.fail(fault, at);
     const head = this.head;
     if (head.chunked) this.body.beginChunked();

@@ -85,8 +85,8 @@ export class ResponseParser {
   private readHead(buffer: Buffer, start: number, end: number): number {
     // No response starts otherwise: whoever sends something else is told at once, however slowly it comes.
     if (this.state === START && buffer[start] !== 72) return this.fail(ERRORS.badStatusLine, start);
-    const { head, limits } = this;
-    const at = this.state === START ? scanResponse(buffer, start, Math.min(end, start + limits.head)) : NO_HEAD;
+    const { collector, head, limits } = this;
+    const at = collector.empty ? scanResponse(buffer, start, Math.min(end, start + limits.head)) : NO_HEAD;
     this.state = HEAD;
     if (at === NO_HEAD) return this.collectHead(buffer, start, end);
     return this.handOn(at, readScannedResponse(head, latin1(buffer, start, at), buffer, start, limits, this.method));

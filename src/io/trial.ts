@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { latin1 } from '../http1/latin1.ts';
+import { READ_BYTES } from '../http1/scan.ts';
 import { useDirectIo } from './direct-io.ts';
 import { NOT_TRIED, writeDirectly } from './direct-write.ts';
-import { READ_BYTES } from '../http1/scan.ts';
 import { readsInto } from './take-reads.ts';
 
 const DEADLINE_MS = 1000;

@@ -1,7 +1,7 @@
 /** A worker's connections to all endpoints: run-time state that outlives table changes. */
+import { readBuffer } from '../http1/scan.ts';
 import type { BlockPool } from '../io/block-pool.ts';
 import type { Deadlines } from '../io/deadlines.ts';
-import { readBuffer } from '../http1/scan.ts';
 import { poisoning, readsInto } from '../io/take-reads.ts';
 import type { TakeReads } from '../io/take-reads.ts';
 import type { HealthMarks } from '../shared/meters.ts';
