@@ -7,6 +7,8 @@ import { directIo } from './direct-io.ts';
 import type { DirectIo, Handle, Handled } from './direct-io.ts';
 
 const POISON = 0xdb;
+/** What libuv reads at the end, on every system; other numbers below 0 are errors. */
+const UV_EOF = -4095;
 /** Two whole reads may wait for a slow peer before its sender is paused. */
 export const WRITE_HIGH_WATER = 128 * 1024;
 
@@ -28,11 +30,15 @@ export function poisoning(onRead: ReadHandler): ReadHandler {
   };
 }
 
-/** Reads into `buffer`, where that works. */
-export function readsInto(buffer: Buffer): TakeReads {
+/**
+ * Reads into `buffer`, where that works.
+ * @param quiet a connection that the other side has broken is closed, and no `error` says so: clients often end theirs like
+ *   this, and an error with its stack is a sixth of what Node itself does for a connection over TLS
+ */
+export function readsInto(buffer: Buffer, quiet = false): TakeReads {
   return (socket, onRead) => {
     const io = directIo();
-    if (io === undefined || !readDirectly(io, socket, buffer, onRead)) readByEvents(socket, onRead);
+    if (io === undefined || !readDirectly(io, socket, buffer, onRead, quiet)) readByEvents(socket, onRead);
   };
 }
 
@@ -44,7 +50,7 @@ const readByEvents: TakeReads = (socket, onRead) => {
 };
 
 /** False = the socket has no handle. */
-function readDirectly(io: DirectIo, socket: Handled, buffer: Buffer, onRead: ReadHandler): boolean {
+function readDirectly(io: DirectIo, socket: Handled, buffer: Buffer, onRead: ReadHandler, quiet: boolean): boolean {
   const handle = socket._handle;
   if (handle === undefined || handle === null) return false;
   const { streamBaseState, kReadBytesOrError, kBuffer } = io;
@@ -54,8 +60,11 @@ function readDirectly(io: DirectIo, socket: Handled, buffer: Buffer, onRead: Rea
   Reflect.set(socket, kBuffer, buffer);
   handle.onread = function (this: Handle, chunk) {
     const length = streamBaseState[kReadBytesOrError] ?? 0;
-    // The end and errors are for the socket.
-    if (length <= 0) ordinary.call(this, chunk);
+    if (length <= 0) {
+      if (quiet && length < 0 && length !== UV_EOF) socket.destroy();
+      // The end and errors are for the socket.
+      else ordinary.call(this, chunk);
+    }
     // Records of TLS that came together are read together, whatever became of the socket at the first.
     else if (!socket.destroyed && !onRead(length, buffer)) socket.pause();
   };

@@ -83,7 +83,7 @@ async function listen(wanted: Ports): Promise<void> {
     const message = 'this Node has no fast way to read and write sockets; using ordinary streams';
     send({ type: 'log', level: 'warn', message });
   }
-  const takeReads = readsInto(readBuffer());
+  const takeReads = readsInto(readBuffer(), true);
   const poisoned: TakeReads = (socket, onRead) => takeReads(socket, poisoning(onRead));
   const upgradeLane = new UpgradeLane(context, limits);
   upgrades = upgradeLane;

@@ -23,17 +23,19 @@ const transports = {
   TCP: {
     listen: () => createServer({ pauseOnConnect: true, allowHalfOpen: true }),
     event: 'connection',
-    dial: (port: number) => connect(port, '127.0.0.1'),
+    secure: (tcp: Socket): Socket => tcp,
   },
   TLS: {
     listen: () => createTlsServer({ cert, key, allowHalfOpen: true }),
     event: 'secureConnection',
-    dial: (port: number) => connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }),
+    secure: (socket: Socket): Socket => connectTls({ socket, rejectUnauthorized: false }),
   },
 };
 
 interface Reading {
   readonly client: Socket;
+  /** What can be reset: `client`, or the one beneath it. */
+  readonly tcp: Socket;
   readonly server: Socket;
   readonly text: () => string;
   /** Something more has been read. */
@@ -42,8 +44,9 @@ interface Reading {
 
 /** A connection whose server collects what it reads; `reading` decides whether to go on. */
 async function connection(
-  { listen, event, dial }: (typeof transports)['TCP'],
+  { listen, event, secure }: (typeof transports)['TCP'],
   reading: () => boolean,
+  quiet = false,
 ): Promise<Reading> {
   const listener: Server = listen().listen(0, '127.0.0.1');
   closers.push(() => listener.close());
@@ -52,7 +55,7 @@ async function connection(
   let text = '';
   let wake = (): void => undefined;
   listener.once(event, (socket: Socket) => {
-    readsInto(Buffer.alloc(READ_BYTES))(
+    readsInto(Buffer.alloc(READ_BYTES), quiet)(
       socket,
       poisoning((length, buffer) => {
         text += buffer.toString('latin1', 0, length);
@@ -62,13 +65,14 @@ async function connection(
     );
     resolve(socket);
   });
-  const client = dial((listener.address() as AddressInfo).port);
+  const tcp = connect((listener.address() as AddressInfo).port, '127.0.0.1');
+  const client = secure(tcp);
   const server = await promise;
   closers.push(
     () => client.destroy(),
     () => server.destroy(),
   );
-  return { client, server, text: () => text, got: () => new Promise<void>((resolve) => (wake = resolve)) };
+  return { client, tcp, server, text: () => text, got: () => new Promise<void>((resolve) => (wake = resolve)) };
 }
 
 test('direct I/O works on this Node', async () => {
@@ -116,6 +120,20 @@ describe.each([
       server.resume();
       await once(server, 'end');
       expect(text()).toBe(much);
+    });
+
+    test.each([false, true])('a connection that is reset is closed; quietly: %s', async (quiet) => {
+      const { client, tcp, server, got } = await connection(transport, () => true, quiet);
+      const codes: unknown[] = [];
+      server.on('error', ({ code }: NodeJS.ErrnoException) => codes.push(code));
+      client.on('error', () => undefined);
+      const read = got();
+      client.write('one');
+      await read;
+      const closed = new Promise((resolve) => server.once('close', resolve));
+      tcp.resetAndDestroy();
+      await closed;
+      expect(codes).toEqual(quiet && wished ? [] : ['ECONNRESET']);
     });
   });
 });
