@@ -1,5 +1,5 @@
 /**
- * Instructions that a worker takes for a request, by function: `node bench/instructions.ts [raw|tls|http2] [--seconds N]`.
+ * Instructions that a worker takes for a request, by function: `node bench/instructions.ts [raw|tls|full|resumed|http2] [--seconds N]`.
  * Counted by callgrind under load, outside the kernel. No noise of the machine is in them, so a change of two per cent can be
  * seen on one where times vary by half; caches and system calls are not in them either.
  */
@@ -12,7 +12,7 @@ import { startBackends } from './support/backends.ts';
 import { readProfile } from './support/callgrind.ts';
 import { stopAll } from './support/child.ts';
 import { Lab } from './support/lab.ts';
-import { h2load, wrk } from './support/load.ts';
+import { h2load, handshakes, wrk } from './support/load.ts';
 import { missingPrograms } from './support/machine.ts';
 import { startHoldfast } from './support/peers/holdfast.ts';
 import type { Peer } from './support/peers/peer.ts';
@@ -22,6 +22,8 @@ const FUNCTIONS = 60;
 const LOADS = {
   raw: (lab: Lab, peer: Peer) => wrk(lab, peer, { connections: 64 }),
   tls: (lab: Lab, peer: Peer) => wrk(lab, peer, { connections: 64, tls: true }),
+  full: (lab: Lab, peer: Peer) => handshakes(lab, peer, false),
+  resumed: (lab: Lab, peer: Peer) => handshakes(lab, peer, true),
   http2: (lab: Lab, peer: Peer) => h2load(lab, peer, { connections: 16, streams: 10 }),
 };
 
@@ -72,7 +74,8 @@ const missing = missingPrograms(['valgrind', 'nginx', 'taskset', load === 'http2
 const dir = mkdtempSync(join(tmpdir(), 'holdfast-instructions-'));
 try {
   if (missing !== undefined) throw new Error(missing);
-  if (!Object.hasOwn(LOADS, load)) throw new Error(`${JSON.stringify(load)} is no load; write raw, tls or http2`);
+  if (!Object.hasOwn(LOADS, load))
+    throw new Error(`${JSON.stringify(load)} is no load; write ${Object.keys(LOADS).join(', ')}`);
   await measure(load as keyof typeof LOADS, Number(values.seconds), dir);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
