@@ -8,6 +8,7 @@ import { parseAllDocuments } from 'yaml';
 import { project } from '../../src/api/project.ts';
 import { DEFAULT_LIMITS } from '../../src/http1/limits.ts';
 import { Outbox } from '../../src/io/outbox.ts';
+import type { Turn } from '../../src/io/turn.ts';
 import { ClientConnection } from '../../src/lanes/http1/client.ts';
 import { RequestClient } from '../../src/lanes/http1/request-client.ts';
 import { Spares } from '../../src/lanes/spares.ts';
@@ -31,14 +32,17 @@ export class HotPath {
       this.#ctx.blocks,
     );
     const connection = { connected: true, reused: true, out, socket: out, destroy: () => undefined };
-    const upstreams: Pick<Upstreams, 'acquire' | 'release'> = {
+    // An exchange is over when `exchange` is.
+    const writes: Pick<Turn, 'add'> = { add: (outbox) => outbox.flush() };
+    const upstreams: Pick<Upstreams, 'acquire' | 'release'> & { writes: typeof writes } = {
+      writes,
       acquire: (_, handler) => {
         this.#handler = handler;
         return connection as unknown as UpstreamConnection;
       },
       release: () => undefined,
     };
-    Object.defineProperty(this.#ctx, 'upstreams', { value: upstreams });
+    Object.defineProperties(this.#ctx, { upstreams: { value: upstreams }, writes: { value: writes } });
     let read: ((length: number, buffer: Buffer) => boolean) | undefined;
     new ClientConnection(
       {

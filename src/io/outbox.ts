@@ -6,11 +6,13 @@ import { BLOCK_BYTES } from './block-pool.ts';
 import type { BlockPool } from './block-pool.ts';
 import { NOT_TRIED, UNDER_WAY, writeDirectly } from './direct-write.ts';
 import type { DirectWriter } from './direct-write.ts';
+import type { Flushable, Turn } from './turn.ts';
 
 /** Up to here bytes travel as a latin1 string, which libuv writes without an intermediate buffer; above, a copy into a block is cheaper. */
 const TEXT_LIMIT = 4096;
 
-export class Outbox implements DirectWriter {
+export class Outbox implements DirectWriter, Flushable {
+  queued = false;
   readonly #socket: Duplex;
   readonly #blocks: BlockPool;
   /** Blocks handed to the socket and not written yet, oldest first: a socket finishes its writes in order. */
@@ -19,8 +21,8 @@ export class Outbox implements DirectWriter {
   #text = '';
   /** Text has to wait in the stream: some that was written directly is under way, or TLS, which takes one write at a time, is in between. */
   #throughStream: boolean;
-  /** Bytes accepted so far. */
-  bytes = 0;
+  /** Bytes handed to the socket. */
+  #written = 0;
 
   constructor(socket: Duplex, blocks: BlockPool) {
     this.#socket = socket;
@@ -30,6 +32,16 @@ export class Outbox implements DirectWriter {
       const block = this.#underway.shift();
       if (block !== undefined) this.#blocks.give(block);
     };
+  }
+
+  /** Bytes accepted so far. */
+  get bytes(): number {
+    return this.#written + this.#text.length;
+  }
+
+  /** Nothing waits for a flush. */
+  get isEmpty(): boolean {
+    return this.#text === '';
   }
 
   /** Adds latin1 text. */
@@ -58,13 +70,19 @@ export class Outbox implements DirectWriter {
   /** Writes the first `length` bytes of a block that was taken from the pool, behind what has been written. */
   block(block: Buffer, length: number): void {
     this.#underway.push(block);
-    this.bytes += length;
+    this.#written += length;
     this.#socket.write(block.subarray(0, length), this.#onWritten);
   }
 
   /** Writes what is left. False = the socket has more to write than it should: wait for `drain`. */
   flush(): boolean {
-    if (this.#text.length > 0) this.#writeText();
+    if (this.#text !== '') this.#writeText();
+    return !this.#socket.writableNeedDrain;
+  }
+
+  /** The same with others of the turn. Until then nobody else may write to the socket, nor end it: `flush` comes first. */
+  flushIn(turn: Turn): boolean {
+    if (this.#text !== '') turn.add(this);
     return !this.#socket.writableNeedDrain;
   }
 
@@ -76,7 +94,7 @@ export class Outbox implements DirectWriter {
   #writeText(): void {
     const text = this.#text;
     this.#text = '';
-    this.bytes += text.length;
+    this.#written += text.length;
     const outcome = this.#throughStream ? NOT_TRIED : writeDirectly(this.#socket, text, this);
     if (outcome === NOT_TRIED) this.#socket.write(text, 'latin1');
     else this.#throughStream = outcome === UNDER_WAY;

@@ -4,6 +4,7 @@ import type { ResponseHead } from '../http1/response-head.ts';
 import { framingFor } from '../http1/serialize.ts';
 import type { Framing } from '../http1/serialize.ts';
 import type { Outbox } from '../io/outbox.ts';
+import type { Turn } from '../io/turn.ts';
 
 export interface ClientOut {
   /** Bytes that it was given so far, its own framing included. */
@@ -20,16 +21,21 @@ export interface ClientOut {
   end(trailers: string): void;
   /** An answer of our own: head and body as text. */
   answer(text: string): void;
-  /** Sends what the turn has brought. False = there is more to send than there should be: wait for the drain. */
-  flush(): boolean;
+  /**
+   * Sends what the turn has brought. False = there is more to send than there should be: wait for the drain.
+   * @param now for whoever ends the connection next
+   */
+  flush(now?: boolean): boolean;
 }
 
 export class Http1Out implements ClientOut {
   readonly #outbox: Outbox;
+  readonly #writes: Turn;
   #chunked = false;
 
-  constructor(outbox: Outbox) {
+  constructor(outbox: Outbox, writes: Turn) {
     this.#outbox = outbox;
+    this.#writes = writes;
   }
 
   get bytes(): number {
@@ -63,7 +69,7 @@ export class Http1Out implements ClientOut {
     this.#outbox.text(text);
   }
 
-  flush(): boolean {
-    return this.#outbox.flush();
+  flush(now = false): boolean {
+    return now ? this.#outbox.flush() : this.#outbox.flushIn(this.#writes);
   }
 }

@@ -24,7 +24,10 @@ export interface LaneContext {
   readonly keys: SharedKeys | undefined;
   readonly deadlines: Deadlines;
   readonly blocks: BlockPool;
+  /** Of connections of HTTP/2. */
   readonly turn: Turn;
+  /** Of connections of HTTP/1, on both sides. */
+  readonly writes: Turn;
   readonly upstreams: Upstreams;
   readonly addresses: ClientAddresses;
   /** Requests whose endpoint has vanished and may come back; they look again at every new table. */

@@ -53,7 +53,7 @@ export class Http1Wire implements RequestWire {
   }
 
   flush(): boolean {
-    return this.#connection?.out.flush() ?? true;
+    return this.#connection?.out.flushIn(this.#upstreams.writes) ?? true;
   }
 
   resume(): void {
@@ -84,7 +84,9 @@ export class Http1Wire implements RequestWire {
     this.#connection = undefined;
     if (connection === undefined) return;
     const { head } = this.#parser;
-    if (reusable && head.keepAlive && !head.untilClose) this.#upstreams.release(connection, head.keepAliveTimeout);
+    // What was answered before it was sent is somebody else's, or nobody's.
+    if (reusable && connection.out.isEmpty && head.keepAlive && !head.untilClose)
+      this.#upstreams.release(connection, head.keepAliveTimeout);
     else connection.destroy();
   }
 }

@@ -27,6 +27,7 @@ export interface UpstreamOptions {
   readonly deadlines: Deadlines;
   readonly blocks: BlockPool;
   readonly turn: Turn;
+  readonly writes: Turn;
   readonly health: HealthMarks;
   /** ms */
   readonly connectTimeout: number;
@@ -46,6 +47,7 @@ export class Upstreams {
   readonly deadlines: Deadlines;
   readonly blocks: BlockPool;
   readonly turn: Turn;
+  readonly writes: Turn;
   readonly health: HealthMarks;
   readonly #options: UpstreamOptions;
   /** Everybody's. */
@@ -59,6 +61,7 @@ export class Upstreams {
     this.deadlines = options.deadlines;
     this.blocks = options.blocks;
     this.turn = options.turn;
+    this.writes = options.writes;
     this.health = options.health;
     const takeReads = readsInto(readBuffer());
     this.takeReads = options.poisonReads ? (socket, onRead) => takeReads(socket, poisoning(onRead)) : takeReads;

@@ -32,6 +32,9 @@ export const POISON_READS = process.env['HF_TEST_POISON_READS'] === '1';
 /** Requests that may wait for one endpoint to come back, over all workers. */
 const MAX_WAITING = 100;
 
+/** Writes in one go: as many as get something from each other; with many more what they write would leave the caches first. */
+const WRITES = 32;
+
 export class WorkerContext implements LaneContext {
   readonly settings: LaneContext['settings'];
   readonly counters: Counters;
@@ -39,6 +42,7 @@ export class WorkerContext implements LaneContext {
   readonly deadlines = new Deadlines(wallClock);
   readonly blocks = new BlockPool();
   readonly turn = new Turn();
+  readonly writes = new Turn(WRITES);
   readonly upstreams: Upstreams;
   readonly addresses: ClientAddresses;
   readonly env: WorkerEnv;
@@ -69,6 +73,7 @@ export class WorkerContext implements LaneContext {
       deadlines: this.deadlines,
       blocks: this.blocks,
       turn: this.turn,
+      writes: this.writes,
       health,
       connectTimeout: settings.connectTimeout,
       idleTimeout: settings.upstreamIdleTimeout,

@@ -123,6 +123,24 @@ describe('the handshake', () => {
     expect(values(site.backend.last, 'cookie')).toEqual(['x=1']);
   });
 
+  test('behind other requests it is answered behind them', async () => {
+    const [site, other] = [echoing(), lab.site()];
+    const { host } = other;
+    const refused = requestBytes({ host: 'nobody.test' });
+    const posted = requestBytes({ host, method: 'POST', body: 'posted' });
+    const { client, answer } = await upgrade(refused + posted + refused + handshake(site.host));
+    expect(answer.status).toBe(404);
+    expect(await client.response()).toMatchObject({ status: 200, body: 'posted' });
+    expect((await client.response()).status).toBe(404);
+    expect((await client.response()).status).toBe(101);
+    client.send(frame(TEXT, 'hello', { mask: true }));
+    expect((await readFrame(client)).payload.toString()).toBe('hello');
+    const { client: second } = await upgrade(posted + refused + handshake(host, { version: '8' }));
+    expect((await second.response()).status).toBe(404);
+    expect((await second.response()).status).toBe(426);
+    expect(await second.closed()).toBe('end');
+  });
+
   test('target bytes are not touched', async () => {
     const site = echoing();
     const target = '//a/../b?x=[1]|{2}';

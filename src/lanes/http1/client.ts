@@ -76,7 +76,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
     const tls = secured?.facts ?? NO_TLS;
     this.forwarding = new Forwarding(lane.ctx, new Arrival(socket, ends), lane.scheme, tls);
     this.#tcp = secured?.tcp ?? socket;
-    this.out = new Http1Out(new Outbox(socket, lane.ctx.blocks));
+    this.out = new Http1Out(new Outbox(socket, lane.ctx.blocks), lane.ctx.writes);
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.headTimeout;
     this.#listen();
     lane.ctx.counters.connectionOpened();
@@ -141,6 +141,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
     this.#closing = true;
     this.#held = undefined;
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.bodyTimeout;
+    this.out.flush(true);
     this.socket.end();
     this.socket.resume();
   }
@@ -281,7 +282,9 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
   #probe(now: number): void {
     this.#probeWait *= 2;
     this.#probeAt = now + this.#probeWait;
-    if (this.#request?.exchange.mayProbe === true) this.socket.write('HTTP/1.1 102 Processing\r\n\r\n', 'latin1');
+    if (this.#request?.exchange.mayProbe !== true) return;
+    this.out.interim('HTTP/1.1 102 Processing\r\n\r\n');
+    this.out.flush();
   }
 
   #onDeadline(): void {

@@ -335,7 +335,7 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
   }
 
   #closeAfterAnswer(): void {
-    this.#out.flush();
+    this.#out.flush(true);
     this.#endRecord(this.#out.bytes);
     this.#attempts.cancel();
     this.#request.socket.end();

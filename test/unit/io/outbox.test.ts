@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { BlockPool } from '../../../src/io/block-pool.ts';
 import { Outbox } from '../../../src/io/outbox.ts';
+import { Turn } from '../../../src/io/turn.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -71,4 +72,25 @@ test('blocks come back once they are written', async () => {
   near.end();
   await once(near, 'close');
   expect(given).toEqual(taken);
+});
+
+test('text waits for the end of the turn, or for whoever ends the socket', async () => {
+  const { near, far } = await pair();
+  const out = new Outbox(near, new BlockPool());
+  const turn = new Turn();
+  out.text('one ');
+  expect(out.flushIn(turn)).toBe(true);
+  expect(out).toMatchObject({ bytes: 4, isEmpty: false });
+  out.text('two ');
+  out.flushIn(turn);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(out).toMatchObject({ bytes: 8, isEmpty: true });
+  out.text('three');
+  out.flushIn(turn);
+  out.flush();
+  near.end();
+  expect(out).toMatchObject({ bytes: 13, isEmpty: true });
+  let got = '';
+  for await (const chunk of far) got += String(chunk);
+  expect(got).toBe('one two three');
 });

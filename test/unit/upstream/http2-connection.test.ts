@@ -45,6 +45,7 @@ async function start() {
     deadlines: new Deadlines(() => clock.now),
     blocks: new BlockPool(),
     turn: new Turn(),
+    writes: new Turn(),
     health: new HealthMarks(blocks.mark, 0),
     connectTimeout: 5000,
     idleTimeout: 60_000,

@@ -4,7 +4,10 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { afterEach, describe, expect, test } from 'vitest';
 import { BlockPool } from '../../../src/io/block-pool.ts';
 import { Turn } from '../../../src/io/turn.ts';
+import { DEFAULT_LIMITS } from '../../../src/http1/limits.ts';
+import { RequestHead } from '../../../src/http1/request-head.ts';
 import { Deadlines } from '../../../src/io/deadlines.ts';
+import { Http1Wire } from '../../../src/lanes/http1-wire.ts';
 import { READY, type LiveEndpoint } from '../../../src/model/live.ts';
 import { createBlocks, createChunk } from '../../../src/shared/cells.ts';
 import { HealthMarks } from '../../../src/shared/meters.ts';
@@ -56,6 +59,7 @@ async function start(): Promise<{ endpoints: LiveEndpoint[]; open: Set<Socket>; 
     deadlines: new Deadlines(Date.now),
     blocks: new BlockPool(),
     turn: new Turn(),
+    writes: new Turn(),
     health: new HealthMarks(blocks.mark, 0),
     connectTimeout: 5000,
     idleTimeout: 60_000,
@@ -118,6 +122,31 @@ test('a connection that is used again and again stays, however often it is given
   }
   pool.release(kept, KEEP);
   expect(kept.socket.destroyed).toBe(false);
+});
+
+test('a connection whose answer came before its request was sent is not used again', async () => {
+  const { endpoints, open, pool } = await start();
+  const [endpoint] = endpoints;
+  if (endpoint === undefined) throw new Error('no endpoint');
+  const connection = await connected(pool, endpoint);
+  const nothing = () => undefined;
+  const sink = {
+    onInterim: nothing,
+    onHead: nothing,
+    onBody: nothing,
+    onTrailers: nothing,
+    onEnd: nothing,
+    onError: nothing,
+  };
+  const wire = new Http1Wire(pool, sink, DEFAULT_LIMITS);
+  wire.use(connection).begin(new RequestHead(), 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  expect(wire.flush()).toBe(true);
+  const answer = Buffer.from('HTTP/1.1 204 No Content\r\n\r\n');
+  expect(wire.read(answer, answer.length)).toBe(answer.length);
+  expect(wire.done).toBe(true);
+  wire.finish(true);
+  expect(connection.socket.destroyed).toBe(true);
+  await eventually(() => open.size === 0);
 });
 
 test('what ended by itself makes room', async () => {
