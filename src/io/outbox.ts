@@ -82,6 +82,8 @@ export class Outbox implements DirectWriter, Flushable {
 
   /** The same with others of the turn. Until then nobody else may write to the socket, nor end it: `flush` comes first. */
   flushIn(turn: Turn): boolean {
+    // Of whoever pipelines without reading no more waits here.
+    if (this.#text.length > TEXT_LIMIT) return this.flush();
     if (this.#text !== '') turn.add(this);
     return !this.#socket.writableNeedDrain;
   }

@@ -88,9 +88,13 @@ test('text waits for the end of the turn, or for whoever ends the socket', async
   out.text('three');
   out.flushIn(turn);
   out.flush();
-  near.end();
   expect(out).toMatchObject({ bytes: 13, isEmpty: true });
+  const much = 'x'.repeat(5000);
+  out.text(much);
+  out.flushIn(turn);
+  expect(out.isEmpty).toBe(true);
+  near.end();
   let got = '';
   for await (const chunk of far) got += String(chunk);
-  expect(got).toBe('one two three');
+  expect(got).toBe(`one two three${much}`);
 });
