@@ -23,7 +23,7 @@ export interface ClientOut {
   answer(text: string): void;
   /**
    * Sends what the turn has brought. False = there is more to send than there should be: wait for the drain.
-   * @param now for whoever ends the connection next
+   * @param now for whoever ends the connection next, or gives it to somebody else who writes to it
    */
   flush(now?: boolean): boolean;
 }

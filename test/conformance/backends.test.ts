@@ -128,6 +128,22 @@ describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
     expect(await client.response()).toMatchObject({ status: 200 });
   });
 
+  test.each(HALF_BODIES.slice(0, 2))(
+    'a backend that ends within a body (%s): what came arrives, then the cut',
+    async (_, wire) => {
+      const site = handled((exchange) => {
+        exchange.wire.end(wire);
+      });
+      // Over TLS the end mostly comes with the bytes before it.
+      for (let i = 0; i < 20; i++) {
+        const client = await open();
+        client.send(requestBytes({ host: site.host }));
+        expect(await client.until('hello')).toContain('HTTP/1.1 200 OK');
+        await client.closed();
+      }
+    },
+  );
+
   test('a backend that stalls within a body, however framed: the client’s connection is cut', async () => {
     const stall = async (text: string) => {
       const site = handled(async (exchange) => {

@@ -23,6 +23,23 @@ describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
     expect(await client.closed()).toBe('end');
   });
 
+  test.each([
+    ['half of another', 'Conte'],
+    [
+      'a handshake',
+      'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
+    ],
+  ])('a client that is refused and has finished sending behind %s still gets its answer', async (_, lines) => {
+    const { host } = lab.site();
+    // Over TLS the end mostly comes with the bytes before it.
+    for (let i = 0; i < 30; i++) {
+      const client = await open();
+      client.end(`${requestBytes({ host: 'nobody.test' })}GET / HTTP/1.1\r\nHost: ${host}\r\n${lines}`);
+      expect((await client.response()).status).toBe(404);
+      await client.closed();
+    }
+  });
+
   test('a client that closes while the backend works: aborted, 499, nobody else is blamed', async () => {
     const site = lab.site();
     site.backend.handler = async (exchange) => {

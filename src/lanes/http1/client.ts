@@ -148,6 +148,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
 
   /** Cuts the connection, so that the client sees that its response is not complete: a FIN could be the end of a body. */
   destroy(): void {
+    this.out.flush(true);
     if (this.#closing || this.#upgraded) this.socket.destroy();
     else this.#tcp.resetAndDestroy();
   }
@@ -252,6 +253,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
   /** An upgrade has no body: whatever follows the head belongs to the new protocol. */
   #handOver(head: RequestHead, buffer: Buffer, start: number, end: number): boolean {
     this.#ctx.deadlines.delete(this);
+    this.out.flush(true);
     this.#lane.upgrade({
       head,
       socket: this.socket,
