@@ -141,6 +141,20 @@ describe('the handshake', () => {
     expect(await second.closed()).toBe('end');
   });
 
+  test('behind other requests only its own answer is counted', async () => {
+    const sent = async () => (await lab.app.metrics()).value('holdfast_bytes_total', { direction: 'out' });
+    const before = await sent();
+    const { host } = lab.site();
+    const client = await RawClient.connect(lab.ports.http);
+    client.send(requestBytes({ host: 'nobody.test' }).repeat(3) + handshake(host, { version: '8' }));
+    let got = 0;
+    client.socket.on('data', (chunk: Buffer) => (got += chunk.length));
+    expect(await client.closed()).toBe('end');
+    client.end();
+    await eventually(async () => (await sent()) - before >= got);
+    expect((await sent()) - before).toBe(got);
+  });
+
   test('target bytes are not touched', async () => {
     const site = echoing();
     const target = '//a/../b?x=[1]|{2}';

@@ -120,7 +120,7 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
   start(): void {
     const { head, forwarding } = this.#request;
     this.#requestId = requestIdOf(head, this.#ctx);
-    this.#record.begin(head, this.#requestId, 0);
+    this.#record.begin(head, this.#requestId, this.#out.bytes);
     const forwarded = forwarding.lines(head, this.#requestId);
     const fault = handshakeFault(head);
     if (fault !== undefined) return this.#refuse(fault, 'client');
@@ -279,7 +279,7 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
       headers: (name) => (name === 'set-cookie' ? setCookies : listOf(response.headers[name])),
     });
     this.#record.status = 101;
-    this.#endRecord(0);
+    this.#endRecord();
     this.#upgradedSlot = this.#plan.endpoint?.slot ?? -1;
     this.#ctx.counters.gauge(this.#upgradedSlot, GAUGE.upgraded, 1);
     return true;
@@ -336,15 +336,15 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
 
   #closeAfterAnswer(): void {
     this.#out.flush(true);
-    this.#endRecord(this.#out.bytes);
+    this.#endRecord();
     this.#attempts.cancel();
     this.#request.socket.end();
     this.#request.socket.resume();
     this.#deadline = Infinity;
   }
 
-  #endRecord(bytesOut: number): void {
-    if (!this.#recorded) this.#record.end(bytesOut);
+  #endRecord(): void {
+    if (!this.#recorded) this.#record.end(this.#out.bytes);
     this.#recorded = true;
   }
 
@@ -370,7 +370,7 @@ export class UpgradedConnection implements AttemptOwner, UpstreamHandler, Timed 
       this.#record.status = 499;
       this.#ctx.counters.error('client', 499);
     }
-    this.#endRecord(this.#out.bytes);
+    this.#endRecord();
     if (this.#upgradedSlot >= 0) {
       this.#ctx.counters.gauge(this.#upgradedSlot, GAUGE.upgraded, -1);
       this.#record.streamEnded();
