@@ -1,6 +1,6 @@
 /**
- * Instructions that a worker takes for a request, by function: `node bench/instructions.ts [raw|tls|full|resumed|http2] [--seconds N]`.
- * Counted by callgrind under load, outside the kernel. No noise of the machine is in them, so a change of two per cent can be
+ * Instructions that a worker takes for a request, by function: `node bench/instructions.ts [LOAD] [--seconds N]`, with a load of
+ * `LOADS`. Counted by callgrind, outside the kernel. No noise of the machine is in them, so a change of two per cent can be
  * seen on one where times vary by half; caches and system calls are not in them either.
  */
 import { execFileSync } from 'node:child_process';
@@ -13,22 +13,29 @@ import { readProfile } from './support/callgrind.ts';
 import { stopAll } from './support/child.ts';
 import { Lab } from './support/lab.ts';
 import { h2load, handshakes, wrk } from './support/load.ts';
+import type { Done } from './support/load.ts';
 import { missingPrograms } from './support/machine.ts';
+import type { Program } from './support/machine.ts';
 import { startHoldfast } from './support/peers/holdfast.ts';
 import type { Peer } from './support/peers/peer.ts';
 
 const FUNCTIONS = 60;
 
-const LOADS = {
-  raw: (lab: Lab, peer: Peer) => wrk(lab, peer, { connections: 64 }),
-  tls: (lab: Lab, peer: Peer) => wrk(lab, peer, { connections: 64, tls: true }),
-  full: (lab: Lab, peer: Peer) => handshakes(lab, peer, false),
-  resumed: (lab: Lab, peer: Peer) => handshakes(lab, peer, true),
-  http2: (lab: Lab, peer: Peer) => h2load(lab, peer, { connections: 16, streams: 10 }),
+interface Load {
+  readonly program: Program;
+  readonly run: (lab: Lab, peer: Peer) => Promise<Done>;
+}
+
+const LOADS: Readonly<Record<string, Load>> = {
+  raw: { program: 'wrk', run: (lab, peer) => wrk(lab, peer, { connections: 64 }) },
+  tls: { program: 'wrk', run: (lab, peer) => wrk(lab, peer, { connections: 64, tls: true }) },
+  full: { program: 'openssl', run: (lab, peer) => handshakes(lab, peer, false) },
+  resumed: { program: 'openssl', run: (lab, peer) => handshakes(lab, peer, true) },
+  http2: { program: 'h2load', run: (lab, peer) => h2load(lab, peer, { connections: 16, streams: 10 }) },
 };
 
 /** Of the worker, whose thread is started last. */
-async function measure(load: keyof typeof LOADS, seconds: number, dir: string): Promise<void> {
+async function measure(name: string, { run }: Load, seconds: number, dir: string): Promise<void> {
   const lab = new Lab(dir, { rounds: 1, seconds, quick: false });
   const out = join(dir, 'callgrind');
   const peer = await startHoldfast(lab, await startBackends(lab), {
@@ -45,16 +52,16 @@ async function measure(load: keyof typeof LOADS, seconds: number, dir: string): 
   const control = (...args: string[]) =>
     execFileSync('callgrind_control', [...args, String(peer.child.pid)], { stdio: 'ignore' });
   // Compiled code is made while nothing is counted yet, and once more in part when counting begins.
-  await LOADS[load](lab, peer);
+  await run(lab, peer);
   control('-i', 'on');
-  await LOADS[load](lab, peer);
+  await run(lab, peer);
   control('-z');
-  const { requests } = await LOADS[load](lab, peer);
+  const { requests } = await run(lab, peer);
   control('-d');
   const profiles = readdirSync(dir).filter((name) => name.startsWith('callgrind.1-'));
   const profile = readProfile(join(dir, profiles.sort().at(-1) ?? ''), join(dir, `perf-${peer.child.pid}.map`));
   const total = profile.reduce((sum, { count }) => sum + count, 0);
-  console.log(`${load}: ${Math.round(total / requests)} instructions a request (${requests} requests)`);
+  console.log(`${name}: ${Math.round(total / requests)} instructions a request (${requests} requests)`);
   for (const kind of ['compiled', 'V8 builtins', 'native']) {
     const sum = profile.reduce((all, one) => (one.kind === kind ? all + one.count : all), 0);
     console.log(`${String(Math.round(sum / requests)).padStart(8)}  ${kind}`);
@@ -69,14 +76,14 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { seconds: { type: 'string', default: '40' } },
 });
-const [load = 'raw'] = positionals;
-const missing = missingPrograms(['valgrind', 'nginx', 'taskset', load === 'http2' ? 'h2load' : 'wrk']);
+const [name = 'raw'] = positionals;
 const dir = mkdtempSync(join(tmpdir(), 'holdfast-instructions-'));
 try {
+  const load = Object.hasOwn(LOADS, name) ? LOADS[name] : undefined;
+  if (load === undefined) throw new Error(`${JSON.stringify(name)} is no load; write ${Object.keys(LOADS).join(', ')}`);
+  const missing = missingPrograms(['valgrind', 'nginx', 'taskset', load.program]);
   if (missing !== undefined) throw new Error(missing);
-  if (!Object.hasOwn(LOADS, load))
-    throw new Error(`${JSON.stringify(load)} is no load; write ${Object.keys(LOADS).join(', ')}`);
-  await measure(load as keyof typeof LOADS, Number(values.seconds), dir);
+  await measure(name, load, Number(values.seconds), dir);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;

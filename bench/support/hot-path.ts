@@ -32,7 +32,7 @@ export class HotPath {
       this.#ctx.blocks,
     );
     const connection = { connected: true, reused: true, out, socket: out, destroy: () => undefined };
-    // An exchange is over when `exchange` is.
+    // What waits for others in production is written at once: an exchange is one synchronous call.
     const writes: Pick<Turn, 'add'> = { add: (outbox) => outbox.flush() };
     const upstreams: Pick<Upstreams, 'acquire' | 'release'> & { writes: typeof writes } = {
       writes,

@@ -12,6 +12,7 @@ import type { Flushable, Turn } from './turn.ts';
 const TEXT_LIMIT = 4096;
 
 export class Outbox implements DirectWriter, Flushable {
+  /** For `Turn`. */
   queued = false;
   readonly #socket: Duplex;
   readonly #blocks: BlockPool;

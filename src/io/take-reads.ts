@@ -60,11 +60,9 @@ function readDirectly(io: DirectIo, socket: Handled, buffer: Buffer, onRead: Rea
   Reflect.set(socket, kBuffer, buffer);
   handle.onread = function (this: Handle, chunk) {
     const length = streamBaseState[kReadBytesOrError] ?? 0;
-    if (length <= 0) {
-      if (quiet && length < 0 && length !== UV_EOF) socket.destroy();
-      // The end and errors are for the socket.
-      else ordinary.call(this, chunk);
-    }
+    if (quiet && length < 0 && length !== UV_EOF) socket.destroy();
+    // The end and errors are for the socket.
+    else if (length <= 0) ordinary.call(this, chunk);
     // Records of TLS that came together are read together, whatever became of the socket at the first.
     else if (!socket.destroyed && !onRead(length, buffer)) socket.pause();
   };

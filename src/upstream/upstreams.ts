@@ -26,7 +26,9 @@ const KEEP_ALIVE_MARGIN_MS = 1000;
 export interface UpstreamOptions {
   readonly deadlines: Deadlines;
   readonly blocks: BlockPool;
+  /** Of connections of HTTP/2. */
   readonly turn: Turn;
+  /** Of connections of HTTP/1. */
   readonly writes: Turn;
   readonly health: HealthMarks;
   /** ms */
