@@ -1,19 +1,19 @@
-/** What other clients feel of a flood: their p99 meanwhile, and in the calm before it. */
+/** What other clients feel of a flood: their p99 meanwhile, and in the calm before it; of each proxy under the same flood. */
 import type { ConstantRate, Latencies } from '../programs/constant-rate.ts';
 import type { Flood, Flooded } from '../programs/flood.ts';
-import { startBackends } from '../support/backends.ts';
-import type { Lab, Scenario } from '../support/lab.ts';
+import { US, type Lab, type Scenario } from '../support/lab.ts';
 import { program } from '../support/load.ts';
-import { startHoldfast } from '../support/peers/holdfast.ts';
 import type { Peer } from '../support/peers/peer.ts';
+import { startUsual } from '../support/peers/usual.ts';
+import type { Report } from '../support/report.ts';
 
-const FLOODS: readonly { readonly name: string; readonly flood: Flood }[] = [
-  { name: '10,000 rapid resets a second', flood: 'resets' },
-  { name: '100,000 CONTINUATION frames a second', flood: 'continuations' },
-  { name: '100,000 PINGs a second', flood: 'pings' },
-  { name: '1,000 half-open TLS handshakes, begun at once', flood: 'half-open' },
-  { name: '1,000 TLS records that come byte by byte', flood: 'slow-records' },
-];
+const FLOODS: Readonly<Record<Flood, string>> = {
+  resets: '10,000 rapid resets a second',
+  continuations: '100,000 CONTINUATION frames a second',
+  pings: '100,000 PINGs a second',
+  'half-open': '1,000 half-open TLS handshakes, begun at once',
+  'slow-records': '1,000 TLS records that come byte by byte',
+};
 /** The flood outlasts the requests that are measured by this, their warm-up included. */
 const LONGER_S = 1.5;
 /** The other clients. */
@@ -21,16 +21,16 @@ const OTHERS = { connections: 50, perSecond: 1000, sleeps: true };
 
 export const floods: Scenario = {
   name: 'floods',
-  about: 'p99 of other clients while one floods a worker, beside the p99 before',
-  programs: ['nginx'],
+  about: 'p99 of other clients while one floods a proxy, beside the p99 before',
+  programs: ['haproxy', 'nginx'],
   async run(lab) {
-    const peer = await startHoldfast(lab, await startBackends(lab));
-    const question = {
-      title: '1,000 requests a second of other clients, one worker',
-      unit: '× the p99 before',
-      goals: Object.fromEntries(FLOODS.map(({ name }) => [name, '≤ 2'])),
-    };
-    return [await lab.compare(question, FLOODS, ({ flood }) => measure(lab, peer, flood))];
+    const peers = await startUsual(lab);
+    const reports: Report[] = [];
+    for (const [flood, title] of Object.entries(FLOODS) as [Flood, string][]) {
+      const question = { title, unit: '× the p99 before', goals: { [US]: '≤ 2' } };
+      reports.push(await lab.compare(question, peers, (peer) => measure(lab, peer, flood)));
+    }
+    return reports;
   },
 };
 
