@@ -49,6 +49,7 @@ export class HotPath {
         ctx: this.#ctx,
         takeReads: (_, handler) => {
           read = handler;
+          return () => undefined;
         },
         requests: new Spares(() => new RequestClient(this.#ctx, DEFAULT_LIMITS)),
         upgrade: () => undefined,

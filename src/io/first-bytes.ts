@@ -1,5 +1,6 @@
 /** Reads what an accepted connection begins with, before whoever serves it gets it. */
 import type { Socket } from 'node:net';
+import type { TakeReads } from './take-reads.ts';
 
 /** What has been found at the beginning. */
 export interface Found {
@@ -8,7 +9,7 @@ export interface Found {
 }
 
 export interface FirstBytes<T extends Found> {
-  /** @param bytes all that has come so far; undefined = more is needed, unless the socket has been destroyed */
+  /** @param bytes all that has come so far, a copy; undefined = more is needed, unless the socket has been destroyed */
   readonly look: (bytes: Buffer) => T | undefined;
   /** The socket is paused again, and what came behind has been put back into it. */
   readonly found: (what: T) => void;
@@ -17,15 +18,22 @@ export interface FirstBytes<T extends Found> {
 }
 
 /** @param socket paused, and not read from yet */
-export function readFirst<T extends Found>(socket: Socket, { look, found, ended }: FirstBytes<T>): void {
+export function readFirst<T extends Found>(
+  socket: Socket,
+  takeReads: TakeReads,
+  { look, found, ended }: FirstBytes<T>,
+): void {
   let seen: Buffer | undefined;
-  const onData = (chunk: Buffer): void => {
-    seen = seen === undefined ? chunk : Buffer.concat([seen, chunk]);
+  const release = takeReads(socket, (length, buffer) => {
+    const bytes = buffer.subarray(0, length);
+    seen = seen === undefined ? Buffer.from(bytes) : Buffer.concat([seen, bytes]);
     const what = look(seen);
-    if (what === undefined) return;
-    socket.off('data', onData).off('end', ended).pause();
+    if (what === undefined) return true;
+    release();
+    socket.off('end', ended).pause();
     if (what.length < seen.length) socket.unshift(seen.subarray(what.length));
     found(what);
-  };
-  socket.on('data', onData).on('end', ended).resume();
+    return true;
+  });
+  socket.on('end', ended);
 }

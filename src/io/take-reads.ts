@@ -15,8 +15,11 @@ export const WRITE_HIGH_WATER = 128 * 1024;
 /** Called with `length` bytes at the start of `buffer`, valid only during the call. False = pause reading. */
 export type ReadHandler = (length: number, buffer: Buffer) => boolean;
 
-/** Hands what a connection reads to `onRead`: not before the caller is back, and what has been read and put back first. */
-export type TakeReads = (socket: Socket, onRead: ReadHandler) => void;
+/**
+ * Hands what a connection reads to `onRead`: not before the caller is back, and what has been read and put back first. What
+ * it returns ends that, for somebody else to take the reads, or TLS.
+ */
+export type TakeReads = (socket: Socket, onRead: ReadHandler) => () => void;
 
 /**
  * Overwrites what was read once its handler has returned. Every read of a connection goes into one shared buffer, so
@@ -38,15 +41,20 @@ export function poisoning(onRead: ReadHandler): ReadHandler {
 export function readsInto(buffer: Buffer, quiet = false): TakeReads {
   return (socket, onRead) => {
     const io = directIo();
-    if (io === undefined || !readDirectly(io, socket, buffer, onRead, quiet)) readByEvents(socket, onRead);
+    if (io === undefined || !readDirectly(io, socket, buffer, onRead, quiet)) return readByEvents(socket, onRead);
+    return whoeverIsNext;
   };
 }
 
+/** Takes the place of who has read directly, so nothing is left to be done. */
+const whoeverIsNext = (): void => undefined;
+
 const readByEvents: TakeReads = (socket, onRead) => {
-  socket.on('data', (chunk: Buffer) => {
+  const onData = (chunk: Buffer): void => {
     if (!onRead(chunk.length, chunk)) socket.pause();
-  });
-  socket.resume();
+  };
+  socket.on('data', onData).resume();
+  return () => void socket.off('data', onData);
 };
 
 /** False = the socket has no handle. */

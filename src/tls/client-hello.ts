@@ -22,7 +22,7 @@ export class ClientHelloReader {
   #headSeen = 0;
   /** Bytes left of the current record. */
   #recordLeft = 0;
-  #message = Buffer.alloc(512);
+  #message = Buffer.alloc(0);
   #messageSeen = 0;
   #bytesLeft = MAX_BYTES;
   #done = false;

@@ -2,15 +2,18 @@
 import type { Socket } from 'node:net';
 import { readFirst } from '../io/first-bytes.ts';
 import type { FirstBytes, Found } from '../io/first-bytes.ts';
+import type { TakeReads } from '../io/take-reads.ts';
 import type { LaneContext } from '../lanes/context.ts';
 import { Opening } from './opening.ts';
 
 export class FirstReads {
   readonly #ctx: LaneContext;
+  readonly #takeReads: TakeReads;
   readonly #openings = new Set<Opening>();
 
-  constructor(ctx: LaneContext) {
+  constructor(ctx: LaneContext, takeReads: TakeReads) {
     this.#ctx = ctx;
+    this.#takeReads = takeReads;
   }
 
   /** Those whose first bytes have not come yet. */
@@ -22,7 +25,7 @@ export class FirstReads {
   read<T extends Found>(accepted: Socket, { look, found, ended }: FirstBytes<T>): void {
     const opening = new Opening(this.#ctx, accepted, () => this.#openings.delete(opening));
     this.#openings.add(opening);
-    readFirst<T>(accepted, {
+    readFirst<T>(accepted, this.#takeReads, {
       look,
       found: (what) => {
         opening.end();

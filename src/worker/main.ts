@@ -42,6 +42,10 @@ const certificates = new Certificates({
   onRefused: (message) => send({ type: 'log', level: 'error', message }),
 });
 
+const readsOfClients = readsInto(readBuffer(), true);
+const poisoned: TakeReads = (socket, onRead) => readsOfClients(socket, poisoning(onRead));
+const takeReads = POISON_READS ? poisoned : readsOfClients;
+
 let lane: Http1Lane | undefined;
 /** The same over TLS, with the same connections. */
 let secureLane: Http1Lane | undefined;
@@ -59,7 +63,7 @@ function applyTable(delta: TableDelta): void {
   if (ctx === undefined) {
     ctx = new WorkerContext(start, delta, send);
     ctx.deadlines.start();
-    tls = new TlsTermination(ctx, certificates, start.tls.sessionChannel, (socket, secured, ends) => {
+    tls = new TlsTermination(ctx, takeReads, certificates, start.tls.sessionChannel, (socket, secured, ends) => {
       if (socket.alpnProtocol === 'h2' && http2Lane !== undefined)
         new Http2Connection(http2Lane, socket, ends, secured);
       else if (secureLane !== undefined) new ClientConnection(secureLane, socket, ends, secured);
@@ -83,13 +87,11 @@ async function listen(wanted: Ports): Promise<void> {
     const message = 'this Node has no fast way to read and write sockets; using ordinary streams';
     send({ type: 'log', level: 'warn', message });
   }
-  const takeReads = readsInto(readBuffer(), true);
-  const poisoned: TakeReads = (socket, onRead) => takeReads(socket, poisoning(onRead));
   const upgradeLane = new UpgradeLane(context, limits);
   upgrades = upgradeLane;
   lane = {
     ctx: context,
-    takeReads: POISON_READS ? poisoned : takeReads,
+    takeReads,
     scheme: 'http',
     requests: new Spares(() => new RequestClient(context, limits)),
     connections: new Set(),
@@ -104,7 +106,7 @@ async function listen(wanted: Ports): Promise<void> {
     sameCertificate: (sni, host) => certificates.same(sni, host),
   });
   const plainHttp2 = new Http2Lane({ ...lane, limits, sameCertificate: () => true });
-  const first = (reads = new FirstReads(context));
+  const first = (reads = new FirstReads(context, takeReads));
   const proxied = new ProxyHeaders(context, first);
   const [http, https] = [lane, tls];
   const takePlain = (accepted: Socket, ends: Ends | undefined): void => {

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { OneATurn } from '../io/one-a-turn.ts';
+import type { TakeReads } from '../io/take-reads.ts';
 import type { LaneContext } from '../lanes/context.ts';
 import { type Secured, tlsFactsOf } from '../lanes/tls-facts.ts';
 import { normalizeHost } from '../match/host.ts';
@@ -27,6 +28,7 @@ interface Handshake {
 
 export class TlsTermination {
   readonly #ctx: LaneContext;
+  readonly #takeReads: TakeReads;
   readonly #take: TakeSecured;
   readonly #servers: TlsServers;
   /** By the client's address and port. */
@@ -34,8 +36,15 @@ export class TlsTermination {
   /** A handshake takes as long as many requests: of a thousand at once they would wait for the last. */
   readonly #turns = new OneATurn();
 
-  constructor(ctx: LaneContext, certificates: Certificates, sessionChannel: string, take: TakeSecured) {
+  constructor(
+    ctx: LaneContext,
+    takeReads: TakeReads,
+    certificates: Certificates,
+    sessionChannel: string,
+    take: TakeSecured,
+  ) {
     this.#ctx = ctx;
+    this.#takeReads = takeReads;
     this.#take = take;
     this.#servers = new TlsServers({
       certificates,
@@ -64,7 +73,7 @@ export class TlsTermination {
     this.#handshakes.set(id, handshake);
     // Half a connection cannot finish its handshake.
     tcp.allowHalfOpen = false;
-    readServerName(tcp, (name) => {
+    readServerName(tcp, this.#takeReads, (name) => {
       handshake.host = normalizeHost(name) ?? '';
       this.#turns.add(() => this.#begin(tcp, handshake));
     });

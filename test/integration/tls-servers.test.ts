@@ -8,6 +8,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { selfSigned } from '../../src/control/self-signed.ts';
+import { READ_BYTES } from '../../src/http1/scan.ts';
+import { readsInto } from '../../src/io/take-reads.ts';
 import type { TableDelta } from '../../src/shared/messages.ts';
 import { Certificates } from '../../src/worker/certificates.ts';
 import { readServerName } from '../../src/worker/server-name.ts';
@@ -97,6 +99,8 @@ test('clients are asked for certificates of the authorities that the table names
   }
 });
 
+const takeReads = readsInto(Buffer.alloc(READ_BYTES));
+
 test(`certificates and authorities are replaced ${SWAPS} times: no handshake and no connection fails, and memory stays flat`, async () => {
   let current = 0;
   const servers = serversAsking(
@@ -106,7 +110,7 @@ test(`certificates and authorities are replaced ${SWAPS} times: no handshake and
   servers.apply({ ...NOTHING, tlsHosts: [{ host: 'web.test', secrets: ['test/one', 'test/two'] }] });
   servers.apply(swap(0));
   const listener = createServer({ pauseOnConnect: true, noDelay: true }, (tcp) => {
-    readServerName(tcp, (name) => servers.serverFor(name).server.emit('connection', tcp));
+    readServerName(tcp, takeReads, (name) => servers.serverFor(name).server.emit('connection', tcp));
   });
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');

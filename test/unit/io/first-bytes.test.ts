@@ -8,6 +8,7 @@ import { readFirst } from '../../../src/io/first-bytes.ts';
 import type { Found } from '../../../src/io/first-bytes.ts';
 import { READ_BYTES } from '../../../src/http1/scan.ts';
 import { poisoning, readsInto } from '../../../src/io/take-reads.ts';
+import type { TakeReads } from '../../../src/io/take-reads.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -35,7 +36,8 @@ const untilBracket = (bytes: Buffer): Found | undefined => {
   return at < 0 ? undefined : { length: at + 1 };
 };
 
-const takeReads = readsInto(Buffer.alloc(READ_BYTES));
+const readsIn = readsInto(Buffer.alloc(READ_BYTES));
+const takeReads: TakeReads = (socket, onRead) => readsIn(socket, poisoning(onRead));
 
 afterAll(() => useDirectIo(false));
 
@@ -56,14 +58,14 @@ describe.each([
     const [client, accepted] = await pair();
     let text = '';
     const ended = Promise.withResolvers<undefined>();
-    readFirst(accepted, {
+    readFirst(accepted, takeReads, {
       look: untilBracket,
       found: () => {
         const read = (length: number, buffer: Buffer) => {
           text += buffer.toString('latin1', 0, length);
           return true;
         };
-        takeReads(accepted, poisoning(read));
+        takeReads(accepted, read);
         accepted.on('end', () => ended.resolve(undefined));
       },
       ended: () => ended.reject(new Error('nothing was found')),
@@ -81,7 +83,7 @@ describe.each([
     const [client, accepted] = await pair();
     const reads: string[] = [];
     const read = Promise.withResolvers<undefined>();
-    readFirst(accepted, {
+    readFirst(accepted, takeReads, {
       look: untilBracket,
       found: () => {
         takeReads(accepted, (length, buffer) => {
@@ -103,7 +105,7 @@ describe.each([
 test('a peer that ends without it', async () => {
   const [client, accepted] = await pair();
   const ended = Promise.withResolvers<undefined>();
-  readFirst(accepted, { look: untilBracket, found: () => undefined, ended: () => ended.resolve(undefined) });
+  readFirst(accepted, takeReads, { look: untilBracket, found: () => undefined, ended: () => ended.resolve(undefined) });
   client.end('<fir');
   await ended.promise;
 });
