@@ -17,7 +17,7 @@ export type ReadHandler = (length: number, buffer: Buffer) => boolean;
 
 /**
  * Hands what a connection reads to `onRead`: not before the caller is back, and what has been read and put back first. What
- * it returns ends that, for somebody else to take the reads, or TLS.
+ * it returns ends that of a paused connection, for somebody else to take its reads, or TLS.
  */
 export type TakeReads = (socket: Socket, onRead: ReadHandler) => () => void;
 
@@ -41,13 +41,10 @@ export function poisoning(onRead: ReadHandler): ReadHandler {
 export function readsInto(buffer: Buffer, quiet = false): TakeReads {
   return (socket, onRead) => {
     const io = directIo();
-    if (io === undefined || !readDirectly(io, socket, buffer, onRead, quiet)) return readByEvents(socket, onRead);
-    return whoeverIsNext;
+    const release = io === undefined ? undefined : readDirectly(io, socket, buffer, onRead, quiet);
+    return release ?? readByEvents(socket, onRead);
   };
 }
-
-/** Takes the place of who has read directly, so nothing is left to be done. */
-const whoeverIsNext = (): void => undefined;
 
 const readByEvents: TakeReads = (socket, onRead) => {
   const onData = (chunk: Buffer): void => {
@@ -57,16 +54,22 @@ const readByEvents: TakeReads = (socket, onRead) => {
   return () => void socket.off('data', onData);
 };
 
-/** False = the socket has no handle. */
-function readDirectly(io: DirectIo, socket: Handled, buffer: Buffer, onRead: ReadHandler, quiet: boolean): boolean {
+/** undefined = the socket has no handle. */
+function readDirectly(
+  io: DirectIo,
+  socket: Handled,
+  buffer: Buffer,
+  onRead: ReadHandler,
+  quiet: boolean,
+): (() => void) | undefined {
   const handle = socket._handle;
-  if (handle === undefined || handle === null) return false;
+  if (handle === undefined || handle === null) return undefined;
   const { streamBaseState, kReadBytesOrError, kBuffer } = io;
   const ordinary = handle.onread;
   const early: unknown = socket.readableLength > 0 ? socket.read() : undefined;
   handle.useUserBuffer(buffer);
   Reflect.set(socket, kBuffer, buffer);
-  handle.onread = function (this: Handle, chunk) {
+  const reading = function (this: Handle, chunk?: ArrayBuffer): void {
     const length = streamBaseState[kReadBytesOrError] ?? 0;
     if (quiet && length < 0 && length !== UV_EOF) socket.destroy();
     // The end and errors are for the socket.
@@ -74,11 +77,21 @@ function readDirectly(io: DirectIo, socket: Handled, buffer: Buffer, onRead: Rea
     // Records of TLS that came together are read together, whatever became of the socket at the first.
     else if (!socket.destroyed && !onRead(length, buffer)) socket.pause();
   };
+  handle.onread = reading;
   socket.resume();
   if (early instanceof Buffer) {
     queueMicrotask(() => {
       if (!onRead(early.length, early)) socket.pause();
     });
   }
-  return true;
+  return () => {
+    if (handle.onread === reading) handle.onread = endsOnly(io, ordinary);
+  };
+}
+
+/** For a socket that nobody reads. The reader that it had, and all that it knows, would live as long as the socket otherwise. */
+function endsOnly({ streamBaseState, kReadBytesOrError }: DirectIo, ordinary: Handle['onread']): Handle['onread'] {
+  return function (this: Handle, chunk) {
+    if ((streamBaseState[kReadBytesOrError] ?? 0) <= 0) ordinary.call(this, chunk);
+  };
 }

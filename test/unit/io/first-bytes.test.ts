@@ -7,6 +7,7 @@ import { useDirectIo } from '../../../src/io/direct-io.ts';
 import { readFirst } from '../../../src/io/first-bytes.ts';
 import type { Found } from '../../../src/io/first-bytes.ts';
 import { READ_BYTES } from '../../../src/http1/scan.ts';
+import { collectGarbage } from '../../../src/shared/v8.ts';
 import { poisoning, readsInto } from '../../../src/io/take-reads.ts';
 import type { TakeReads } from '../../../src/io/take-reads.ts';
 
@@ -79,6 +80,26 @@ describe.each([
     expect(text).toBe(writes.join('').slice(START.length));
   });
 
+  test('who has read the beginning does not live as long as the connection', async () => {
+    const [client, accepted] = await pair();
+    const found = Promise.withResolvers<undefined>();
+    const begin = (): WeakRef<object> => {
+      const look = (bytes: Buffer): Found | undefined => untilBracket(bytes);
+      readFirst(accepted, takeReads, { look, found: () => found.resolve(undefined), ended: () => undefined });
+      return new WeakRef(look);
+    };
+    const look = begin();
+    client.write(`${START}rest`);
+    await found.promise;
+    expect(await isCollected(look)).toBe(true);
+    const text = Promise.withResolvers<string>();
+    takeReads(accepted, (length, buffer) => {
+      text.resolve(buffer.toString('latin1', 0, length));
+      return true;
+    });
+    expect(await text.promise).toBe('rest');
+  });
+
   test('what is put back can stop the reading', async () => {
     const [client, accepted] = await pair();
     const reads: string[] = [];
@@ -101,6 +122,15 @@ describe.each([
     expect(reads).toEqual(['rest']);
   });
 });
+
+/** Only in another turn is a WeakRef allowed to be empty. */
+async function isCollected(ref: WeakRef<object>): Promise<boolean> {
+  for (let tries = 0; tries < 20 && ref.deref() !== undefined; tries++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+  }
+  return ref.deref() === undefined;
+}
 
 test('a peer that ends without it', async () => {
   const [client, accepted] = await pair();
