@@ -33,6 +33,10 @@ export function poisoning(onRead: ReadHandler): ReadHandler {
   };
 }
 
+export function poisoned(takeReads: TakeReads): TakeReads {
+  return (socket, onRead) => takeReads(socket, poisoning(onRead));
+}
+
 /**
  * Reads into `buffer`, where that works.
  * @param quiet a connection that the other side has broken is closed, and no `error` says so: clients often end theirs like

@@ -2,7 +2,7 @@
 import { readBuffer } from '../http1/scan.ts';
 import type { BlockPool } from '../io/block-pool.ts';
 import type { Deadlines } from '../io/deadlines.ts';
-import { poisoning, readsInto } from '../io/take-reads.ts';
+import { poisoned, readsInto } from '../io/take-reads.ts';
 import type { TakeReads } from '../io/take-reads.ts';
 import type { HealthMarks } from '../shared/meters.ts';
 import type { LiveEndpoint } from '../model/live.ts';
@@ -66,7 +66,7 @@ export class Upstreams {
     this.writes = options.writes;
     this.health = options.health;
     const takeReads = readsInto(readBuffer());
-    this.takeReads = options.poisonReads ? (socket, onRead) => takeReads(socket, poisoning(onRead)) : takeReads;
+    this.takeReads = options.poisonReads ? poisoned(takeReads) : takeReads;
   }
 
   /**

@@ -3,8 +3,7 @@ import type { Socket } from 'node:net';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import { readBuffer } from '../http1/scan.ts';
-import { poisoning, readsInto } from '../io/take-reads.ts';
-import type { TakeReads } from '../io/take-reads.ts';
+import { poisoned, readsInto } from '../io/take-reads.ts';
 import { provesDirectIo } from '../io/trial.ts';
 import { ClientConnection } from '../lanes/http1/client.ts';
 import type { Http1Lane } from '../lanes/http1/client.ts';
@@ -43,8 +42,7 @@ const certificates = new Certificates({
 });
 
 const readsOfClients = readsInto(readBuffer(), true);
-const poisoned: TakeReads = (socket, onRead) => readsOfClients(socket, poisoning(onRead));
-const takeReads = POISON_READS ? poisoned : readsOfClients;
+const takeReads = POISON_READS ? poisoned(readsOfClients) : readsOfClients;
 
 let lane: Http1Lane | undefined;
 /** The same over TLS, with the same connections. */

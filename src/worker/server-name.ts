@@ -17,9 +17,9 @@ export function readServerName(accepted: Socket, takeReads: TakeReads, tell: (na
       const done = hello.push(bytes.subarray(seen));
       seen = bytes.length;
       // OpenSSL is to see all of it.
-      return done ? { length: 0 } : undefined;
+      return done ? { length: 0, name: hello.serverName } : undefined;
     },
-    found: () => tell(hello?.serverName ?? ''),
+    found: ({ name }) => tell(name),
     ended: () => accepted.destroy(),
   });
 }

@@ -8,8 +8,7 @@ import { readFirst } from '../../../src/io/first-bytes.ts';
 import type { Found } from '../../../src/io/first-bytes.ts';
 import { READ_BYTES } from '../../../src/http1/scan.ts';
 import { collectGarbage } from '../../../src/shared/v8.ts';
-import { poisoning, readsInto } from '../../../src/io/take-reads.ts';
-import type { TakeReads } from '../../../src/io/take-reads.ts';
+import { poisoned, readsInto } from '../../../src/io/take-reads.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -37,8 +36,7 @@ const untilBracket = (bytes: Buffer): Found | undefined => {
   return at < 0 ? undefined : { length: at + 1 };
 };
 
-const readsIn = readsInto(Buffer.alloc(READ_BYTES));
-const takeReads: TakeReads = (socket, onRead) => readsIn(socket, poisoning(onRead));
+const takeReads = poisoned(readsInto(Buffer.alloc(READ_BYTES)));
 
 afterAll(() => useDirectIo(false));
 
