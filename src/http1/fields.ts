@@ -1,15 +1,5 @@
 /** Reading single header lines in place: names without allocation, values without surrounding white space. */
 
-/** True when the name at `at` is `lower` in any case, `_` counting as `-`. The lengths must be equal already. */
-export function nameIs(text: string, at: number, lower: string): boolean {
-  for (let i = 0; i < lower.length; i++) {
-    const code = text.charCodeAt(at + i);
-    // No other token character becomes a letter, digit or `-` by setting bit 5.
-    if ((code === 95 ? 45 : code | 32) !== lower.charCodeAt(i)) return false;
-  }
-  return true;
-}
-
 /** True when the name at `at` is `lower` in any case; `_` is `_`. The lengths must be equal already. */
 export function nameIsExactly(text: string, at: number, lower: string): boolean {
   for (let i = 0; i < lower.length; i++) {
@@ -20,14 +10,9 @@ export function nameIsExactly(text: string, at: number, lower: string): boolean 
   return true;
 }
 
-/** A name as the bytes that `isNamed` compares with. */
-export function nameBytes(lower: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(lower, 'latin1'));
-}
-
-/** `nameIsExactly` where the bytes are at hand: a third of the instructions. */
-export function isNamed(bytes: Uint8Array, at: number, lower: Uint8Array): boolean {
-  // Setting bit 5 makes no letter, digit or `-` of any other token character.
+/** True when `lower`, which is letters, digits and `-`, stands there in any case. */
+export function isInBytes(bytes: Uint8Array, at: number, lower: Uint8Array): boolean {
+  // Setting bit 5 makes none of these of any other character that may stand in a value.
   for (let i = 0; i < lower.length; i++) if (((bytes[at + i] ?? 0) | 32) !== lower[i]) return false;
   return true;
 }
@@ -39,12 +24,6 @@ export function isNamed(bytes: Uint8Array, at: number, lower: Uint8Array): boole
  */
 export function standsAt(piece: string, text: string, at: number): boolean {
   return text.charCodeAt(at) === piece.charCodeAt(0) && text.indexOf(piece, at) === at;
-}
-
-/** True when the value between a colon and the end of its line is `last`, behind one space, as it is usually written. */
-export function isValue(last: string, text: string, colon: number, end: number): boolean {
-  const start = colon + 2;
-  return last !== '' && end - start === last.length && text.charCodeAt(colon + 1) === 32 && standsAt(last, text, start);
 }
 
 /** The value between a colon and the end of its line, without OWS (RFC 9110, 5.6.3). */
@@ -65,7 +44,8 @@ export function valueIn(text: string, bytes: Uint8Array, base: number, colon: nu
   return text.slice(from, to);
 }
 
-function isSpace(code: number): boolean {
+/** SP or HTAB. */
+export function isSpace(code: number): boolean {
   return code === 32 || code === 9;
 }
 

@@ -1,31 +1,56 @@
 /** From the text of a request head to a RequestHead, or the reason why not (RFC 9112, 3; RFC 9110, 7). */
-import { CLOSE, KEEP_ALIVE, namesRequestField, readConnection, UPGRADE } from './connection.ts';
+import { CLOSE, connectionIn, KEEP_ALIVE, namesRequestField, UPGRADE } from './connection.ts';
 import { ERRORS } from './error.ts';
 import type { Http1Error } from './error.ts';
-import { isNamed, joinValues, listItems, nameBytes, nameIs, valueIn, valueOf } from './fields.ts';
-import { codingFault, readLength } from './framing.ts';
+import { joinValues, listItems, valueIn } from './fields.ts';
+import { codingFault, lengthIn } from './framing.ts';
 import { explainRequestHead } from './grammar.ts';
+import { fieldNumber } from './known-fields.ts';
 import type { HeadLimits } from './limits.ts';
 import { COOKIE, DROP, markListed } from './marks.ts';
 import type { RequestHead } from './request-head.ts';
-import { LINE_END, LINES, SCANNED, scanRequest, SPACE, USED } from './scan.ts';
+import { LINE, LINE_END, LINES, SCANNED, scanRequest, SPACE, USED } from './scan.ts';
 import { hostOf, isAuthority, readTarget } from './target.ts';
 
 /** Header lines of one head seen so far that are judged together with others; one for all, since nothing here is async. */
 const seen = { connection: 0, coding: '', hasCoding: false, upgrade: '', expect: '', hasExpect: false };
 
-// Of this module, although another one has some of them, too: what is imported is fetched and checked at each use.
-const CONNECTION = nameBytes('connection');
-const CONTENT_LENGTH = nameBytes('content-length');
-const COOKIE_NAME = nameBytes('cookie');
-const EXPECT = nameBytes('expect');
-const HOST = nameBytes('host');
-const HTTP2_SETTINGS = nameBytes('http2-settings');
-const KEEP_ALIVE_NAME = nameBytes('keep-alive');
-const PROXY_CONNECTION = nameBytes('proxy-connection');
-const TE = nameBytes('te');
-const TRANSFER_ENCODING = nameBytes('transfer-encoding');
-const UPGRADE_NAME = nameBytes('upgrade');
+const CONNECTION = fieldNumber('connection');
+const CONTENT_LENGTH = fieldNumber('content-length');
+const COOKIE_NAME = fieldNumber('cookie');
+const EXPECT = fieldNumber('expect');
+const FORWARDED = fieldNumber('forwarded');
+const HOST = fieldNumber('host');
+const HTTP2_SETTINGS = fieldNumber('http2-settings');
+const KEEP_ALIVE_NAME = fieldNumber('keep-alive');
+const PROXY_CONNECTION = fieldNumber('proxy-connection');
+const TE = fieldNumber('te');
+const TRANSFER_ENCODING = fieldNumber('transfer-encoding');
+const UPGRADE_NAME = fieldNumber('upgrade');
+const X_FORWARDED_FOR = fieldNumber('x-forwarded-for');
+const X_FORWARDED_PROTO = fieldNumber('x-forwarded-proto');
+const X_REQUEST_ID = fieldNumber('x-request-id');
+
+/** What endpoints are told of the client, the way here and a certificate: nobody but us may say it, whether asked or not. */
+const OURS: ReadonlySet<number> = new Set([
+  fieldNumber('ssl-client-cert'),
+  fieldNumber('ssl-client-issuer-dn'),
+  fieldNumber('ssl-client-subject-dn'),
+  fieldNumber('ssl-client-verify'),
+  fieldNumber('x-forwarded-host'),
+  fieldNumber('x-forwarded-port'),
+  fieldNumber('x-real-ip'),
+]);
+
+/** Backends that turn names into environment variables read Content_Length as Content-Length: such lines go, unread. */
+const DROPPED_WITH_UNDERSCORE: ReadonlySet<number> = new Set([
+  ...OURS,
+  CONTENT_LENGTH,
+  TRANSFER_ENCODING,
+  X_FORWARDED_FOR,
+  X_FORWARDED_PROTO,
+  X_REQUEST_ID,
+]);
 
 /** Fills `head`, which has been reset, from the complete head `text`. */
 export function readRequestHead(head: RequestHead, text: string, limits: HeadLimits): Http1Error | undefined {
@@ -45,12 +70,19 @@ export function readScannedRequest(
   const space = SCANNED[SPACE]!;
   const lineEnd = SCANNED[LINE_END]!;
   head.text = text;
-  head.method = text.slice(0, space);
+  head.method = methodOf(text, space);
   head.target = text.slice(space + 1, lineEnd - 9);
   head.minor = (bytes[base + lineEnd - 1] ?? 0) - 48;
   head.linesStart = lineEnd + 2;
   if (head.target.length > limits.target) return ERRORS.targetTooLong;
   return readLines(head, text, bytes, base, limits) ?? judge(head, text);
+}
+
+/** The usual ones without a new string each time. */
+function methodOf(text: string, length: number): string {
+  if (length === 3 && text.startsWith('GET')) return 'GET';
+  if (length === 4 && text.startsWith('POST')) return 'POST';
+  return text.slice(0, length);
 }
 
 function readLines(
@@ -68,98 +100,77 @@ function readLines(
   seen.hasExpect = false;
   const lines = LINES;
   const size = SCANNED[USED]!;
-  for (let i = 0; i < size; i += 3) {
-    if (i >= limits.headers * 3) return ERRORS.tooManyFields;
-    const fault = readLine(head, text, bytes, base, lines[i]!, lines[i + 1]!, lines[i + 2]!);
+  const most = Math.min(size, limits.headers * LINE);
+  for (let i = 0; i < most; i += LINE) {
+    const field = lines[i + 3]!;
+    if (field === 0) continue;
+    const fault = readLine(head, text, bytes, base, field, lines[i]!, lines[i + 1]!, lines[i + 2]!);
     if (fault !== undefined) return fault;
   }
-  return undefined;
+  return size > most ? ERRORS.tooManyFields : undefined;
 }
 
-/** Most lines are told apart by the length of their name and its first character, and pass. */
+/** The most common ones come first: they are asked for one after another. */
 function readLine(
   head: RequestHead,
   text: string,
   bytes: Uint8Array,
   base: number,
+  field: number,
   at: number,
   colon: number,
   end: number,
 ): Http1Error | undefined {
-  const name = base + at;
-  const first = (bytes[name] ?? 0) | 32;
-  switch (colon - at) {
-    case 2:
-      if (first === 116 && isNamed(bytes, name, TE)) {
-        head.marks.add(at, colon, end + 2, DROP);
-        if (listItems(valueIn(text, bytes, base, colon, end)).includes('trailers')) head.teTrailers = true;
-      }
+  switch (field) {
+    case HOST:
+      return readHost(head, hostOf(text, colon, end));
+    case COOKIE_NAME:
+      head.marks.add(at, colon, end + 2, COOKIE);
       return undefined;
-    case 4:
-      return first === 104 && isNamed(bytes, name, HOST) ? readHost(head, hostOf(text, colon, end)) : undefined;
-    case 6:
-      if (first === 99 && isNamed(bytes, name, COOKIE_NAME)) head.marks.add(at, colon, end + 2, COOKIE);
-      else if (first === 101 && isNamed(bytes, name, EXPECT)) {
-        seen.hasExpect = true;
-        seen.expect = joinValues(seen.expect, valueIn(text, bytes, base, colon, end));
-        // RFC 9110, 10.1.1: an expectation of an HTTP/1.0 client is ignored.
-        if (head.minor === 0) head.marks.add(at, colon, end + 2, DROP);
-      }
-      return undefined;
-    case 7:
-      if (first === 117 && isNamed(bytes, name, UPGRADE_NAME)) {
-        head.marks.add(at, colon, end + 2, DROP);
-        seen.upgrade = joinValues(seen.upgrade, valueIn(text, bytes, base, colon, end));
-      }
-      return undefined;
-    case 10:
-      if (first === 99 && isNamed(bytes, name, CONNECTION)) {
-        head.marks.add(at, colon, end + 2, DROP);
-        seen.connection |= readConnection(valueIn(text, bytes, base, colon, end), head.listed);
-      } else if (first === 107 && isNamed(bytes, name, KEEP_ALIVE_NAME)) head.marks.add(at, colon, end + 2, DROP);
-      return undefined;
-    case 14:
-      if (first === 99 && isNamed(bytes, name, CONTENT_LENGTH)) {
-        if (head.contentLength >= 0) return ERRORS.manyContentLengths;
-        head.contentLength = readLength(valueIn(text, bytes, base, colon, end));
-        return head.contentLength < 0 ? ERRORS.badContentLength : undefined;
-      }
-      if (
-        (first === 104 && isNamed(bytes, name, HTTP2_SETTINGS)) ||
-        // Backends that turn names into environment variables read Content_Length as Content-Length.
-        (first === 99 && nameIs(text, at, 'content-length'))
-      ) {
-        head.marks.add(at, colon, end + 2, DROP);
-      }
-      return undefined;
-    case 9:
-    case 12:
-      if (first === 120 || first === 102) readForwarding(head, text, at, colon, end);
-      return undefined;
-    case 15:
-      if (first === 120) readForwarding(head, text, at, colon, end);
-      else if (first === 115) dropCertificate(head, text, at, colon, end);
-      return undefined;
-    case 16:
-      if (first === 112 && isNamed(bytes, name, PROXY_CONNECTION)) head.marks.add(at, colon, end + 2, DROP);
-      else if (first === 120) readForwarding(head, text, at, colon, end);
-      return undefined;
-    case 17:
-      if (first === 116 && isNamed(bytes, name, TRANSFER_ENCODING)) {
-        head.marks.add(at, colon, end + 2, DROP);
-        seen.hasCoding = true;
-        seen.coding = joinValues(seen.coding, valueIn(text, bytes, base, colon, end));
-      } else if (first === 116 && nameIs(text, at, 'transfer-encoding')) head.marks.add(at, colon, end + 2, DROP);
-      else if (first === 120) readForwarding(head, text, at, colon, end);
-      else if (first === 115) dropCertificate(head, text, at, colon, end);
-      return undefined;
-    case 20:
-    case 21:
-      if (first === 115) dropCertificate(head, text, at, colon, end);
-      return undefined;
+    case CONTENT_LENGTH:
+      if (head.contentLength >= 0) return ERRORS.manyContentLengths;
+      head.contentLength = lengthIn(bytes, base + colon + 1, base + end);
+      return head.contentLength < 0 ? ERRORS.badContentLength : undefined;
+    case CONNECTION:
+      seen.connection |= connectionIn(text, bytes, base, colon, end, head.listed);
+      break;
+    case TRANSFER_ENCODING:
+      seen.hasCoding = true;
+      seen.coding = joinValues(seen.coding, valueIn(text, bytes, base, colon, end));
+      break;
+    case X_FORWARDED_FOR:
+      head.xForwardedFor = joinValues(head.xForwardedFor, valueIn(text, bytes, base, colon, end));
+      break;
+    case X_FORWARDED_PROTO:
+      head.xForwardedProto = joinValues(head.xForwardedProto, valueIn(text, bytes, base, colon, end));
+      break;
+    case X_REQUEST_ID:
+      head.xRequestId = joinValues(head.xRequestId, valueIn(text, bytes, base, colon, end));
+      break;
+    case FORWARDED:
+      head.forwarded = joinValues(head.forwarded, valueIn(text, bytes, base, colon, end));
+      break;
+    case TE:
+      if (listItems(valueIn(text, bytes, base, colon, end)).includes('trailers')) head.teTrailers = true;
+      break;
+    case UPGRADE_NAME:
+      seen.upgrade = joinValues(seen.upgrade, valueIn(text, bytes, base, colon, end));
+      break;
+    case EXPECT:
+      seen.hasExpect = true;
+      seen.expect = joinValues(seen.expect, valueIn(text, bytes, base, colon, end));
+      // RFC 9110, 10.1.1: an expectation of an HTTP/1.0 client is ignored.
+      if (head.minor !== 0) return undefined;
+      break;
+    case HTTP2_SETTINGS:
+    case KEEP_ALIVE_NAME:
+    case PROXY_CONNECTION:
+      break;
     default:
-      return undefined;
+      if (!(field < 0 ? DROPPED_WITH_UNDERSCORE.has(-field) : OURS.has(field))) return undefined;
   }
+  head.marks.add(at, colon, end + 2, DROP);
+  return undefined;
 }
 
 function readHost(head: RequestHead, value: string): Http1Error | undefined {
@@ -167,43 +178,6 @@ function readHost(head: RequestHead, value: string): Http1Error | undefined {
   head.hasHost = true;
   head.authority = value;
   return value === '' || isAuthority(value) ? undefined : ERRORS.badHost;
-}
-
-/** Fields that we set ourselves: every line goes; a spelling with `_` goes too, but its value is not believed. */
-function readForwarding(head: RequestHead, text: string, at: number, colon: number, end: number): void {
-  const length = colon - at;
-  const exact = !text.slice(at, colon).includes('_');
-  if (length === 9 && (text.charCodeAt(at) | 32) === 102) {
-    if (!nameIs(text, at, 'forwarded')) return;
-    head.forwarded = joinValues(head.forwarded, valueOf(text, colon, end));
-  } else if (length === 9) {
-    if (!nameIs(text, at, 'x-real-ip')) return;
-  } else if (length === 12) {
-    if (!nameIs(text, at, 'x-request-id')) return;
-    if (exact) head.xRequestId = joinValues(head.xRequestId, valueOf(text, colon, end));
-  } else if (length === 15) {
-    if (!nameIs(text, at, 'x-forwarded-for')) return;
-    if (exact) head.xForwardedFor = joinValues(head.xForwardedFor, valueOf(text, colon, end));
-  } else if (length === 16) {
-    if (!nameIs(text, at, 'x-forwarded-host') && !nameIs(text, at, 'x-forwarded-port')) return;
-  } else {
-    if (!nameIs(text, at, 'x-forwarded-proto')) return;
-    if (exact) head.xForwardedProto = joinValues(head.xForwardedProto, valueOf(text, colon, end));
-  }
-  head.marks.add(at, colon, end + 2, DROP);
-}
-
-/** What endpoints are told of a client's certificate, by length. */
-const CERTIFICATE_FIELDS: Readonly<Record<number, string>> = {
-  15: 'ssl-client-cert',
-  17: 'ssl-client-verify',
-  20: 'ssl-client-issuer-dn',
-  21: 'ssl-client-subject-dn',
-};
-
-/** Nobody but us may say it, not even where no route asks: endpoints may believe it all the same. */
-function dropCertificate(head: RequestHead, text: string, at: number, colon: number, end: number): void {
-  if (nameIs(text, at, CERTIFICATE_FIELDS[colon - at] ?? '')) head.marks.add(at, colon, end + 2, DROP);
 }
 
 /** What only the whole head tells. */

@@ -1,7 +1,7 @@
 /** The head of one request: what deciding, forwarding and framing need, in fields that one object reuses. */
 import { NO_TLS } from '../model/facts.ts';
 import type { RequestFacts } from '../model/facts.ts';
-import { findField, findFields, isValue, valueOf } from './fields.ts';
+import { findField, findFields, valueOf } from './fields.ts';
 import { COOKIE, Marks } from './marks.ts';
 
 export class RequestHead implements RequestFacts {
@@ -108,8 +108,8 @@ function joinCookies(text: string, marks: Marks, last: string): string {
     if (marks.at(i + 3) !== COOKIE) continue;
     const colon = marks.at(i + 1);
     const end = marks.at(i + 2) - 2;
-    const value = joined === '' && isValue(last, text, colon, end) ? last : valueOf(text, colon, end);
+    const value = valueOf(text, colon, end);
     if (value !== '') joined = joined === '' ? value : `${joined}; ${value}`;
   }
-  return joined;
+  return joined === last ? last : joined;
 }

@@ -8,8 +8,6 @@ export class ResponseHead {
   /** Index of the first header line. */
   linesStart = 0;
   status = 0;
-  /** As the backend wrote it; empty = none. */
-  reason = '';
   /** 0 or 1: HTTP/1.0 or HTTP/1.1. */
   minor = 1;
   /** The value of Content-Length, -1 = none. It also stands in answers to HEAD and in 304, which have no body. */
@@ -41,6 +39,11 @@ export class ResponseHead {
   readonly marks = new Marks();
   /** Lower-case names in Connection that are not hop-by-hop as such; usually empty. */
   readonly listed: string[] = [];
+
+  /** As the backend wrote it; empty = none. */
+  get reason(): string {
+    return this.text.slice(13, Math.max(this.linesStart - 2, 13));
+  }
 
   /** First value of a header by its lower-case name. */
   header(name: string): string | undefined {
@@ -76,7 +79,6 @@ export class ResponseHead {
     this.text = '';
     this.linesStart = 0;
     this.status = 0;
-    this.reason = '';
     this.minor = 1;
     this.contentLength = -1;
     this.chunked = false;

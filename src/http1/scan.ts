@@ -2,16 +2,23 @@
  * One walk over the bytes of a head (`scan.wat`): is it whole, is it well-formed, where do its lines stand? As WebAssembly
  * because of its vectors: sixteen bytes a step take what one takes in a regular expression or in a typed array.
  */
+import { KNOWN_FIELDS } from './known-fields.ts';
 import { WASM } from './scan-wasm.ts';
 
 const PAGE = 64 * 1024;
 /** Size of a read buffer. */
 export const READ_BYTES = PAGE;
 /** What `scan.wat` writes: `SCANNED`, and `LINES` 16 bytes on. */
-const LINES_BYTES = 2 * PAGE;
+const LINES_BYTES = 3 * PAGE;
+/** By the length of a name and its last character but one: the number of the known field that may be meant, a byte each. */
+const NUMBERS_AT = LINES_BYTES;
+const NUMBERS_BYTES = 32 * 32;
+/** By that number: the name, 32 bytes each. */
+const NAMES_AT = NUMBERS_AT + NUMBERS_BYTES;
+const NAME_BYTES = 32;
 /** Buffers that reads go into, so that heads are walked over where they stand. */
 const HOMES = 4;
-const HOMES_AT = LINES_BYTES;
+const HOMES_AT = NUMBERS_AT + PAGE;
 /** Where heads go that stand elsewhere. Nothing of it is resident before it is used. */
 const COPY_AT = HOMES_AT + HOMES * READ_BYTES;
 /** The largest head that any setting allows. */
@@ -55,8 +62,21 @@ export const SPACE = 0;
 export const LINE_END = 1;
 /** How many cells of `LINES` there are. */
 export const USED = 2;
-/** Of the same head three cells a header line: its start, its colon, its CR. */
+/**
+ * Of the same head four cells a header line: its start, its colon, its CR, and the number of the known field that it is
+ * called by, negative where `_` stands for `-`; 0 = a line of no interest.
+ */
 export const LINES = new Int32Array(memory.buffer, 16, LINES_BYTES / 4 - 4);
+/** Cells a line. */
+export const LINE = 4;
+
+const numbers = new Uint8Array(memory.buffer, NUMBERS_AT, NUMBERS_BYTES);
+for (const [name, number] of KNOWN_FIELDS) {
+  const at = (name.length << 5) | (name.charCodeAt(name.length - 2) & 31);
+  if (name.length >= NAME_BYTES || numbers[at] !== 0) throw new Error(`the walk cannot tell ${name} from other fields`);
+  numbers[at] = number;
+  Buffer.from(memory.buffer, NAMES_AT + number * NAME_BYTES, NAME_BYTES).write(name, 'latin1');
+}
 
 /** For reads: a buffer whose heads need not be copied, as long as there are such. */
 export function readBuffer(): Buffer {

@@ -1,5 +1,6 @@
 ;; One walk over the bytes of a head, sixteen at a time: is it whole, is it well-formed, where do its lines stand?
-;; The grammar is that of grammar.ts. `npm run generate` makes scan-wasm.ts of this; scan.ts says what lies where in memory.
+;; Which of them are known, by their names? The grammar is that of grammar.ts, the names are those of known-fields.ts.
+;; `npm run generate` makes scan-wasm.ts of this; scan.ts says what lies where in memory.
 (module
   (import "scan" "memory" (memory 1))
 
@@ -68,6 +69,55 @@
       (i32.le_u (i32.add (local.get $at) (i32.const 2)) (local.get $end))
       (i32.eq (i32.load16_u (local.get $at)) (i32.const 0x0a0d))))
 
+  ;; Number of the known field that is called so, in any case; negative where `_` stands for `-`; 0 = of none.
+  (func $field (param $start i32) (param $colon i32) (result i32)
+    (local $length i32)
+    (local $number i32)
+    (local $first v128)
+    (local $second v128)
+    (local $firstUnder v128)
+    (local $secondUnder v128)
+    (local $mask i32)
+    (local.set $length (i32.sub (local.get $colon) (local.get $start)))
+    (if (i32.gt_u (local.get $length) (i32.const 31))
+      (then (return (i32.const 0))))
+    ;; No two known names have both their length and their last character but one in common.
+    (local.set $number
+      (i32.load8_u offset=196608
+        (i32.or
+          (i32.shl (local.get $length) (i32.const 5))
+          (i32.and (i32.load8_u (i32.sub (local.get $colon) (i32.const 2))) (i32.const 31)))))
+    (if (i32.eqz (local.get $number))
+      (then (return (i32.const 0))))
+    ;; Setting bit 5 makes no letter, digit or `-` of any other token character, and DEL, which is none, of `_` alone.
+    (local.set $first (v128.or (v128.load (local.get $start)) (i8x16.splat (i32.const 32))))
+    (local.set $second (v128.or (v128.load offset=16 (local.get $start)) (i8x16.splat (i32.const 32))))
+    (local.set $firstUnder (i8x16.eq (local.get $first) (i8x16.splat (i32.const 127))))
+    (local.set $secondUnder (i8x16.eq (local.get $second) (i8x16.splat (i32.const 127))))
+    (local.set $mask (i32.sub (i32.shl (i32.const 1) (local.get $length)) (i32.const 1)))
+    (if (i32.and
+          (local.get $mask)
+          (i32.xor
+            (i32.const -1)
+            (call $bits
+              (i8x16.eq
+                (v128.bitselect (i8x16.splat (i32.const 45)) (local.get $first) (local.get $firstUnder))
+                (v128.load offset=197632 (i32.shl (local.get $number) (i32.const 5))))
+              (i8x16.eq
+                (v128.bitselect (i8x16.splat (i32.const 45)) (local.get $second) (local.get $secondUnder))
+                (v128.load offset=197648 (i32.shl (local.get $number) (i32.const 5)))))))
+      (then (return (i32.const 0))))
+    (select
+      (i32.sub (i32.const 0) (local.get $number))
+      (local.get $number)
+      (i32.and (local.get $mask) (call $bits (local.get $firstUnder) (local.get $secondUnder)))))
+
+  ;; A bit for each of 32 bytes that are all ones or all zeros.
+  (func $bits (param $first v128) (param $second v128) (result i32)
+    (i32.or
+      (i8x16.bitmask (local.get $first))
+      (i32.shl (i8x16.bitmask (local.get $second)) (i32.const 16))))
+
   ;; Header lines from $at up to the empty line; what is written of them counts from $base.
   (func $lines (param $base i32) (param $at i32) (param $end i32) (result i32)
     (local $start i32)
@@ -89,12 +139,13 @@
       (if (i32.eqz (call $isLineEnd (local.get $at) (local.get $end)))
         (then (return (i32.const -1))))
       ;; More lines than there is room for are more than any limit allows: they are counted.
-      (if (i32.lt_u (local.get $cell) (i32.const 131056))
+      (if (i32.lt_u (local.get $cell) (i32.const 196608))
         (then
           (i32.store (local.get $cell) (i32.sub (local.get $start) (local.get $base)))
           (i32.store offset=4 (local.get $cell) (i32.sub (local.get $colon) (local.get $base)))
-          (i32.store offset=8 (local.get $cell) (i32.sub (local.get $at) (local.get $base)))))
-      (local.set $cell (i32.add (local.get $cell) (i32.const 12)))
+          (i32.store offset=8 (local.get $cell) (i32.sub (local.get $at) (local.get $base)))
+          (i32.store offset=12 (local.get $cell) (call $field (local.get $start) (local.get $colon)))))
+      (local.set $cell (i32.add (local.get $cell) (i32.const 16)))
       (local.set $at (i32.add (local.get $at) (i32.const 2)))
       (br $next)))
 

@@ -1,7 +1,9 @@
 /** The walk over a head's bytes against the grammar written down as expressions. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { KNOWN_FIELDS } from '../../../src/http1/known-fields.ts';
 import {
+  LINE,
   LINE_END,
   LINES,
   NO_HEAD,
@@ -82,16 +84,52 @@ for (const { name, scan, grammar, heads } of KINDS) {
   });
 }
 
+test('known fields are told by their names, in any case, and with underscores for what they are', () => {
+  const known = fc.constantFrom(...KNOWN_FIELDS.keys());
+  // Characters that differ in bit 5 alone, and all others of a token.
+  const character = fc.constantFrom(...`!#$%&'*+-.^_\`|~0189AZaz`);
+  const edit = fc.record({ at: fc.nat(40), character, kind: fc.constantFrom('set', 'insert', 'delete', 'upper') });
+  const name = fc
+    .tuple(
+      fc.oneof(
+        known,
+        fc.array(character, { minLength: 1, maxLength: 40 }).map((all) => all.join('')),
+      ),
+      fc.array(edit, { maxLength: 4 }),
+    )
+    .map(([text, edits]) => {
+      const characters = [...text];
+      for (const { at, character, kind } of edits) {
+        const place = at % characters.length;
+        if (kind === 'upper') characters[place] = characters[place]!.toUpperCase();
+        else if (kind !== 'delete') characters.splice(place, kind === 'set' ? 1 : 0, character);
+        else if (characters.length > 1) characters.splice(place, 1);
+      }
+      return characters.join('');
+    });
+  fc.assert(
+    fc.property(fc.array(name, { minLength: 1, maxLength: 5 }), (names) => {
+      const head = ['GET / HTTP/1.1', ...names.map((each) => `${each}:`), '\r\n'].join('\r\n');
+      expect(scanRequest(Buffer.from(head), 0, head.length)).toBe(head.length);
+      for (const [i, each] of names.entries()) {
+        const number = (KNOWN_FIELDS as ReadonlyMap<string, number>).get(each.toLowerCase().replaceAll('_', '-')) ?? 0;
+        expect(LINES[i * LINE + 3], each).toBe(each.includes('_') && number > 0 ? -number : number);
+      }
+    }),
+    { numRuns: 5000 },
+  );
+});
+
 test('the lines of a head stand where they are, also of a longer one than any before', () => {
   const lines = Array.from({ length: 1000 }, (_, i) => `X-${i}: ${'v'.repeat(i % 7)}`);
   const text = ['GET /path HTTP/1.1', ...lines, '\r\n'].join('\r\n');
   expect(scanRequest(Buffer.from(`..${text}`), 2, text.length + 2)).toBe(text.length + 2);
   expect(text.slice(0, SCANNED[SPACE])).toBe('GET');
   expect(text.slice(0, SCANNED[LINE_END])).toBe('GET /path HTTP/1.1');
-  expect(SCANNED[USED]).toBe(3000);
+  expect(SCANNED[USED]).toBe(1000 * LINE);
   for (const [i, line] of lines.entries()) {
-    expect(text.slice(LINES[i * 3], LINES[i * 3 + 2])).toBe(line);
-    expect(text[LINES[i * 3 + 1]!]).toBe(':');
+    expect(text.slice(LINES[i * LINE], LINES[i * LINE + 2])).toBe(line);
+    expect(text[LINES[i * LINE + 1]!]).toBe(':');
   }
 });
 
@@ -101,7 +139,7 @@ test('the largest head that the settings allow has room, and of a larger one not
   const short = ['GET / HTTP/1.1', ...lines, 'X:', '\r\n'].join('\r\n');
   const text = short.replace('X:', `X:${'v'.repeat(bytes - short.length)}`);
   expect(scanRequest(Buffer.from(text), 0, bytes)).toBe(bytes);
-  expect(SCANNED[USED]).toBe(3 * 10_001);
-  expect(text.slice(LINES[3 * 10_000], LINES[3 * 10_000 + 1]! + 1)).toBe('X:');
+  expect(SCANNED[USED]).toBe(10_001 * LINE);
+  expect(text.slice(LINES[10_000 * LINE], LINES[10_000 * LINE + 1]! + 1)).toBe('X:');
   expect(scanRequest(Buffer.from(text.replace('X:v', 'X:vv')), 0, bytes + 1)).toBe(NO_HEAD);
 });
