@@ -63,7 +63,7 @@ export class Attempts<L extends UpstreamLink> implements Waiter {
     return this.#waitsAt !== undefined;
   }
 
-  /** Starts a request whose route is known. The owner hears `onUpstreamConnected` (perhaps at once) or `onNoEndpoint`. */
+  /** Starts a request whose route is known, at the clock's last reading. The owner hears `onUpstreamConnected` (perhaps at once) or `onNoEndpoint`. */
   start(fresh = false): void {
     this.#wait = BACKOFF_FIRST;
     this.#failure = 'refused';
@@ -72,7 +72,7 @@ export class Attempts<L extends UpstreamLink> implements Waiter {
     this.#adopted = 0;
     this.#asking = undefined;
     this.#fresh = fresh;
-    this.#next(fresh);
+    this.#choose(fresh);
   }
 
   /** The same endpoint over a new connection: the kept-alive one was closed before it answered. */
@@ -214,6 +214,11 @@ export class Attempts<L extends UpstreamLink> implements Waiter {
   /** Decides on the pool as it is now: a wait may have ended because the endpoint left. */
   #next(fresh: boolean): void {
     this.#timer = undefined;
+    this.#ctx.clock.read();
+    this.#choose(fresh);
+  }
+
+  #choose(fresh: boolean): void {
     const plan = this.#plan;
     for (let full = 0; plan.decide() && plan.endpoint !== undefined; full++) {
       if (!this.#isFull(plan.endpoint.slot)) return this.#connect(plan.endpoint, fresh);

@@ -1,6 +1,7 @@
 /** What a worker gives its lanes. */
 import type { DecideEnv } from '../affinity/decide.ts';
 import type { BlockPool } from '../io/block-pool.ts';
+import type { Clock } from '../io/clock.ts';
 import type { Deadlines } from '../io/deadlines.ts';
 import type { Turn } from '../io/turn.ts';
 import type { AccessRecord, WorkerSettings } from '../shared/messages.ts';
@@ -22,6 +23,8 @@ export interface LaneContext {
   readonly sessions: SessionTable;
   /** Keys that replicas share; undefined = each has its own. */
   readonly keys: SharedKeys | undefined;
+  /** Read when a request begins, when its endpoint is there, when that answers, and at the end; whatever follows at once goes by that. */
+  readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly blocks: BlockPool;
   /** Of connections of HTTP/2. */

@@ -151,12 +151,12 @@ export class Plan {
     }
   }
 
-  /** Decides on the current pool; false = refused with `decision.status`. Called again after a failed connect. */
+  /** Decides on the current pool, at the clock's last reading; false = refused with `decision.status`. Called again after a failed connect. */
   decide(): boolean {
     if (this.#pool === undefined || this.#facts === undefined) throw new Error('decide() needs a route with a pool');
     this.affinity = this.#free ? undefined : this.#affinity?.live;
     this.pool = this.#pool.live;
-    this.#ctx.env.now = this.#ctx.deadlines.exact();
+    this.#ctx.env.now = this.#ctx.clock.wall;
     decide(this.decision, this.affinity, this.pool, this.#facts, this.#ctx.env);
     this.endpoint = this.pool.endpoints[this.decision.endpoint];
     if (this.decision.reason === REASON.rebalance) this.#claim();
@@ -178,7 +178,7 @@ export class Plan {
 
   /** The endpoint's answer is there: tokens and Expires tell the time of the answer, however long the endpoint took. */
   answered(): void {
-    this.#ctx.env.now = this.#ctx.deadlines.exact();
+    this.#ctx.env.now = this.#ctx.clock.read().wall;
   }
 
   /** Counts the decision, once a request, when its outcome is final. */

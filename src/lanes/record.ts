@@ -1,5 +1,4 @@
 /** What is counted and logged about one request; settled once, whichever way it ends. */
-import { performance } from 'node:perf_hooks';
 import type { AnswerHead } from '../affinity/learn.ts';
 import type { RequestFacts } from '../model/facts.ts';
 import { ENDPOINT } from '../shared/layout.ts';
@@ -34,7 +33,7 @@ export class Record {
     this.#facts = facts;
     this.#requestId = requestId;
     this.#outBefore = outBefore;
-    this.#startedAt = performance.now();
+    this.#startedAt = this.#ctx.clock.read().steady;
     this.#settled = false;
     this.#connect = this.#headSeconds = -1;
     this.#use.begin();
@@ -57,11 +56,12 @@ export class Record {
 
   /** A connection to the endpoint is there. False = nothing shall be sent: the session has meanwhile got another endpoint. */
   connected(): boolean {
+    this.#ctx.clock.read();
     this.#connect = this.#seconds();
     return this.#use.reached();
   }
 
-  /** The response's head has come. `issued`: it carries a new token, so a session has begun. */
+  /** The response's head has come, by the clock's last reading. `issued`: it carries a new token, so a session has begun. */
   answered(issued: boolean, head: AnswerHead): void {
     if (this.#facts !== undefined) this.#use.answered(this.#facts, head);
     this.settle(true);
@@ -73,7 +73,7 @@ export class Record {
     counters.endpoint(endpoint.slot, ENDPOINT.responseSeconds, this.#headSeconds);
     if (affinity?.policy.algorithm === 'PeakEwma') {
       const milliseconds = (this.#headSeconds - this.#connect) * 1000;
-      counters.latency(endpoint.slot, milliseconds, this.#ctx.deadlines.exact());
+      counters.latency(endpoint.slot, milliseconds, this.#ctx.clock.wall);
     }
     if (issued) this.#use.issued();
   }
@@ -89,16 +89,18 @@ export class Record {
   }
 
   end(outNow: number): void {
+    const { wall } = this.#ctx.clock.read();
     const seconds = this.#seconds();
     this.settle(false);
-    this.#use.over(this.#ctx.deadlines.exact());
+    this.#use.over(wall);
     this.#plan.countRequest(this.status, seconds);
     this.#ctx.counters.bytesOut(outNow - this.#outBefore);
     if (this.#ctx.wantsAccessRecord()) this.#log(seconds, outNow);
   }
 
+  /** From the beginning to the clock's last reading. */
   #seconds(): number {
-    return (performance.now() - this.#startedAt) / 1000;
+    return (this.#ctx.clock.steady - this.#startedAt) / 1000;
   }
 
   #log(duration: number, outNow: number): void {
@@ -106,7 +108,7 @@ export class Record {
     const facts = this.#facts;
     if (facts === undefined) return;
     this.#ctx.access({
-      at: this.#ctx.deadlines.exact(),
+      at: this.#ctx.clock.wall,
       client: facts.clientAddress,
       method: facts.method,
       host: facts.host,

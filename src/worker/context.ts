@@ -1,9 +1,9 @@
 /** Assembles what a worker's lanes work with. */
 import { KeyRing } from '../affinity/keyring.ts';
 import { BlockPool } from '../io/block-pool.ts';
+import { Clock } from '../io/clock.ts';
 import { Deadlines } from '../io/deadlines.ts';
 import { Turn } from '../io/turn.ts';
-import { wallClock } from '../io/wall-clock.ts';
 import { ClientAddresses } from '../lanes/client-address.ts';
 import type { LaneContext } from '../lanes/context.ts';
 import { Counters } from '../lanes/counters.ts';
@@ -39,7 +39,8 @@ export class WorkerContext implements LaneContext {
   readonly settings: LaneContext['settings'];
   readonly counters: Counters;
   readonly sessions: SessionTable;
-  readonly deadlines = new Deadlines(wallClock);
+  readonly clock = new Clock();
+  readonly deadlines = new Deadlines(() => this.clock.read().wall);
   readonly blocks = new BlockPool();
   readonly turn = new Turn();
   readonly writes = new Turn(WRITES);
