@@ -58,15 +58,19 @@ export class Lab implements Effort {
 
   /**
    * Peers alternate, and start in another order each time, so that what the machine does besides meets all of them.
-   * Each is measured once before, for nothing: it is warm then.
+   * Each is measured before, for nothing, until it is warm.
+   *
+   * @param warmUp s of that; of what takes its time, more: V8 compiles by how often something happens
    */
   async compare<Target extends { readonly name: string }>(
     question: Question,
     peers: readonly Target[],
     measure: (peer: Target) => Promise<Omit<Sample, 'peer'>>,
+    warmUp = this.seconds,
   ): Promise<Report> {
     console.log(`\n${question.title}`);
-    if (!this.quick) for (const peer of peers) await measure(peer);
+    if (!this.quick)
+      for (const peer of peers) for (let passed = 0; passed < warmUp; passed += this.seconds) await measure(peer);
     const rounds: Sample[][] = [];
     for (let round = 0; round < this.rounds; round++) {
       const samples = new Map<string, Sample>();
