@@ -5,7 +5,7 @@ import type { Peer } from '../support/peers/peer.ts';
 import { startUsual } from '../support/peers/usual.ts';
 
 const CONNECTIONS = 64;
-/** s; some 15,000 handshakes, after which Node's and our code for them is compiled for good. */
+/** s; some ten thousand handshakes, after which most of Node's and our code for them is compiled for good. */
 const WARM_UP = 30;
 
 export const tls: Scenario = {

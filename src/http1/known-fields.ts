@@ -38,5 +38,5 @@ type KnownField = (typeof NAMES)[number];
 export const KNOWN_FIELDS: ReadonlyMap<KnownField, number> = new Map(NAMES.map((name, i) => [name, i + 1]));
 
 export function fieldNumber(name: KnownField): number {
-  return NAMES.indexOf(name) + 1;
+  return KNOWN_FIELDS.get(name) ?? 0;
 }

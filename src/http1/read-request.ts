@@ -32,7 +32,7 @@ const X_FORWARDED_PROTO = fieldNumber('x-forwarded-proto');
 const X_REQUEST_ID = fieldNumber('x-request-id');
 
 /** What endpoints are told of the client, the way here and a certificate: nobody but us may say it, whether asked or not. */
-const OURS: ReadonlySet<number> = new Set([
+const TOLD_BY_US: ReadonlySet<number> = new Set([
   fieldNumber('ssl-client-cert'),
   fieldNumber('ssl-client-issuer-dn'),
   fieldNumber('ssl-client-subject-dn'),
@@ -44,7 +44,7 @@ const OURS: ReadonlySet<number> = new Set([
 
 /** Backends that turn names into environment variables read Content_Length as Content-Length: such lines go, unread. */
 const DROPPED_WITH_UNDERSCORE: ReadonlySet<number> = new Set([
-  ...OURS,
+  ...TOLD_BY_US,
   CONTENT_LENGTH,
   TRANSFER_ENCODING,
   X_FORWARDED_FOR,
@@ -167,7 +167,7 @@ function readLine(
     case PROXY_CONNECTION:
       break;
     default:
-      if (!(field < 0 ? DROPPED_WITH_UNDERSCORE.has(-field) : OURS.has(field))) return undefined;
+      if (!(field < 0 ? DROPPED_WITH_UNDERSCORE.has(-field) : TOLD_BY_US.has(field))) return undefined;
   }
   head.marks.add(at, colon, end + 2, DROP);
   return undefined;

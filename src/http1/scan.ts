@@ -1,6 +1,7 @@
 /**
- * One walk over the bytes of a head (`scan.wat`): is it whole, is it well-formed, where do its lines stand? As WebAssembly
- * because of its vectors: sixteen bytes a step take what one takes in a regular expression or in a typed array.
+ * One walk over the bytes of a head (`scan.wat`): is it whole, is it well-formed, where do its lines stand, and which of
+ * them are known fields? As WebAssembly because of its vectors: sixteen bytes a step take what one takes in a regular
+ * expression or in a typed array.
  */
 import { KNOWN_FIELDS } from './known-fields.ts';
 import { WASM } from './scan-wasm.ts';
@@ -70,10 +71,12 @@ export const LINES = new Int32Array(memory.buffer, 16, LINES_BYTES / 4 - 4);
 /** Cells a line. */
 export const LINE = 4;
 
+// Where the last character but one is `-`, the spelling with `_` has another place.
 const numbers = new Uint8Array(memory.buffer, NUMBERS_AT, NUMBERS_BYTES);
 for (const [name, number] of KNOWN_FIELDS) {
   const at = (name.length << 5) | (name.charCodeAt(name.length - 2) & 31);
-  if (name.length >= NAME_BYTES || numbers[at] !== 0) throw new Error(`the walk cannot tell ${name} from other fields`);
+  const told = name.length > 1 && name.length < NAME_BYTES && name.at(-2) !== '-' && numbers[at] === 0;
+  if (!told) throw new Error(`the walk cannot tell ${name} from other fields`);
   numbers[at] = number;
   Buffer.from(memory.buffer, NAMES_AT + number * NAME_BYTES, NAME_BYTES).write(name, 'latin1');
 }

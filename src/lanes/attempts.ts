@@ -63,7 +63,10 @@ export class Attempts<L extends UpstreamLink> implements Waiter {
     return this.#waitsAt !== undefined;
   }
 
-  /** Starts a request whose route is known, at the clock's last reading. The owner hears `onUpstreamConnected` (perhaps at once) or `onNoEndpoint`. */
+  /**
+   * Starts a request whose route is known, at the clock's last reading. The owner hears `onUpstreamConnected` (perhaps at
+   * once) or `onNoEndpoint`.
+   */
   start(fresh = false): void {
     this.#wait = BACKOFF_FIRST;
     this.#failure = 'refused';

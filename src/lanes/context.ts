@@ -17,13 +17,16 @@ export interface LaneContext {
   readonly settings: WorkerSettings;
   /** The table that requests are matched against from now on. */
   readonly table: LiveTable;
-  /** `now` is set before each decision, and before each token that is issued. */
+  /** `now` is set before each decision, when its endpoint is there, and before each token that is issued. */
   readonly env: DecideEnv & { now: number };
   readonly counters: Counters;
   readonly sessions: SessionTable;
   /** Keys that replicas share; undefined = each has its own. */
   readonly keys: SharedKeys | undefined;
-  /** Read when a request begins, when its endpoint is there, when that answers, and at the end; whatever follows at once goes by that. */
+  /**
+   * Read when a request begins, before each later decision, when its endpoint is there, when that answers, and at the end:
+   * whatever follows at once goes by that.
+   */
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   readonly blocks: BlockPool;

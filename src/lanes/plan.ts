@@ -151,7 +151,10 @@ export class Plan {
     }
   }
 
-  /** Decides on the current pool, at the clock's last reading; false = refused with `decision.status`. Called again after a failed connect. */
+  /**
+   * Decides on the current pool, at the clock's last reading; false = refused with `decision.status`. Called again after a
+   * failed connect.
+   */
   decide(): boolean {
     if (this.#pool === undefined || this.#facts === undefined) throw new Error('decide() needs a route with a pool');
     this.affinity = this.#free ? undefined : this.#affinity?.live;

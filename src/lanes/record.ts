@@ -56,7 +56,7 @@ export class Record {
 
   /** A connection to the endpoint is there. False = nothing shall be sent: the session has meanwhile got another endpoint. */
   connected(): boolean {
-    this.#ctx.clock.read();
+    this.#ctx.env.now = this.#ctx.clock.read().wall;
     this.#connect = this.#seconds();
     return this.#use.reached();
   }
