@@ -69,8 +69,8 @@ export class Lab implements Effort {
     warmUp = this.seconds,
   ): Promise<Report> {
     console.log(`\n${question.title}`);
-    if (!this.quick)
-      for (const peer of peers) for (let passed = 0; passed < warmUp; passed += this.seconds) await measure(peer);
+    const warmUps = this.quick ? 0 : Math.ceil(warmUp / this.seconds);
+    for (const peer of peers) for (let i = 0; i < warmUps; i++) await measure(peer);
     const rounds: Sample[][] = [];
     for (let round = 0; round < this.rounds; round++) {
       const samples = new Map<string, Sample>();

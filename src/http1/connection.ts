@@ -1,16 +1,16 @@
 /** Reading the Connection field (RFC 9110, 7.6.1). */
-import { isInBytes, isSpace, listItems, valueIn } from './fields.ts';
+import { listItems } from './fields.ts';
 
 export const CLOSE = 1;
 export const KEEP_ALIVE = 2;
 export const UPGRADE = 4;
 
-const KEEP_ALIVE_BYTES = Buffer.from('keep-alive', 'latin1');
-
 /** Named by Connection as a matter of course and dropped anyway. */
 const USUAL = new Set(['te', 'keep-alive', 'upgrade', 'http2-settings', 'proxy-connection', 'connection']);
 
-function readConnection(value: string, listed: string[]): number {
+/** Returns the flags of one Connection value and adds the other names to `listed`, lower case. */
+export function readConnection(value: string, listed: string[]): number {
+  if (value === 'keep-alive') return KEEP_ALIVE;
   if (value === 'close') return CLOSE;
   let flags = 0;
   for (const item of listItems(value)) {
@@ -20,28 +20,6 @@ function readConnection(value: string, listed: string[]): number {
     else if (!USUAL.has(item)) listed.push(item);
   }
   return flags;
-}
-
-/**
- * Returns the flags of one Connection line and adds the other names to `listed`, lower case. The bytes of its head are at
- * hand, from `base` on: nearly all say the same, and that needs no text.
- */
-export function connectionIn(
-  text: string,
-  bytes: Uint8Array,
-  base: number,
-  colon: number,
-  end: number,
-  listed: string[],
-): number {
-  const from = base + colon + 1;
-  if (
-    end - colon === KEEP_ALIVE_BYTES.length + 2 &&
-    isSpace(bytes[from]!) &&
-    isInBytes(bytes, from + 1, KEEP_ALIVE_BYTES)
-  )
-    return KEEP_ALIVE;
-  return readConnection(valueIn(text, bytes, base, colon, end), listed);
 }
 
 const NEVER_IN_REQUEST = new Set(['content-length', 'transfer-encoding', 'host', 'cookie', 'authorization']);

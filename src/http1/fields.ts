@@ -10,13 +10,6 @@ export function nameIsExactly(text: string, at: number, lower: string): boolean 
   return true;
 }
 
-/** True when `lower`, which is letters, digits and `-`, stands there in any case. */
-export function isInBytes(bytes: Uint8Array, at: number, lower: Uint8Array): boolean {
-  // Setting bit 5 makes none of these of any other character that may stand in a value.
-  for (let i = 0; i < lower.length; i++) if (((bytes[at + i] ?? 0) | 32) !== lower[i]) return false;
-  return true;
-}
-
 /**
  * True when `piece`, which is not empty, stands at `at`. `startsWith` is compiled to a comparison character by character, with
  * all that it takes to get each of them; `indexOf` compares in native code. But it looks on to the end when it does not stand
@@ -44,8 +37,7 @@ export function valueIn(text: string, bytes: Uint8Array, base: number, colon: nu
   return text.slice(from, to);
 }
 
-/** SP or HTAB. */
-export function isSpace(code: number): boolean {
+function isSpace(code: number): boolean {
   return code === 32 || code === 9;
 }
 

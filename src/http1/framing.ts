@@ -1,7 +1,7 @@
 /** The two fields that frame a body: Content-Length and Transfer-Encoding (RFC 9112, 6). */
 import { ERRORS } from './error.ts';
 import type { Http1Error } from './error.ts';
-import { isSpace, listItems } from './fields.ts';
+import { listItems } from './fields.ts';
 
 /** 15 digits are below 2^53 and above any body. */
 const MAX_DIGITS = 15;
@@ -12,22 +12,6 @@ export function readLength(value: string): number {
   let length = 0;
   for (let i = 0; i < value.length; i++) {
     const digit = value.charCodeAt(i) - 48;
-    if (digit < 0 || digit > 9) return -1;
-    length = length * 10 + digit;
-  }
-  return length;
-}
-
-/** `readLength` of the value in `bytes[start, end)`, with OWS around it or without. */
-export function lengthIn(bytes: Uint8Array, start: number, end: number): number {
-  let from = start;
-  let to = end;
-  while (from < to && isSpace(bytes[from]!)) from++;
-  while (to > from && isSpace(bytes[to - 1]!)) to--;
-  if (to === from || to - from > MAX_DIGITS) return -1;
-  let length = 0;
-  for (let at = from; at < to; at++) {
-    const digit = bytes[at]! - 48;
     if (digit < 0 || digit > 9) return -1;
     length = length * 10 + digit;
   }

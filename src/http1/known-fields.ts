@@ -34,9 +34,10 @@ const NAMES = [
 
 type KnownField = (typeof NAMES)[number];
 
-/** Numbers from 1 on, by lower-case name. */
-export const KNOWN_FIELDS: ReadonlyMap<KnownField, number> = new Map(NAMES.map((name, i) => [name, i + 1]));
-
+/** From 1 on. */
 export function fieldNumber(name: KnownField): number {
-  return KNOWN_FIELDS.get(name) ?? 0;
+  return NAMES.indexOf(name) + 1;
 }
+
+/** Numbers by lower-case name. */
+export const KNOWN_FIELDS: ReadonlyMap<KnownField, number> = new Map(NAMES.map((name) => [name, fieldNumber(name)]));

@@ -1,9 +1,9 @@
 /** From the text of a request head to a RequestHead, or the reason why not (RFC 9112, 3; RFC 9110, 7). */
-import { CLOSE, connectionIn, KEEP_ALIVE, namesRequestField, UPGRADE } from './connection.ts';
+import { CLOSE, KEEP_ALIVE, namesRequestField, readConnection, UPGRADE } from './connection.ts';
 import { ERRORS } from './error.ts';
 import type { Http1Error } from './error.ts';
 import { joinValues, listItems, valueIn } from './fields.ts';
-import { codingFault, lengthIn } from './framing.ts';
+import { codingFault, readLength } from './framing.ts';
 import { explainRequestHead } from './grammar.ts';
 import { fieldNumber } from './known-fields.ts';
 import type { HeadLimits } from './limits.ts';
@@ -21,9 +21,6 @@ const COOKIE_NAME = fieldNumber('cookie');
 const EXPECT = fieldNumber('expect');
 const FORWARDED = fieldNumber('forwarded');
 const HOST = fieldNumber('host');
-const HTTP2_SETTINGS = fieldNumber('http2-settings');
-const KEEP_ALIVE_NAME = fieldNumber('keep-alive');
-const PROXY_CONNECTION = fieldNumber('proxy-connection');
 const TE = fieldNumber('te');
 const TRANSFER_ENCODING = fieldNumber('transfer-encoding');
 const UPGRADE_NAME = fieldNumber('upgrade');
@@ -40,6 +37,14 @@ const TOLD_BY_US: ReadonlySet<number> = new Set([
   fieldNumber('x-forwarded-host'),
   fieldNumber('x-forwarded-port'),
   fieldNumber('x-real-ip'),
+]);
+
+/** Those, and what is for one hop. */
+const DROPPED: ReadonlySet<number> = new Set([
+  ...TOLD_BY_US,
+  fieldNumber('http2-settings'),
+  fieldNumber('keep-alive'),
+  fieldNumber('proxy-connection'),
 ]);
 
 /** Backends that turn names into environment variables read Content_Length as Content-Length: such lines go, unread. */
@@ -110,7 +115,7 @@ function readLines(
   return size > most ? ERRORS.tooManyFields : undefined;
 }
 
-/** The most common ones come first: they are asked for one after another. */
+/** A line of a known field, or of one that is written like it but for `_`. */
 function readLine(
   head: RequestHead,
   text: string,
@@ -121,56 +126,57 @@ function readLine(
   colon: number,
   end: number,
 ): Http1Error | undefined {
+  if (field === HOST) return readHost(head, hostOf(text, colon, end));
+  if (field === COOKIE_NAME) {
+    head.marks.add(at, colon, end + 2, COOKIE);
+    return undefined;
+  }
+  const value = valueIn(text, bytes, base, colon, end);
+  if (field === CONTENT_LENGTH) {
+    if (head.contentLength >= 0) return ERRORS.manyContentLengths;
+    head.contentLength = readLength(value);
+    return head.contentLength < 0 ? ERRORS.badContentLength : undefined;
+  }
+  if (!passes(head, field, value)) head.marks.add(at, colon, end + 2, DROP);
+  return undefined;
+}
+
+/** Keeps what a line says; false = it is not forwarded as it is. */
+function passes(head: RequestHead, field: number, value: string): boolean {
   switch (field) {
-    case HOST:
-      return readHost(head, hostOf(text, colon, end));
-    case COOKIE_NAME:
-      head.marks.add(at, colon, end + 2, COOKIE);
-      return undefined;
-    case CONTENT_LENGTH:
-      if (head.contentLength >= 0) return ERRORS.manyContentLengths;
-      head.contentLength = lengthIn(bytes, base + colon + 1, base + end);
-      return head.contentLength < 0 ? ERRORS.badContentLength : undefined;
     case CONNECTION:
-      seen.connection |= connectionIn(text, bytes, base, colon, end, head.listed);
-      break;
+      seen.connection |= readConnection(value, head.listed);
+      return false;
     case TRANSFER_ENCODING:
       seen.hasCoding = true;
-      seen.coding = joinValues(seen.coding, valueIn(text, bytes, base, colon, end));
-      break;
+      seen.coding = joinValues(seen.coding, value);
+      return false;
     case X_FORWARDED_FOR:
-      head.xForwardedFor = joinValues(head.xForwardedFor, valueIn(text, bytes, base, colon, end));
-      break;
+      head.xForwardedFor = joinValues(head.xForwardedFor, value);
+      return false;
     case X_FORWARDED_PROTO:
-      head.xForwardedProto = joinValues(head.xForwardedProto, valueIn(text, bytes, base, colon, end));
-      break;
+      head.xForwardedProto = joinValues(head.xForwardedProto, value);
+      return false;
     case X_REQUEST_ID:
-      head.xRequestId = joinValues(head.xRequestId, valueIn(text, bytes, base, colon, end));
-      break;
+      head.xRequestId = joinValues(head.xRequestId, value);
+      return false;
     case FORWARDED:
-      head.forwarded = joinValues(head.forwarded, valueIn(text, bytes, base, colon, end));
-      break;
+      head.forwarded = joinValues(head.forwarded, value);
+      return false;
     case TE:
-      if (listItems(valueIn(text, bytes, base, colon, end)).includes('trailers')) head.teTrailers = true;
-      break;
+      if (listItems(value).includes('trailers')) head.teTrailers = true;
+      return false;
     case UPGRADE_NAME:
-      seen.upgrade = joinValues(seen.upgrade, valueIn(text, bytes, base, colon, end));
-      break;
+      seen.upgrade = joinValues(seen.upgrade, value);
+      return false;
     case EXPECT:
       seen.hasExpect = true;
-      seen.expect = joinValues(seen.expect, valueIn(text, bytes, base, colon, end));
+      seen.expect = joinValues(seen.expect, value);
       // RFC 9110, 10.1.1: an expectation of an HTTP/1.0 client is ignored.
-      if (head.minor !== 0) return undefined;
-      break;
-    case HTTP2_SETTINGS:
-    case KEEP_ALIVE_NAME:
-    case PROXY_CONNECTION:
-      break;
+      return head.minor !== 0;
     default:
-      if (!(field < 0 ? DROPPED_WITH_UNDERSCORE.has(-field) : TOLD_BY_US.has(field))) return undefined;
+      return !(field < 0 ? DROPPED_WITH_UNDERSCORE.has(-field) : DROPPED.has(field));
   }
-  head.marks.add(at, colon, end + 2, DROP);
-  return undefined;
 }
 
 function readHost(head: RequestHead, value: string): Http1Error | undefined {

@@ -1,9 +1,9 @@
 /** From the text of a response head to a ResponseHead, or the reason why not (RFC 9112, 4 and 6). */
-import { CLOSE, connectionIn, KEEP_ALIVE, namesResponseField, UPGRADE } from './connection.ts';
+import { CLOSE, KEEP_ALIVE, namesResponseField, readConnection, UPGRADE } from './connection.ts';
 import { ERRORS } from './error.ts';
 import type { Http1Error } from './error.ts';
 import { joinValues, valueIn } from './fields.ts';
-import { codingFault, lengthIn } from './framing.ts';
+import { codingFault, readLength } from './framing.ts';
 import { explainResponseHead } from './grammar.ts';
 import { fieldNumber } from './known-fields.ts';
 import type { HeadLimits } from './limits.ts';
@@ -86,7 +86,7 @@ function readLines(
   return size > most ? ERRORS.tooManyFields : undefined;
 }
 
-/** The most common ones come first: they are asked for one after another. */
+/** A line of a known field; of some it is enough that they are there. */
 function readLine(
   head: ResponseHead,
   text: string,
@@ -97,51 +97,44 @@ function readLine(
   colon: number,
   end: number,
 ): Http1Error | undefined {
+  if (field === DATE) head.hasDate = true;
+  else if (field === SERVER) head.hasServer = true;
+  else if (field === EXPIRES) head.hasExpires = true;
+  else if (field === STRICT_TRANSPORT_SECURITY) head.hasHsts = true;
+  else if (field === SET_COOKIE) head.marks.add(at, colon, end + 2, COOKIE);
+  else {
+    const value = valueIn(text, bytes, base, colon, end);
+    if (field === CONTENT_LENGTH) return readSize(head, value, at, colon, end);
+    if (!passes(head, field, value)) head.marks.add(at, colon, end + 2, DROP);
+  }
+  return undefined;
+}
+
+/** Keeps what a line says; false = it is not forwarded. */
+function passes(head: ResponseHead, field: number, value: string): boolean {
   switch (field) {
-    case DATE:
-      head.hasDate = true;
-      return undefined;
-    case SERVER:
-      head.hasServer = true;
-      return undefined;
-    case CONTENT_LENGTH:
-      return readSize(head, lengthIn(bytes, base + colon + 1, base + end), at, colon, end);
-    case SET_COOKIE:
-      head.marks.add(at, colon, end + 2, COOKIE);
-      return undefined;
-    case CACHE_CONTROL:
-      head.cacheControl = joinValues(head.cacheControl, valueIn(text, bytes, base, colon, end));
-      return undefined;
-    case EXPIRES:
-      head.hasExpires = true;
-      return undefined;
-    case LOCATION:
-      head.location = valueIn(text, bytes, base, colon, end);
-      return undefined;
-    case STRICT_TRANSPORT_SECURITY:
-      head.hasHsts = true;
-      return undefined;
     case CONNECTION:
-      seen.connection |= connectionIn(text, bytes, base, colon, end, head.listed);
-      break;
+      seen.connection |= readConnection(value, head.listed);
+      return false;
+    case CACHE_CONTROL:
+      head.cacheControl = joinValues(head.cacheControl, value);
+      return true;
+    case LOCATION:
+      head.location = value;
+      return true;
     case TRANSFER_ENCODING:
       seen.hasCoding = true;
-      seen.coding = joinValues(seen.coding, valueIn(text, bytes, base, colon, end));
-      break;
+      seen.coding = joinValues(seen.coding, value);
+      return false;
     case KEEP_ALIVE_NAME:
-      head.keepAliveTimeout = readTimeout(valueIn(text, bytes, base, colon, end), head.keepAliveTimeout);
-      break;
+      head.keepAliveTimeout = readTimeout(value, head.keepAliveTimeout);
+      return false;
     case UPGRADE_NAME:
-      seen.upgrade = joinValues(seen.upgrade, valueIn(text, bytes, base, colon, end));
-      break;
-    case PROXY_CONNECTION:
-    case TE:
-      break;
+      seen.upgrade = joinValues(seen.upgrade, value);
+      return false;
     default:
-      return undefined;
+      return field !== PROXY_CONNECTION && field !== TE;
   }
-  head.marks.add(at, colon, end + 2, DROP);
-  return undefined;
 }
 
 /** Seconds of `timeout=N` in Keep-Alive; `otherwise` where it does not say. */
@@ -150,9 +143,9 @@ function readTimeout(keepAlive: string, otherwise: number): number {
   return timeout === null ? otherwise : Number(timeout[1]);
 }
 
-function readSize(head: ResponseHead, length: number, at: number, colon: number, end: number): Http1Error | undefined {
+function readSize(head: ResponseHead, value: string, at: number, colon: number, end: number): Http1Error | undefined {
   if (head.contentLength >= 0) return ERRORS.manyContentLengths;
-  head.contentLength = length;
+  head.contentLength = readLength(value);
   if (head.contentLength < 0) return ERRORS.badContentLength;
   // RFC 9110, 8.6: must not be sent in 1xx and 204; common all the same, so it is left out.
   if (head.status < 200 || head.status === 204) head.marks.add(at, colon, end + 2, DROP);

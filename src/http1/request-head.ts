@@ -111,6 +111,5 @@ function joinCookies(text: string, marks: Marks, last: string): string {
     const value = valueOf(text, colon, end);
     if (value !== '') joined = joined === '' ? value : `${joined}; ${value}`;
   }
-  // A hundred bytes as strings: half of what looking for them in the text takes (`standsAt`, as for the shorter Host).
   return joined === last ? last : joined;
 }

@@ -1,7 +1,7 @@
 /** Request targets other than origin-form (RFC 9112, 3.2), and the authority of Host. */
 import { ERRORS } from './error.ts';
 import type { Http1Error } from './error.ts';
-import { standsAt, valueOf } from './fields.ts';
+import { valueOf } from './fields.ts';
 import type { RequestHead } from './request-head.ts';
 
 // RFC 3986, 3.2.2 without the comma, which others might read as a list; an IPv6 address is looked at by whoever routes.
@@ -13,9 +13,8 @@ let known = '';
 
 /** The value of a Host line; that of the line before as the very same string, so that comparing it again costs nothing. */
 export function hostOf(text: string, colon: number, end: number): string {
-  const start = colon + 2;
-  const usual = known !== '' && end - start === known.length && text.charCodeAt(colon + 1) === 32;
-  return usual && standsAt(known, text, start) ? known : valueOf(text, colon, end);
+  const value = valueOf(text, colon, end);
+  return value === known ? known : value;
 }
 
 /** True for `host` or `host:port`; empty is none. */

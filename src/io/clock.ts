@@ -1,7 +1,7 @@
 /**
  * What the time is, steadily and on the wall, by one reading: a reading is a tenth of a microsecond, and a request needs it
- * several times. `Date.now()` leaves compiled code for the runtime each time; `performance.now()` does not, and what lies between
- * the two changes only when somebody sets the wall clock, which is looked at now and then.
+ * several times. `Date.now()` leaves compiled code for the runtime each time; `performance.now()` does not, and what lies
+ * between the two changes only when somebody sets the wall clock, which is looked at now and then.
  */
 import { performance } from 'node:perf_hooks';
 
