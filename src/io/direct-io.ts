@@ -17,6 +17,10 @@ export interface Handle {
   useUserBuffer(buffer: Buffer): void;
   /** 0, or the number of an error of the system. */
   writeLatin1String(request: WriteRequest, text: string): number;
+  /** The same. */
+  writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
+  /** Bytes that the kernel has not taken yet. */
+  readonly writeQueueSize: number;
 }
 
 /** A socket has one, unless it is closed; other streams have none. */

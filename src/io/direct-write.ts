@@ -32,19 +32,20 @@ export function writeDirectly(socket: Handled, text: string, owner: DirectWriter
   const mine = (request ??= new io.WriteWrap());
   const status = handle.writeLatin1String(mine, text);
   if (status !== 0) {
-    fail(socket, status);
+    failWrite(socket, status);
     return WRITTEN;
   }
   if (io.streamBaseState[io.kLastWriteWasAsync] === 0) return WRITTEN;
   request = undefined;
   mine.oncomplete = (outcome) => {
-    if (outcome < 0) fail(socket, outcome);
+    if (outcome < 0) failWrite(socket, outcome);
     owner.onTextWritten();
   };
   return UNDER_WAY;
 }
 
-function fail(socket: Duplex, status: number): void {
+/** @param status number of an error of the system */
+export function failWrite(socket: Duplex, status: number): void {
   const code = getSystemErrorName(status);
   socket.destroy(Object.assign(new Error(`write ${code}`), { code }));
 }

@@ -1,11 +1,12 @@
 /** Gathers what one turn has to say to a socket and writes it in as few writes as possible. */
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
 import { latin1 } from '../http1/latin1.ts';
 import { BLOCK_BYTES } from './block-pool.ts';
 import type { BlockPool } from './block-pool.ts';
 import { NOT_TRIED, UNDER_WAY, writeDirectly } from './direct-write.ts';
 import type { DirectWriter } from './direct-write.ts';
+import { tlsWritesOf } from './tls-writes.ts';
+import type { TlsWrites } from './tls-writes.ts';
 import type { Flushable, Turn } from './turn.ts';
 
 /** Up to here bytes travel as a latin1 string, which libuv writes without an intermediate buffer; above, a copy into a block is cheaper. */
@@ -20,15 +21,16 @@ export class Outbox implements DirectWriter, Flushable {
   readonly #underway: Buffer[] = [];
   readonly #onWritten: () => void;
   #text = '';
-  /** Text has to wait in the stream: some that was written directly is under way, or TLS, which takes one write at a time, is in between. */
-  #throughStream: boolean;
+  readonly #tls: TlsWrites | undefined;
+  /** Text has to wait in the stream: some that was written directly is under way. */
+  #throughStream = false;
   /** Bytes handed to the socket. */
   #written = 0;
 
   constructor(socket: Duplex, blocks: BlockPool) {
     this.#socket = socket;
     this.#blocks = blocks;
-    this.#throughStream = socket instanceof TLSSocket;
+    this.#tls = tlsWritesOf(socket);
     this.#onWritten = () => {
       const block = this.#underway.shift();
       if (block !== undefined) this.#blocks.give(block);
@@ -70,9 +72,13 @@ export class Outbox implements DirectWriter, Flushable {
 
   /** Writes the first `length` bytes of a block that was taken from the pool, behind what has been written. */
   block(block: Buffer, length: number): void {
-    this.#underway.push(block);
     this.#written += length;
-    this.#socket.write(block.subarray(0, length), this.#onWritten);
+    const bytes = block.subarray(0, length);
+    if (this.#tls?.bytes(bytes) === true) this.#blocks.give(block);
+    else {
+      this.#underway.push(block);
+      this.#socket.write(bytes, this.#onWritten);
+    }
   }
 
   /** Writes what is left. False = the socket has more to write than it should: wait for `drain`. */
@@ -98,8 +104,15 @@ export class Outbox implements DirectWriter, Flushable {
     const text = this.#text;
     this.#text = '';
     this.#written += text.length;
-    const outcome = this.#throughStream ? NOT_TRIED : writeDirectly(this.#socket, text, this);
-    if (outcome === NOT_TRIED) this.#socket.write(text, 'latin1');
-    else this.#throughStream = outcome === UNDER_WAY;
+    const written = this.#tls === undefined ? this.#writeTcp(text) : this.#tls.text(text);
+    if (!written) this.#socket.write(text, 'latin1');
+  }
+
+  /** False = it has to go through the stream. */
+  #writeTcp(text: string): boolean {
+    if (this.#throughStream) return false;
+    const outcome = writeDirectly(this.#socket, text, this);
+    this.#throughStream = outcome === UNDER_WAY;
+    return outcome !== NOT_TRIED;
   }
 }
