@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { startBackends } from './support/backends.ts';
 import { readProfile } from './support/callgrind.ts';
@@ -55,9 +56,15 @@ async function measure(name: string, { run }: Load, seconds: number, dir: string
   await run(lab, peer);
   control('-i', 'on');
   await run(lab, peer);
+  const load = run(lab, peer);
+  // What opens the connections does not count.
+  await wait(seconds * 250);
   control('-z');
-  const { requests } = await run(lab, peer);
+  const before = await peer.kept();
+  await wait(seconds * 500);
   control('-d');
+  const requests = (await peer.kept()) - before;
+  await load;
   const profiles = readdirSync(dir).filter((name) => name.startsWith('callgrind.1-'));
   const profile = readProfile(join(dir, profiles.sort().at(-1) ?? ''), join(dir, `perf-${peer.child.pid}.map`));
   const total = profile.reduce((sum, { count }) => sum + count, 0);

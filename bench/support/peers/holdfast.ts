@@ -29,7 +29,11 @@ export interface HoldfastOptions {
   readonly flags?: readonly string[];
 }
 
-export async function startHoldfast(lab: Lab, backendPort: number, options: HoldfastOptions = {}): Promise<Peer> {
+export async function startHoldfast(
+  lab: Lab,
+  backendPort: number,
+  options: HoldfastOptions = {},
+): Promise<Required<Peer>> {
   const { name = US, workers = 1, others = [], endpoints = podsOn(backendPort), protocol = 'HTTP' } = options;
   const [command = process.execPath, ...before] = [
     ...(options.under ?? []),
