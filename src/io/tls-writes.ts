@@ -26,18 +26,21 @@ const ordinary = TLSSocket.prototype as unknown as Doing;
 
 /** A handle takes one write at a time, or the process ends: so the stream of a connection waits for what was written past it. */
 const GATE: Doing & ThisType<Gated> = {
-  _write(...args) {
-    this[WRITES]?.then(() => ordinary._write.apply(this, args));
+  _write(chunk, encoding, done) {
+    this[WRITES]?.stream((ended) => ordinary._write.call(this, chunk, encoding, ended), done);
   },
-  _writev(...args) {
-    this[WRITES]?.then(() => ordinary._writev.apply(this, args));
+  _writev(chunks, done) {
+    this[WRITES]?.stream((ended) => ordinary._writev.call(this, chunks, ended), done);
   },
-  _final(...args) {
-    this[WRITES]?.then(() => ordinary._final.apply(this, args));
+  _final(done) {
+    this[WRITES]?.stream((ended) => ordinary._final.call(this, ended), done);
   },
 };
 
-/** Those of a connection, the same for all who ask; undefined = it is not over TLS, or not to be written to directly. */
+/**
+ * Those of a connection, the same for all who ask; undefined = it is not over TLS, or not to be written to directly.
+ * @param socket that nobody has written to when they are first asked for
+ */
 export function tlsWritesOf(socket: Duplex): TlsWrites | undefined {
   const io = directIo();
   if (io === undefined || !(socket instanceof TLSSocket)) return undefined;
@@ -52,6 +55,8 @@ export class TlsWrites {
   /** For all writes in turn: that of one that has ended is free again. */
   #request: WriteRequest | undefined;
   #underWay = false;
+  /** The stream writes, or waits to. Its length does not say so of an empty write. */
+  #streaming = false;
   /** What the stream waits to do. */
   #next: (() => void) | undefined;
 
@@ -60,7 +65,7 @@ export class TlsWrites {
     this.#socket = socket;
   }
 
-  /** Writes latin1 text. False = nothing was done: it has to go through the stream. */
+  /** Writes latin1 text, or destroys a socket that it cannot be written to. False = nothing was done: it has to go through the stream. */
   text(text: string): boolean {
     const handle = this.#begin();
     if (handle === undefined) return false;
@@ -76,16 +81,25 @@ export class TlsWrites {
     return true;
   }
 
-  /** Does it when nothing is under way: now or later. */
-  then(next: () => void): void {
-    if (this.#underWay) this.#next = next;
-    else next();
+  /** Lets the stream act when nothing is under way: now or later. */
+  stream(act: (done: Done) => void, done: Done): void {
+    const begin = (): void => {
+      const ended: Done = (error) => {
+        this.#streaming = false;
+        done(error);
+      };
+      if (this.#socket.destroyed) ended(new Error('the connection is closed'));
+      else act(ended);
+    };
+    this.#streaming = true;
+    if (this.#underWay) this.#next = begin;
+    else begin();
   }
 
   #begin(): Handle | undefined {
     const socket = this.#socket;
     const { _handle: handle } = socket;
-    if (this.#underWay || handle === undefined || handle === null) return undefined;
+    if (this.#underWay || this.#streaming || handle === undefined || handle === null) return undefined;
     if (socket.writableLength > 0 || socket.connecting || !socket.writable) return undefined;
     this.#underWay = true;
     return handle;
@@ -99,21 +113,23 @@ export class TlsWrites {
   #check(status: number): void {
     if (status === 0) return;
     this.#underWay = false;
-    failWrite(this.#socket, status);
+    this.#goOn(status);
   }
 
   #ended(): WriteRequest['oncomplete'] {
     this.#underWay = false;
-    // Of one that failed there is something left.
+    // Of one that failed there is something left (as there may be of a handshake).
     if (this.#next === undefined && this.#socket._handle?.writeQueueSize === 0) return undefined;
-    // Node has not done with it when it calls this.
+    // What is called has the request still attached, and is perhaps called within the write.
     this.#request = undefined;
-    return (status) => {
-      if (status < 0) failWrite(this.#socket, status);
-      const next = this.#next;
-      this.#next = undefined;
-      next?.();
-    };
+    return (status) => process.nextTick(() => this.#goOn(status));
+  }
+
+  #goOn(status: number): void {
+    if (status < 0) failWrite(this.#socket, status);
+    const next = this.#next;
+    this.#next = undefined;
+    next?.();
   }
 }
 

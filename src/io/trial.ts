@@ -10,41 +10,49 @@ import { NOT_TRIED, writeDirectly } from './direct-write.ts';
 import { readsInto } from './take-reads.ts';
 import { tlsWritesOf } from './tls-writes.ts';
 
+const HOST = '127.0.0.1';
 const DEADLINE_MS = 1000;
 const LISTEN = { pauseOnConnect: true, allowHalfOpen: true };
 /** With a key that both know no certificate is needed. */
-const TLS = { ciphers: 'PSK+AESGCM', maxVersion: 'TLSv1.2' } as const;
+const TLS = { ciphers: 'PSK+AESGCM', minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } as const;
 const psk = Buffer.alloc(32);
 
 /** From now on sockets are read and written directly, if that works on this Node. False = it does not. */
 export async function provesDirectIo(): Promise<boolean> {
-  const works = useDirectIo(true) && (await Promise.all([echoes(), echoesTls()])).every(Boolean);
+  const works = useDirectIo(true) && (await Promise.all([answers(plain), answers(secure)])).every(Boolean);
   if (!works) useDirectIo(false);
   return works;
 }
 
-function echoes(): Promise<boolean> {
-  const owner = { onTextWritten: () => undefined };
-  const server = createServer(LISTEN, (socket) => {
-    echo(socket, (text) => writeDirectly(socket, text, owner) !== NOT_TRIED);
-  });
-  return answers(server, (port) => connect(port, '127.0.0.1'));
+interface Pair {
+  readonly serve: () => Server;
+  readonly dial: (port: number) => Socket;
 }
 
-function echoesTls(): Promise<boolean> {
-  const server = createTlsServer({ ...LISTEN, ...TLS, pskCallback: () => psk }, (socket) => {
-    echo(socket, (text) => tlsWritesOf(socket)?.text(text) === true);
-  });
-  return answers(server, (port) =>
+const owner = { onTextWritten: () => undefined };
+
+const plain: Pair = {
+  serve: () =>
+    createServer(LISTEN, (socket) => {
+      echo(socket, (text) => writeDirectly(socket, text, owner) !== NOT_TRIED);
+    }),
+  dial: (port) => connect(port, HOST),
+};
+
+const secure: Pair = {
+  serve: () =>
+    createTlsServer({ ...LISTEN, ...TLS, pskCallback: () => psk }, (socket) => {
+      echo(socket, (text) => tlsWritesOf(socket)?.text(text) === true);
+    }),
+  dial: (port) =>
     connectTls({
       ...TLS,
-      host: '127.0.0.1',
+      host: HOST,
       port,
       pskCallback: () => ({ psk, identity: 'trial' }),
       checkServerIdentity: () => undefined,
     }),
-  );
-}
+};
 
 /** @param write false = not directly */
 function echo(socket: Socket, write: (text: string) => boolean): void {
@@ -56,16 +64,17 @@ function echo(socket: Socket, write: (text: string) => boolean): void {
   socket.on('end', () => socket.end());
 }
 
-/** Sends it bytes and the end; false = they did not come back. */
-async function answers(server: Server, dial: (port: number) => Socket): Promise<boolean> {
+/** Sends bytes and the end; false = they did not come back. */
+async function answers({ serve, dial }: Pair): Promise<boolean> {
+  let server: Server | undefined;
   try {
-    server.listen(0, '127.0.0.1');
+    server = serve().listen(0, HOST);
     await once(server, 'listening');
     return (await answerOf(dial((server.address() as AddressInfo).port))) === 'ping';
   } catch {
     return false;
   } finally {
-    server.close();
+    server?.close();
   }
 }
 
