@@ -1,7 +1,7 @@
 /** Makes self-signed certificates with what Node has: signing is in `node:crypto`, writing certificates is not. */
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import type { KeyPair } from '../model/certificate.ts';
-import { certificatePem, der, oid, sequence, time } from './der.ts';
+import { der, oid, pem, sequence, time } from './der.ts';
 
 export interface SelfSignedOptions {
   /** DNS names and IPv4 addresses; the first one is its subject, too. */
@@ -40,7 +40,7 @@ export function selfSigned({ names, keyType = 'ec', ...validity }: SelfSignedOpt
   );
   const signature = der(0x03, Buffer.from([0]), sign('sha256', signed, privateKey));
   return {
-    chain: certificatePem(sequence(signed, algorithm, signature)),
+    chain: pem('CERTIFICATE', sequence(signed, algorithm, signature)),
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   };
 }

@@ -33,10 +33,12 @@ export interface TlsHost {
 
 /** Those whose certificates clients of a host are asked for. */
 export interface ClientAuthorities {
-  /** A digest of `certificates`: what a client has shown to be verified by others does not count. */
+  /** A digest of all the rest: what a client has shown to be verified by others does not count. */
   readonly id: string;
   /** PEM. */
   readonly certificates: string;
+  /** Lists in PEM. With one, there has to be one of every authority. */
+  readonly revocations: readonly string[];
 }
 
 /** What a route asks of the client's certificate. */

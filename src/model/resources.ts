@@ -123,6 +123,8 @@ export interface Secret {
   readonly certificate: Certificate | undefined;
   /** Of `ca.crt`, in PEM: whose certificates are trusted; undefined = there are none that can be read. */
   readonly authorities: string | undefined;
+  /** Of `ca.crl`, each list in PEM: what the authorities have revoked; undefined = there are some that cannot be read. */
+  readonly revocations: readonly string[] | undefined;
 }
 
 export interface StickyPolicy {

@@ -110,9 +110,10 @@ export class Certificates {
 }
 
 /** Every handshake succeeds: what comes of it is a matter of the request, where the client can be told. */
-function asking({ id, certificates }: ClientAuthorities): TlsOptions {
+function asking({ id, certificates, revocations }: ClientAuthorities): TlsOptions {
   return {
     ca: certificates,
+    ...(revocations.length > 0 && { crl: [...revocations] }),
     requestCert: true,
     rejectUnauthorized: false,
     // A session holds what its client has shown, and to whom: it is resumed for these authorities alone.

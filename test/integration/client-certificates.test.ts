@@ -24,8 +24,10 @@ const ALICE = ACME.issue([
   ['CN', 'alice é'],
 ]);
 const EXPIRED = ACME.issue([['CN', 'bob']], Date.UTC(2024, 0, 1));
+const BOB = ACME.issue([['CN', 'bob']]);
 const MALLORY = OTHER.issue([['CN', 'mallory']]);
 const SELF = selfSigned({ names: ['self'] });
+const BOTH = ACME.certificate + OTHER.certificate;
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
 
 let app: App;
@@ -67,6 +69,9 @@ beforeAll(async () => {
         guarded('anybody', { verify: 'optional_no_ca' }),
         guarded('off', { verify: 'off' }),
         guarded('second', { secret: 'test/other' }),
+        guarded('revoked', { secret: 'revoked', verify: 'optional_no_ca' }),
+        guarded('unlisted', { secret: 'unlisted' }),
+        guarded('stale', { secret: 'stale' }),
         ingress({ name: 'beside', host: 'on.test', paths: [{ path: '/public', service: 'web' }] }),
         ingress({ name: 'plain', host: 'plain.test', annotations: { 'holdfast.dev/ssl-redirect': 'false' } }),
         service(),
@@ -74,6 +79,9 @@ beforeAll(async () => {
         tlsSecret('web', selfSigned({ names: ['on.test', '*.test'] })),
         authoritiesSecret('acme', ACME.certificate),
         authoritiesSecret('other', OTHER.certificate),
+        authoritiesSecret('revoked', BOTH, ACME.revoke([BOB]) + OTHER.revoke([])),
+        authoritiesSecret('unlisted', BOTH, ACME.revoke([BOB])),
+        authoritiesSecret('stale', ACME.certificate, ACME.revoke([], Date.UTC(2024, 0, 1))),
       ),
       'changing.yaml': service('unused'),
     },
@@ -152,6 +160,12 @@ describe.each(VERSIONS)('%s', (version) => {
     ['anybody', 'one of another authority', MALLORY, 200, 'FAILED:UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
     ['anybody', 'a self-signed one', SELF, 200, 'FAILED:DEPTH_ZERO_SELF_SIGNED_CERT'],
     ['anybody', 'an expired one', EXPIRED, 400, 'bad_certificate'],
+    ['revoked', 'one that is not revoked', ALICE, 200, 'SUCCESS'],
+    ['revoked', 'one of an authority that has revoked nothing', MALLORY, 200, 'SUCCESS'],
+    ['revoked', 'one that is revoked', BOB, 400, 'bad_certificate'],
+    ['unlisted', 'one of an authority with a list', ALICE, 200, 'SUCCESS'],
+    ['unlisted', 'one of an authority without', MALLORY, 400, 'bad_certificate'],
+    ['stale', 'one that an old list may have missed', ALICE, 400, 'bad_certificate'],
   ])('%s, %s', async (name, _, pair, expected, saying) => {
     const visited = await visit(`${name}.test`, {
       ...versions,
@@ -303,6 +317,17 @@ describe('what cannot be done closes the routes, until it can', () => {
     expect(await status('changing.test', showing(ALICE))).toBe(200);
   });
 
+  test('revocation lists that cannot be read', async () => {
+    const secret = authoritiesSecret('unreadable', ACME.certificate, 'nothing');
+    await app.change('changing.yaml', file(guarded('changing', { secret: 'unreadable' }), secret));
+    const problems = (await app.problems()).toSorted((a, b) => a.object.kind.localeCompare(b.object.kind));
+    expect(problems).toMatchObject([
+      { ...at, message: expect.stringContaining('has no revocation lists that can be read') as unknown },
+      { object: { kind: 'Secret', name: 'unreadable' }, field: 'data[ca.crl]' },
+    ]);
+    expect(await status('changing.test', showing(ALICE))).toBe(503);
+  });
+
   test('a mode without a Secret', async () => {
     const annotations = { 'holdfast.dev/auth-tls-verify': 'optional' };
     await app.change('changing.yaml', ingress({ name: 'changing', host: 'changing.test', annotations }));
@@ -361,6 +386,21 @@ test('authorities that are replaced count from the next request on: an open conn
   await app.change('changing.yaml', secret('changing', OTHER.certificate + ACME.certificate));
   for (const pair of [ALICE, MALLORY]) expect(await status('changing.test', showing(pair))).toBe(200);
   expect(await app.problems()).toEqual([]);
+});
+
+test('a certificate that is revoked is of no use from the next request on', async () => {
+  const secret = (...revoked: KeyPair[]) =>
+    file(
+      guarded('changing', { secret: 'changing' }),
+      authoritiesSecret('changing', ACME.certificate, ACME.revoke(revoked)),
+    );
+  await app.change('changing.yaml', secret());
+  const { answer, session } = await visit('changing.test', showing(BOB));
+  expect(answer.status).toBe(200);
+  await app.change('changing.yaml', secret(BOB));
+  expect(await status('changing.test', showing(BOB))).toBe(400);
+  expect(await status('changing.test', { ...showing(BOB), session })).toBe(400);
+  expect(await status('changing.test', showing(ALICE))).toBe(200);
 });
 
 test('rules without a host, and what nothing else takes, ask those who come for no host that is known', async () => {

@@ -30,7 +30,11 @@ const PAIRS = [1, 2, 3, 4].map((i) =>
 const CLIENTS = [{}, { sigalgs: 'RSA-PSS+SHA256:RSA+SHA256' }, { maxVersion: 'TLSv1.2' } as const].map((options) =>
   createSecureContext({ ca: PAIRS.map(({ chain }) => chain), ...options }),
 );
-const AUTHORITIES = [1, 2].map((i) => ({ id: `authorities ${i}`, certificates: authority(`${i}`).certificate }));
+const AUTHORITIES = [1, 2].map((i) => ({
+  id: `authorities ${i}`,
+  certificates: authority(`${i}`).certificate,
+  revocations: [],
+}));
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -94,7 +98,7 @@ function serversAsking(
 test('clients are asked for certificates of the authorities that the table names, whatever OpenSSL makes of their text', () => {
   for (const certificates of ['nobody', authority('odd').certificate.slice(0, -30)]) {
     const servers = serversAsking(() => 'odd');
-    servers.apply({ ...NOTHING, clientAuthorities: [{ id: 'odd', certificates }] });
+    servers.apply({ ...NOTHING, clientAuthorities: [{ id: 'odd', certificates, revocations: [] }] });
     expect(servers.serverFor('web.test').authorities).toBe('odd');
   }
 });

@@ -1,6 +1,6 @@
 /** An authority that issues certificates to clients, made with what Node has. */
-import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
-import { certificatePem, der, oid, sequence, time } from '../../src/control/der.ts';
+import { generateKeyPairSync, randomBytes, sign, X509Certificate } from 'node:crypto';
+import { der, oid, pem, sequence, time } from '../../src/control/der.ts';
 import type { KeyPair } from '../../src/model/certificate.ts';
 
 const DAY_MS = 86_400_000;
@@ -23,11 +23,17 @@ export interface Authority {
   readonly certificate: string;
   /** Valid from yesterday; `until`: wall clock, ms, default in ten years. */
   readonly issue: (name: Name, until?: number) => KeyPair;
+  /** A list in PEM of what it has revoked, from yesterday; `until`: wall clock, ms, default in ten years. */
+  readonly revoke: (pairs: readonly KeyPair[], until?: number) => string;
 }
 
 export function authority(name: string): Authority {
   const own: Name = [['CN', name]];
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const signedPem = (label: string, content: Buffer): string => {
+    const signature = der(0x03, Buffer.from([0]), sign('sha256', content, privateKey));
+    return pem(label, sequence(content, ALGORITHM, signature));
+  };
   const write = (
     subject: Name,
     key: typeof publicKey,
@@ -44,8 +50,7 @@ export function authority(name: string): Authority {
       key.export({ type: 'spki', format: 'der' }),
       ...(extensions.length === 0 ? [] : [der(0xa3, sequence(...extensions))]),
     );
-    const signature = der(0x03, Buffer.from([0]), sign('sha256', signed, privateKey));
-    return certificatePem(sequence(signed, ALGORITHM, signature));
+    return signedPem('CERTIFICATE', signed);
   };
   return {
     certificate: write(own, publicKey, [IS_AUTHORITY]),
@@ -53,6 +58,15 @@ export function authority(name: string): Authority {
       const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
       const key = pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
       return { chain: write(subject, pair.publicKey, [], until), key };
+    },
+    revoke: (pairs, until = Date.now() + 3650 * DAY_MS) => {
+      const from = time(Math.min(Date.now(), until) - DAY_MS);
+      const revoked = pairs.map(({ chain }) => {
+        const serial = Buffer.from(new X509Certificate(chain).serialNumber, 'hex');
+        return sequence(der(0x02, serial), from);
+      });
+      const listed = revoked.length === 0 ? [] : [sequence(...revoked)];
+      return signedPem('X509 CRL', sequence(ALGORITHM, nameOf(own), from, time(until), ...listed));
     },
   };
 }

@@ -104,8 +104,12 @@ export function secret(name: string, stringData: Readonly<Record<string, string>
 }
 
 /** A Secret with the certificates of authorities. */
-export function authoritiesSecret(name: string, certificates: string): string {
-  const data = { 'ca.crt': encoded(certificates) };
+/** @param revocations lists in PEM */
+export function authoritiesSecret(name: string, certificates: string, revocations?: string): string {
+  const data = {
+    'ca.crt': encoded(certificates),
+    ...(revocations !== undefined && { 'ca.crl': encoded(revocations) }),
+  };
   return stringify({ apiVersion: 'v1', kind: 'Secret', metadata: metadata({ name }), type: 'Opaque', data });
 }
 

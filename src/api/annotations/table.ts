@@ -332,7 +332,7 @@ export const ANNOTATIONS: { readonly [K in SettingName]-?: Annotation<K> } = {
     schema: text,
     values: 'a name, or `NAMESPACE/NAME`',
     meaning:
-      'Clients have to show a certificate that the authorities in `ca.crt` of this Secret have signed. [How](../ingress.md#client-certificates).',
+      'Clients have to show a certificate that the authorities in `ca.crt` of this Secret have signed, and not revoked by a list in `ca.crl`. [How](../ingress.md#client-certificates).',
     default: 'none: nobody is asked for a certificate',
     audience: 'ingress',
     specField: [],

@@ -1,5 +1,6 @@
-/** Projects a Secret: its pair of certificate and key, its authorities, and nothing else. No value, not even a part of one, ever goes into a message. */
+/** Projects a Secret: its pair of certificate and key, its authorities and what they have revoked, and nothing else. No value, not even a part of one, ever goes into a message. */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import type { Certificate, KeyType } from '../../model/certificate.ts';
 import type { Meta, Secret } from '../../model/resources.ts';
 import { isRecord, type ObjectFields, type Report } from './fields.ts';
@@ -7,6 +8,8 @@ import { isRecord, type ObjectFields, type Report } from './fields.ts';
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const BEGIN = '-----BEGIN CERTIFICATE-----';
 const CERTIFICATE = new RegExp(`${BEGIN}[^-]+-----END CERTIFICATE-----`, 'g');
+const BEGIN_LIST = '-----BEGIN X509 CRL-----';
+const LIST = new RegExp(`${BEGIN_LIST}[^-]+-----END X509 CRL-----`, 'g');
 const TLS = 'kubernetes.io/tls';
 /** Shorter ones are refused by OpenSSL, and by clients. */
 const MIN_RSA_BITS = 2048;
@@ -21,8 +24,10 @@ export function projectSecret(
   const paired = type === TLS || (holds(object, 'tls.crt') && holds(object, 'tls.key'));
   const certificate = paired ? readPair(object, report) : undefined;
   const authorities = holds(object, 'ca.crt') ? readAuthorities(object, report) : undefined;
+  const revocations = holds(object, 'ca.crl') ? readRevocations(object, report) : [];
   if (paired && certificate === undefined) return undefined;
-  return { kind: 'Secret', meta: { ...meta, annotations: {}, labels: {} }, type, certificate, authorities };
+  const plain = { ...meta, annotations: {}, labels: {} };
+  return { kind: 'Secret', meta: plain, type, certificate, authorities, revocations };
 }
 
 /** An empty value counts as none: cert-manager writes one where it does not know the authority. */
@@ -55,6 +60,24 @@ function readAuthorities(object: ObjectFields, report: Report): string | undefin
   report.error(
     'data[ca.crt]',
     'this holds no certificates in PEM, or one that cannot be read; put in those of the authorities to trust',
+  );
+  return undefined;
+}
+
+function readRevocations(object: ObjectFields, report: Report): readonly string[] | undefined {
+  const pem = readValue(object, 'ca.crl', 'the revocation lists of the authorities in PEM', report);
+  if (pem === undefined) return undefined;
+  const lists = pem.match(LIST) ?? [];
+  try {
+    // Node has nothing else that reads one.
+    createSecureContext({ ca: [], crl: lists });
+    if (lists.length > 0 && lists.length === pem.split(BEGIN_LIST).length - 1) return lists;
+  } catch {
+    // Told below: what OpenSSL says about it helps nobody.
+  }
+  report.error(
+    'data[ca.crl]',
+    'this holds no revocation lists in PEM, or one that cannot be read; put in one of each authority, or nothing',
   );
   return undefined;
 }

@@ -51,15 +51,18 @@ export class ClientCertificates {
       );
     const secret = this.#secrets.find(ingress, authTlsSecret);
     if (typeof secret === 'string') return this.#refuse(ingress, secret);
-    if (secret.authorities === undefined) return this.#refuse(ingress, withoutAuthorities(secret));
-    const id = createHash('sha256').update(secret.authorities).digest('base64url').slice(0, ID_LENGTH);
+    const { authorities, revocations } = secret;
+    if (authorities === undefined)
+      return this.#refuse(ingress, without(secret, 'certificates of authorities', 'ca.crt'));
+    if (revocations === undefined) return this.#refuse(ingress, without(secret, 'revocation lists', 'ca.crl'));
+    const id = digest(authorities, ...revocations);
     const hosts = hostsOf(ingress);
     for (const host of hosts) {
       const first = this.#hosts.get(host);
       if (first !== undefined && first.id !== id) return this.#refuse(ingress, conflict(host, first));
     }
     for (const host of hosts) if (!this.#hosts.has(host)) this.#hosts.set(host, { owner: ingress, secret, id });
-    this.#used.set(id, { id, certificates: secret.authorities });
+    this.#used.set(id, { id, certificates: authorities, revocations });
     this.#verifications.set(ingress, { authorities: id, mode });
     return true;
   }
@@ -100,8 +103,12 @@ function hostsOf({ rules, hasRules, hasDefaultBackend }: Ingress): Set<string> {
   return hasDefaultBackend && !hasRules ? hosts.add('') : hosts;
 }
 
-function withoutAuthorities({ meta: { namespace, name } }: Secret): string {
-  return `Secret ${namespace}/${name} has no certificates of authorities that can be read; put them in as \`ca.crt\``;
+function digest(...texts: readonly string[]): string {
+  return createHash('sha256').update(texts.join('\n')).digest('base64url').slice(0, ID_LENGTH);
+}
+
+function without({ meta: { namespace, name } }: Secret, what: string, where: string): string {
+  return `Secret ${namespace}/${name} has no ${what} that can be read; put them in as \`${where}\``;
 }
 
 function conflict(host: string, { owner, secret }: Claim): string {

@@ -7,6 +7,7 @@ import { project, type Projection } from '../../../src/api/project.ts';
 import { selfSigned } from '../../../src/control/self-signed.ts';
 import type { Resource, ResourceKind } from '../../../src/model/resources.ts';
 import { RESOURCE_KINDS } from '../../../src/model/resources.ts';
+import { authority } from '../../support/authority.ts';
 
 function read(yaml: string): Projection {
   const projection = project(parse(yaml));
@@ -401,6 +402,32 @@ describe('Secret', () => {
     const projection = read(`${tls(ec.chain, ec.key)}\nstringData: ${data}`);
     expect(projection.resource).toMatchObject({ authorities: undefined, certificate: { key: ec.key } });
     expect(fieldsOf(projection)).toEqual(['data[ca.crt]']);
+    expect(JSON.stringify(projection.problems)).not.toContain('hunter2');
+  });
+
+  const issuer = authority('Issuer');
+  const revoked = issuer.revoke([issuer.issue([['CN', 'lost']])]);
+  const nothing = issuer.revoke([]);
+  const lists = (text: string) =>
+    `${head('Secret')}stringData: ${JSON.stringify({ 'ca.crt': ec.chain, 'ca.crl': text })}`;
+
+  test('what is revoked comes from ca.crl, list by list', () => {
+    const list = (text: string) => resource(lists(text), 'Secret').revocations?.map((one) => `${one}\n`);
+    expect(list(revoked)).toEqual([revoked]);
+    expect(list(`a comment\n${revoked}${nothing}`)).toEqual([revoked, nothing]);
+    expect(list('')).toEqual([]);
+  });
+
+  test.each([
+    ['what is no PEM', 'hunter2'],
+    ['a certificate', ec.chain],
+    ['a list that cannot be read', '-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n'],
+    ['a list without its end, a good one behind it', `-----BEGIN X509 CRL-----\nhunter2\n${revoked}`],
+    ['a list without its end, a good one before it', `${revoked}-----BEGIN X509 CRL-----\nhunter2\n`],
+  ])('bad revocation lists (%s) are reported', (_, text) => {
+    const projection = read(lists(text));
+    expect(projection.resource).toMatchObject({ authorities: ec.chain, revocations: undefined });
+    expect(fieldsOf(projection)).toEqual(['data[ca.crl]']);
     expect(JSON.stringify(projection.problems)).not.toContain('hunter2');
   });
 

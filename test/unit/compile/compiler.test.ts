@@ -202,7 +202,7 @@ const secrets = fc
     const keyType = chain === 'first' ? 'RSA' : 'ECDSA';
     const certificate = chain === '' ? undefined : ({ chain, key: chain, keyType, expires: 0 } as const);
     const type = chain === '' ? 'Opaque' : 'kubernetes.io/tls';
-    return { kind: 'Secret', meta, type, certificate, authorities: chain === '' ? undefined : chain };
+    return { kind: 'Secret', meta, type, certificate, authorities: chain === '' ? undefined : chain, revocations: [] };
   });
 
 const objects = fc.oneof(

@@ -16,6 +16,7 @@ function secretThatExpires(expires: number): Secret {
     type: 'kubernetes.io/tls',
     certificate,
     authorities,
+    revocations: [],
   };
 }
 
