@@ -78,7 +78,7 @@ export class Certificates {
   optionsFor(secrets: readonly ObjectKey[], authorities: ClientAuthorities | undefined): TlsOptions {
     const taken = secrets.map((secret) => this.#takenPair(secret)).filter((pair) => pair !== undefined);
     const options = this.#optionsOf(taken.length === 0 ? [this.#options.selfSigned] : taken);
-    return authorities === undefined ? options : { ...options, ...asking(authorities) };
+    return authorities === undefined ? options : { ...options, ...this.#asking(authorities) };
   }
 
   /** undefined = OpenSSL does not take it. */
@@ -107,16 +107,28 @@ export class Certificates {
       sessionIdContext: 'holdfast',
     };
   }
-}
 
-/** Every handshake succeeds: what comes of it is a matter of the request, where the client can be told. */
-function asking({ id, certificates, revocations }: ClientAuthorities): TlsOptions {
-  return {
-    ca: certificates,
-    ...(revocations.length > 0 && { crl: [...revocations] }),
-    requestCert: true,
-    rejectUnauthorized: false,
-    // A session holds what its client has shown, and to whom: it is resumed for these authorities alone.
-    sessionIdContext: id,
-  };
+  /** Every handshake succeeds: what comes of it is a matter of the request, where the client can be told. */
+  #asking(authorities: ClientAuthorities): TlsOptions {
+    return {
+      ...this.#trusting(authorities),
+      requestCert: true,
+      rejectUnauthorized: false,
+      // A session holds what its client has shown, and to whom: it is resumed for these authorities alone.
+      sessionIdContext: authorities.id,
+    };
+  }
+
+  /** Of authorities whose lists OpenSSL does not take nobody is good. */
+  #trusting({ certificates, revocations }: ClientAuthorities): SecureContextOptions {
+    if (revocations.length === 0) return { ca: certificates };
+    const crl = [...revocations];
+    try {
+      createSecureContext({ ca: [], crl });
+      return { ca: certificates, crl };
+    } catch (error) {
+      this.#options.onRefused(`OpenSSL refuses revocation lists of clients’ authorities: ${(error as Error).message}`);
+      return { ca: [] };
+    }
+  }
 }

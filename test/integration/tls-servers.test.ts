@@ -84,11 +84,12 @@ function swap(i: number): TableDelta {
 function serversAsking(
   authoritiesOf: () => string | undefined,
   onSecured: (socket: TLSSocket) => void = () => undefined,
+  onRefused: (message: string) => void = (message) => expect.unreachable(message),
 ): TlsServers {
   const certificates = new Certificates({
     selfSigned: selfSigned({ names: ['nobody.test'] }),
     ticketKeys: Buffer.alloc(48, 1),
-    onRefused: (message) => expect.unreachable(message),
+    onRefused,
   });
   const sessions = new TlsSessions('test');
   return new TlsServers({ certificates, sessions, handshakeTimeout: 60_000, authoritiesOf, onSecured });
@@ -101,6 +102,20 @@ test('clients are asked for certificates of the authorities that the table names
     servers.apply({ ...NOTHING, clientAuthorities: [{ id: 'odd', certificates, revocations: [] }] });
     expect(servers.serverFor('web.test').authorities).toBe('odd');
   }
+});
+
+test('of authorities with a revocation list that OpenSSL does not take nobody is good', () => {
+  const refused: string[] = [];
+  const servers = serversAsking(
+    () => 'odd',
+    undefined,
+    (message) => void refused.push(message),
+  );
+  const odd = authority('odd');
+  const revocations = ['-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n'];
+  servers.apply({ ...NOTHING, clientAuthorities: [{ id: 'odd', certificates: odd.certificate, revocations }] });
+  expect(servers.serverFor('web.test').authorities).toBe('odd');
+  expect(refused).toEqual([expect.stringContaining('refuses revocation lists')]);
 });
 
 const takeReads = readsInto(Buffer.alloc(READ_BYTES));

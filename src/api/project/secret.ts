@@ -1,6 +1,5 @@
 /** Projects a Secret: its pair of certificate and key, its authorities and what they have revoked, and nothing else. No value, not even a part of one, ever goes into a message. */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
 import type { Certificate, KeyType } from '../../model/certificate.ts';
 import type { Meta, Secret } from '../../model/resources.ts';
 import { isRecord, type ObjectFields, type Report } from './fields.ts';
@@ -68,18 +67,21 @@ function readRevocations(object: ObjectFields, report: Report): readonly string[
   const pem = readValue(object, 'ca.crl', 'the revocation lists of the authorities in PEM', report);
   if (pem === undefined) return undefined;
   const lists = pem.match(LIST) ?? [];
-  try {
-    // Node has nothing else that reads one.
-    createSecureContext({ ca: [], crl: lists });
-    if (lists.length > 0 && lists.length === pem.split(BEGIN_LIST).length - 1) return lists;
-  } catch {
-    // Told below: what OpenSSL says about it helps nobody.
-  }
+  if (lists.length > 0 && lists.length === pem.split(BEGIN_LIST).length - 1 && lists.every(holdsSequence)) return lists;
   report.error(
     'data[ca.crl]',
     'this holds no revocation lists in PEM, or one that cannot be read; put in one of each authority, or nothing',
   );
   return undefined;
+}
+
+/** One whole sequence in DER (X.690), as far as can be seen from outside: nothing of Node's reads a list but what uses it. */
+function holdsSequence(pem: string): boolean {
+  const der = Buffer.from(pem.replaceAll(/-----[^-]+-----/g, ''), 'base64');
+  const [tag, first = 0] = der;
+  const long = first < 0x80 ? 0 : first - 0x80;
+  if (tag !== 0x30 || long > 4 || der.length < 2 + long) return false;
+  return der.length === 2 + long + (long === 0 ? first : der.readUIntBE(2, long));
 }
 
 /** As in the API, `stringData` wins over `data`. */
