@@ -65,7 +65,10 @@ export class TlsWrites {
     this.#socket = socket;
   }
 
-  /** Writes latin1 text, or destroys a socket that it cannot be written to. False = nothing was done: it has to go through the stream. */
+  /**
+   * Writes latin1 text; a socket that cannot be written to is destroyed.
+   * @returns false = nothing was done: it has to go through the stream
+   */
   text(text: string): boolean {
     const handle = this.#begin();
     if (handle === undefined) return false;

@@ -85,12 +85,17 @@ export class Certificates {
   #takenPair(secret: ObjectKey): KeyPair | undefined {
     const pair = this.#pairs.get(secret);
     if (pair === undefined) return undefined;
+    return this.#isTaken(`the certificate of Secret ${secret}`, this.#optionsOf([pair])) ? pair : undefined;
+  }
+
+  /** By OpenSSL. @param what for the message where it is not */
+  #isTaken(what: string, options: SecureContextOptions): boolean {
     try {
-      createSecureContext(this.#optionsOf([pair]));
-      return pair;
+      createSecureContext(options);
+      return true;
     } catch (error) {
-      this.#options.onRefused(`OpenSSL refuses the certificate of Secret ${secret}: ${(error as Error).message}`);
-      return undefined;
+      this.#options.onRefused(`OpenSSL refuses ${what}: ${(error as Error).message}`);
+      return false;
     }
   }
 
@@ -123,12 +128,7 @@ export class Certificates {
   #trusting({ certificates, revocations }: ClientAuthorities): SecureContextOptions {
     if (revocations.length === 0) return { ca: certificates };
     const crl = [...revocations];
-    try {
-      createSecureContext({ ca: [], crl });
-      return { ca: certificates, crl };
-    } catch (error) {
-      this.#options.onRefused(`OpenSSL refuses revocation lists of clients’ authorities: ${(error as Error).message}`);
-      return { ca: [] };
-    }
+    const taken = this.#isTaken('revocation lists of clients’ authorities', { ca: [], crl });
+    return taken ? { ca: certificates, crl } : { ca: [] };
   }
 }

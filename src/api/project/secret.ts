@@ -5,10 +5,6 @@ import type { Meta, Secret } from '../../model/resources.ts';
 import { isRecord, type ObjectFields, type Report } from './fields.ts';
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-const BEGIN = '-----BEGIN CERTIFICATE-----';
-const CERTIFICATE = new RegExp(`${BEGIN}[^-]+-----END CERTIFICATE-----`, 'g');
-const BEGIN_LIST = '-----BEGIN X509 CRL-----';
-const LIST = new RegExp(`${BEGIN_LIST}[^-]+-----END X509 CRL-----`, 'g');
 const TLS = 'kubernetes.io/tls';
 /** Shorter ones are refused by OpenSSL, and by clients. */
 const MIN_RSA_BITS = 2048;
@@ -66,8 +62,8 @@ function readAuthorities(object: ObjectFields, report: Report): string | undefin
 function readRevocations(object: ObjectFields, report: Report): readonly string[] | undefined {
   const pem = readValue(object, 'ca.crl', 'the revocation lists of the authorities in PEM', report);
   if (pem === undefined) return undefined;
-  const lists = pem.match(LIST) ?? [];
-  if (lists.length > 0 && lists.length === pem.split(BEGIN_LIST).length - 1 && lists.every(holdsSequence)) return lists;
+  const lists = blocksOf(pem, 'X509 CRL');
+  if (lists.length > 0 && lists.every(holdsSequence)) return lists;
   report.error(
     'data[ca.crl]',
     'this holds no revocation lists in PEM, or one that cannot be read; put in one of each authority, or nothing',
@@ -80,7 +76,7 @@ function holdsSequence(pem: string): boolean {
   const der = Buffer.from(pem.replaceAll(/-----[^-]+-----/g, ''), 'base64');
   const [tag, first = 0] = der;
   const long = first < 0x80 ? 0 : first - 0x80;
-  if (tag !== 0x30 || long > 4 || der.length < 2 + long) return false;
+  if (tag !== 0x30 || first === 0x80 || long > 4 || der.length < 2 + long) return false;
   return der.length === 2 + long + (long === 0 ? first : der.readUIntBE(2, long));
 }
 
@@ -112,15 +108,19 @@ function readChain(chain: string, report: Report): X509Certificate | undefined {
 
 /** The first certificate. Every one has to be readable: they are used as a whole or not at all. */
 function firstOf(pem: string): X509Certificate | undefined {
-  const certificates = pem.match(CERTIFICATE) ?? [];
-  // At one without an end OpenSSL stops, and would go without those behind it.
-  if (certificates.length < pem.split(BEGIN).length - 1) return undefined;
   try {
-    return certificates.map((one) => new X509Certificate(one))[0];
+    return blocksOf(pem, 'CERTIFICATE').map((one) => new X509Certificate(one))[0];
   } catch {
     // Told by the caller: what OpenSSL says about it helps nobody.
     return undefined;
   }
+}
+
+/** Those of a label (RFC 7468); none where one has no end: at that OpenSSL stops, and would go without those behind it. */
+function blocksOf(pem: string, label: string): readonly string[] {
+  const begin = `-----BEGIN ${label}-----`;
+  const blocks = pem.match(new RegExp(`${begin}[^-]+-----END ${label}-----`, 'g')) ?? [];
+  return blocks.length === pem.split(begin).length - 1 ? blocks : [];
 }
 
 /** By Node's names; what else there is few clients know. */

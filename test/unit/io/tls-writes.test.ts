@@ -23,7 +23,7 @@ afterEach(() => {
   for (const close of closers.splice(0)) close();
 });
 
-/** `far` is under TLS: what it gets is paused. */
+/** Both ends of a connection; `tcp` is beneath `far`. */
 async function pair(version: SecureVersion = 'TLSv1.3'): Promise<{ near: TLSSocket; far: TLSSocket; tcp: Socket }> {
   const options = { cert, key, minVersion: version, maxVersion: version };
   const listener = createServer({ ...options, allowHalfOpen: true }).listen(0, '127.0.0.1');
