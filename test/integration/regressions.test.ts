@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -230,6 +231,32 @@ test('RoundRobin passes over a pod that has as many requests as it may', async (
   expect(waiting).toHaveLength(FULL);
   for (const release of held) release();
   for (const answer of waiting) expect(await answer).toMatchObject({ status: 200, text: 'held' });
+});
+
+const UPGRADE = [
+  'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+].join('\r\n');
+
+describe.each([
+  { requests: 1, last: UPGRADE, what: 'an upgrade' },
+  { requests: 200, last: 'garbage\r\n\r\nmore', what: 'what is no request' },
+])('a client that resets its connection behind many requests and $what', ({ requests, last }) => {
+  test.each([{ h2c: false }, { h2c: true }])(
+    'leaves nothing behind, and the worker serves on (%o)',
+    async ({ h2c }) => {
+      const served = await startApp({ manifests: {}, config: { workers: 1, h2c } });
+      for (let i = 0; i < 20; i++) {
+        const client = connect(served.port, '127.0.0.1').on('error', () => undefined);
+        await once(client, 'connect');
+        // The answers to the first find the connection broken, while the last is still to be read.
+        client.write(`${'GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(requests)}${last}`);
+        client.resetAndDestroy();
+      }
+      expect(await new Client(served.port, { host: 'a' }).get('/')).toMatchObject({ status: 404 });
+      await eventually(async () => (await served.metrics()).value('holdfast_connections') <= 1);
+    },
+  );
 });
 
 describe.concurrent('a shutdown', () => {

@@ -194,7 +194,8 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
   #consume(buffer: Buffer, start: number, end: number): boolean {
     let at = start;
     let writable = true;
-    while (at < end && !this.#closing) {
+    // A write that failed at once has destroyed it, and then nothing makes the parser go on.
+    while (at < end && !this.#closing && !this.socket.destroyed) {
       const request = (this.#request ??= this.#lane.requests.take().enter(this));
       const { exchange, parser } = request;
       if (this.#waitsForDrain || (exchange.busy && parser.done)) {
