@@ -29,6 +29,7 @@ interface Load {
 
 const LOADS: Readonly<Record<string, Load>> = {
   raw: { program: 'wrk', run: (lab, peer) => wrk(lab, peer, { connections: 64 }) },
+  close: { program: 'wrk', run: (lab, peer) => wrk(lab, peer, { connections: 64, close: true }) },
   tls: { program: 'wrk', run: (lab, peer) => wrk(lab, peer, { connections: 64, tls: true }) },
   full: { program: 'openssl', run: (lab, peer) => handshakes(lab, peer, false) },
   resumed: { program: 'openssl', run: (lab, peer) => handshakes(lab, peer, true) },

@@ -6,7 +6,16 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
+/** What libuv reads at the end, on every system; other numbers below 0 are errors. */
+export const UV_EOF = -4095;
+
 export interface WriteRequest {
+  oncomplete?: (status: number) => void;
+  /** Bytes that must not go away before they are written. */
+  buffer?: Uint8Array;
+}
+
+export interface ShutdownRequest {
   oncomplete?: (status: number) => void;
 }
 
@@ -23,11 +32,36 @@ export interface Handle {
   readonly writeQueueSize: number;
 }
 
+export interface Address {
+  address: string | undefined;
+  family: string | undefined;
+  port: number | undefined;
+}
+
+export interface TcpHandle extends Handle {
+  readStart(): number;
+  readStop(): number;
+  setNoDelay(on: boolean): number;
+  /** 1 = it is done already. */
+  shutdown(request: ShutdownRequest): number;
+  close(closed: () => void): void;
+  /** The same, by RST. Not while a shutdown is under way: it fails, and nothing closes the handle any more. */
+  reset(closed: () => void): number;
+  getpeername(into: Address): number;
+  getsockname(into: Address): number;
+}
+
+export interface ServerHandle {
+  /** `accepted` is missing where `status` is the number of an error of the system. */
+  onconnection?: (this: ServerHandle, status: number, accepted?: TcpHandle) => void;
+}
+
 /** A socket has one, unless it is closed; other streams have none. */
 export type Handled = Duplex & { readonly _handle?: Handle | null; readonly connecting?: boolean };
 
 export interface DirectIo {
   readonly WriteWrap: new () => WriteRequest;
+  readonly ShutdownWrap: new () => ShutdownRequest;
   /** Of the last read or write of any handle. */
   readonly streamBaseState: Readonly<Record<number, number>>;
   readonly kReadBytesOrError: number;
@@ -52,11 +86,12 @@ export function useDirectIo(wished: boolean): boolean {
 function find(): DirectIo | undefined {
   try {
     const internals = process as unknown as { binding(name: string): Partial<DirectIo> };
-    const { WriteWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = internals.binding('stream_wrap');
+    const { WriteWrap, ShutdownWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } =
+      internals.binding('stream_wrap');
     const kBuffer = Object.getOwnPropertySymbols(new Socket()).find(({ description }) => description === 'kBuffer');
-    if (WriteWrap === undefined || streamBaseState === undefined || kBuffer === undefined) return undefined;
-    if (kReadBytesOrError === undefined || kLastWriteWasAsync === undefined) return undefined;
-    return { WriteWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync, kBuffer };
+    if (WriteWrap === undefined || ShutdownWrap === undefined || streamBaseState === undefined) return undefined;
+    if (kReadBytesOrError === undefined || kLastWriteWasAsync === undefined || kBuffer === undefined) return undefined;
+    return { WriteWrap, ShutdownWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync, kBuffer };
   } catch {
     return undefined;
   }

@@ -5,6 +5,7 @@ import { BLOCK_BYTES } from './block-pool.ts';
 import type { BlockPool } from './block-pool.ts';
 import { NOT_TRIED, UNDER_WAY, writeDirectly } from './direct-write.ts';
 import type { DirectWriter } from './direct-write.ts';
+import { TcpSocket } from './tcp-socket.ts';
 import { tlsWritesOf } from './tls-writes.ts';
 import type { TlsWrites } from './tls-writes.ts';
 import type { Flushable, Turn } from './turn.ts';
@@ -15,7 +16,7 @@ const TEXT_LIMIT = 4096;
 export class Outbox implements DirectWriter, Flushable {
   /** For `Turn`. */
   queued = false;
-  readonly #socket: Duplex;
+  readonly #socket: Duplex | TcpSocket;
   readonly #blocks: BlockPool;
   /** Blocks handed to the socket and not written yet, oldest first: a socket finishes its writes in order. */
   readonly #underway: Buffer[] = [];
@@ -27,10 +28,10 @@ export class Outbox implements DirectWriter, Flushable {
   /** Bytes handed to the socket. */
   #written = 0;
 
-  constructor(socket: Duplex, blocks: BlockPool) {
+  constructor(socket: Duplex | TcpSocket, blocks: BlockPool) {
     this.#socket = socket;
     this.#blocks = blocks;
-    this.#tls = tlsWritesOf(socket);
+    this.#tls = socket instanceof TcpSocket ? undefined : tlsWritesOf(socket);
     this.#onWritten = () => {
       const block = this.#underway.shift();
       if (block !== undefined) this.#blocks.give(block);
@@ -104,14 +105,16 @@ export class Outbox implements DirectWriter, Flushable {
     const text = this.#text;
     this.#text = '';
     this.#written += text.length;
-    const written = this.#tls === undefined ? this.#writeTcp(text) : this.#tls.text(text);
-    if (!written) this.#socket.write(text, 'latin1');
+    const socket = this.#socket;
+    if (socket instanceof TcpSocket) return socket.write(text);
+    const written = this.#tls === undefined ? this.#writeTcp(socket, text) : this.#tls.text(text);
+    if (!written) socket.write(text, 'latin1');
   }
 
   /** False = it has to go through the stream. */
-  #writeTcp(text: string): boolean {
+  #writeTcp(socket: Duplex, text: string): boolean {
     if (this.#throughStream) return false;
-    const outcome = writeDirectly(this.#socket, text, this);
+    const outcome = writeDirectly(socket, text, this);
     this.#throughStream = outcome === UNDER_WAY;
     return outcome !== NOT_TRIED;
   }

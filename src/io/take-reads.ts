@@ -3,14 +3,11 @@
  * sockets that it makes itself, not for accepted ones nor for TLS; where direct I/O does not work, `data` events do.
  */
 import type { Socket } from 'node:net';
-import { directIo } from './direct-io.ts';
+import { directIo, UV_EOF } from './direct-io.ts';
 import type { DirectIo, Handle, Handled } from './direct-io.ts';
+import { TcpSocket } from './tcp-socket.ts';
 
 const POISON = 0xdb;
-/** What libuv reads at the end, on every system; other numbers below 0 are errors. */
-const UV_EOF = -4095;
-/** Two whole reads may wait for a slow peer before its sender is paused. */
-export const WRITE_HIGH_WATER = 128 * 1024;
 
 /** Called with `length` bytes at the start of `buffer`, valid only during the call. False = pause reading. */
 export type ReadHandler = (length: number, buffer: Buffer) => boolean;
@@ -19,7 +16,7 @@ export type ReadHandler = (length: number, buffer: Buffer) => boolean;
  * Hands what a connection reads to `onRead`: not before the caller is back, and what has been read and put back first. What
  * it returns ends that of a paused connection, for somebody else to take its reads, or TLS.
  */
-export type TakeReads = (socket: Socket, onRead: ReadHandler) => () => void;
+export type TakeReads = (socket: Socket | TcpSocket, onRead: ReadHandler) => () => void;
 
 /**
  * Overwrites what was read once its handler has returned. Every read of a connection goes into one shared buffer, so
@@ -44,19 +41,20 @@ export function poisoned(takeReads: TakeReads): TakeReads {
  */
 export function readsInto(buffer: Buffer, quiet = false): TakeReads {
   return (socket, onRead) => {
+    if (socket instanceof TcpSocket) return socket.read(buffer, onRead);
     const io = directIo();
     const release = io === undefined ? undefined : readDirectly(io, socket, buffer, onRead, quiet);
     return release ?? readByEvents(socket, onRead);
   };
 }
 
-const readByEvents: TakeReads = (socket, onRead) => {
+function readByEvents(socket: Socket, onRead: ReadHandler): () => void {
   const onData = (chunk: Buffer): void => {
     if (!onRead(chunk.length, chunk)) socket.pause();
   };
   socket.on('data', onData).resume();
   return () => void socket.off('data', onData);
-};
+}
 
 /** undefined = the socket has no handle. */
 function readDirectly(

@@ -1,5 +1,6 @@
 /** A client's connection as it came here: whose it is, by its socket or by the PROXY protocol header that it began with. */
 import type { Socket } from 'node:net';
+import type { TcpSocket } from '../io/tcp-socket.ts';
 import type { Ends, ProxyVersion } from '../model/ends.ts';
 import { formatIp } from '../model/ip.ts';
 import type { Ip } from '../model/ip.ts';
@@ -12,12 +13,12 @@ export class Arrival {
   /** Canonical text of the client's address, IPv4-mapping removed; empty = the connection is gone. */
   readonly address: string;
   readonly ip: Ip | undefined;
-  readonly #socket: Socket;
+  readonly #socket: Socket | TcpSocket;
   readonly #ends: Ends | undefined;
   #pools: Map<ProxyVersion, EndpointPools> | undefined;
 
   /** @param ends undefined = those of the socket */
-  constructor(socket: Socket, ends: Ends | undefined) {
+  constructor(socket: Socket | TcpSocket, ends: Ends | undefined) {
     this.#socket = socket;
     this.#ends = ends;
     this.ip = ends === undefined ? peerAddress(socket.remoteAddress) : ends.client.ip;
@@ -40,7 +41,7 @@ export class Arrival {
   }
 }
 
-function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): Ends | undefined {
+function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket | TcpSocket): Ends | undefined {
   const client = peerAddress(remoteAddress);
   const server = peerAddress(localAddress);
   if (client === undefined || server === undefined) return undefined;

@@ -7,7 +7,7 @@ import type { Forwarding } from './forwarding.ts';
 
 export interface UpgradeRequest {
   readonly head: RequestHead;
-  /** Paused: nothing is read until the new owner resumes it. */
+  /** What is read goes to whoever calls `takeReads`, which is to be done at once. */
   readonly socket: Beneath;
   /** For answers that are no 101. */
   readonly out: ClientOut;

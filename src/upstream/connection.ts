@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import type { NetConnectOpts, Socket } from 'node:net';
 import type { Timed } from '../io/deadlines.ts';
 import { Outbox } from '../io/outbox.ts';
-import { WRITE_HIGH_WATER } from '../io/take-reads.ts';
+import { WRITE_HIGH_WATER } from '../io/high-water.ts';
 import type { UpstreamEndpoint } from './endpoint-pools.ts';
 import type { Idle } from './idle-list.ts';
 import type { DialFailure, DialHandler, UpstreamLink } from './request-wire.ts';

@@ -2,7 +2,7 @@
 import { checkServerIdentity, connect, createSecureContext } from 'node:tls';
 import type { ConnectionOptions, SecureContext, TLSSocket } from 'node:tls';
 import { connect as connectTcp } from 'node:net';
-import { WRITE_HIGH_WATER } from '../io/take-reads.ts';
+import { WRITE_HIGH_WATER } from '../io/high-water.ts';
 import { hostPort } from '../model/pool.ts';
 import type { UpstreamTls } from '../model/transport.ts';
 import type { UpstreamEndpoint } from './endpoint-pools.ts';

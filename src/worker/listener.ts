@@ -1,7 +1,9 @@
 /** A worker's own listener: `SO_REUSEPORT`, so that the kernel spreads connections over the workers. */
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
-import { WRITE_HIGH_WATER } from '../io/take-reads.ts';
+import { acceptDirectly } from '../io/accept.ts';
+import { WRITE_HIGH_WATER } from '../io/high-water.ts';
+import type { TcpSocket } from '../io/tcp-socket.ts';
 import type { LaneContext } from '../lanes/context.ts';
 
 const BACKLOG = 4096;
@@ -12,23 +14,20 @@ const MAX_TURNS = 200;
 export class Listener {
   readonly #ctx: LaneContext;
   readonly #server: Server;
+  readonly #takeDirect: ((accepted: TcpSocket) => void) | undefined;
   #accepted = 0;
 
-  /** @param take gets each accepted connection, paused */
-  constructor(ctx: LaneContext, take: (accepted: Socket) => void) {
+  /**
+   * @param take gets each accepted connection, paused
+   * @param takeDirect gets it instead where that works, for whoever needs no stream
+   */
+  constructor(ctx: LaneContext, take: (accepted: Socket) => void, takeDirect?: (accepted: TcpSocket) => void) {
     this.#ctx = ctx;
+    this.#takeDirect = takeDirect;
     this.#server = createServer(
       { noDelay: true, pauseOnConnect: true, allowHalfOpen: true, highWaterMark: WRITE_HIGH_WATER },
       (socket) => {
-        this.#accepted++;
-        // The limit is the process's; over it nothing is queued, so that waiting clients do not take each other's time.
-        if (ctx.counters.connections() >= ctx.settings.maxConnections) {
-          ctx.counters.limit('connections');
-          socket.destroy();
-          return;
-        }
-        ctx.counters.connectionAccepted();
-        take(socket);
+        if (this.#admits(socket)) take(socket);
       },
     );
   }
@@ -56,11 +55,29 @@ export class Listener {
     this.#server.close();
   }
 
+  #admits(socket: Socket | TcpSocket): boolean {
+    const { counters, settings } = this.#ctx;
+    this.#accepted++;
+    // The limit is the process's; over it nothing is queued, so that waiting clients do not take each other's time.
+    if (counters.connections() >= settings.maxConnections) {
+      counters.limit('connections');
+      socket.destroy();
+      return false;
+    }
+    counters.connectionAccepted();
+    return true;
+  }
+
   async #bind(host: string, port: number): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen({ host, port, reusePort: true, backlog: BACKLOG }, () => {
         this.#server.off('error', reject);
+        const takeDirect = this.#takeDirect;
+        if (takeDirect !== undefined)
+          acceptDirectly(this.#server, (accepted) => {
+            if (this.#admits(accepted)) takeDirect(accepted);
+          });
         // Running out of descriptors: the connection waits in the kernel's queue until there are some again.
         this.#server.on('error', () => {
           this.#ctx.counters.limit('connections');

@@ -115,8 +115,12 @@ async function listen(wanted: Ports): Promise<void> {
     });
   };
   try {
-    const plainListener = new Listener(context, (accepted) =>
-      proxied.read(accepted, (ends) => takePlain(accepted, ends)),
+    // Where something comes before HTTP/1 the bytes behind it have to be put back.
+    const direct = !settings.h2c && !settings.proxyProtocol;
+    const plainListener = new Listener(
+      context,
+      (accepted) => proxied.read(accepted, (ends) => takePlain(accepted, ends)),
+      direct ? (accepted) => void new ClientConnection(http, accepted) : undefined,
     );
     listeners = [plainListener];
     const address = await plainListener.listen(settings.bindAddress, wanted.http);

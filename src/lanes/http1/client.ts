@@ -4,6 +4,8 @@ import type { Http1Error } from '../../http1/error.ts';
 import type { RequestHead } from '../../http1/request-head.ts';
 import type { Timed } from '../../io/deadlines.ts';
 import { Outbox } from '../../io/outbox.ts';
+import { TcpSocket, tellOwner } from '../../io/tcp-socket.ts';
+import type { SocketOwner } from '../../io/tcp-socket.ts';
 import type { ReadHandler, TakeReads } from '../../io/take-reads.ts';
 import type { Ends } from '../../model/ends.ts';
 import { NO_TLS } from '../../model/facts.ts';
@@ -37,14 +39,14 @@ export interface Http1Lane {
   readonly scheme: 'http' | 'https';
 }
 
-export class ClientConnection implements RequestConnection, OpenConnection, Timed {
-  readonly socket: Socket;
-  readonly out: Http1Out;
+export class ClientConnection implements RequestConnection, OpenConnection, SocketOwner, Timed {
+  socket: Socket | TcpSocket;
+  out: Http1Out;
   readonly forwarding: Forwarding;
   /** Requests begun on this connection. */
   requests = 0;
   /** What can be reset: `socket`, or the one beneath it. */
-  readonly #tcp: Socket;
+  readonly #tcp: Socket | TcpSocket;
   readonly #lane: Http1Lane;
   readonly #ctx: LaneContext;
   /** The request that is under way or partly read; undefined = none is. */
@@ -68,7 +70,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
    * @param ends of the connection, where its socket does not know them
    * @param secured of a connection over TLS
    */
-  constructor(lane: Http1Lane, socket: Socket, ends?: Ends, secured?: Secured) {
+  constructor(lane: Http1Lane, socket: Socket | TcpSocket, ends?: Ends, secured?: Secured) {
     this.#lane = lane;
     this.#ctx = lane.ctx;
     this.socket = socket;
@@ -78,7 +80,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
     this.#tcp = secured?.tcp ?? socket;
     this.out = new Http1Out(new Outbox(socket, lane.ctx.blocks), lane.ctx.writes);
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.headTimeout;
-    this.#listen();
+    tellOwner(socket, this);
     lane.ctx.counters.connectionOpened();
     lane.ctx.deadlines.add(this);
     lane.connections.add(this);
@@ -165,24 +167,6 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
     return true;
   }
 
-  #listen(): void {
-    const { socket } = this;
-    socket.on('drain', () => {
-      this.#onDrain();
-    });
-    socket.on('end', () => {
-      if (!this.#upgraded) this.#onFin();
-    });
-    socket.on('finish', () => {
-      this.#deadline = this.#ctx.deadlines.now + LINGER_MS;
-    });
-    // A reset or a broken pipe: 'close' follows and does the rest.
-    socket.on('error', () => socket.destroy());
-    socket.on('close', () => {
-      this.#onClose();
-    });
-  }
-
   #onRead(length: number, buffer: Buffer): boolean {
     if (this.#taker !== undefined) return this.#taker(length, buffer);
     if (this.#closing) return true;
@@ -217,7 +201,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
     return this.#held.length < HELD_LIMIT;
   }
 
-  #onDrain(): void {
+  onDrain(): void {
     this.#request?.exchange.onClientDrain();
     if (!this.#waitsForDrain) return;
     this.#waitsForDrain = false;
@@ -255,9 +239,11 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
   #handOver(head: RequestHead, buffer: Buffer, start: number, end: number): boolean {
     this.#ctx.deadlines.delete(this);
     this.out.flush(true);
+    if (this.socket.destroyed) return false;
+    const socket = this.#asStream();
     this.#lane.upgrade({
       head,
-      socket: this.socket,
+      socket,
       out: this.out,
       forwarding: this.forwarding,
       first: Buffer.from(buffer.subarray(start, end)),
@@ -268,7 +254,23 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
     return false;
   }
 
-  #onFin(): void {
+  /** What takes over a connection wants an ordinary socket. */
+  #asStream(): Socket {
+    if (!(this.socket instanceof TcpSocket)) return this.socket;
+    const socket = this.socket.toStream();
+    this.socket = socket;
+    this.out = new Http1Out(new Outbox(socket, this.#ctx.blocks), this.#ctx.writes);
+    tellOwner(socket, this);
+    this.#lane.takeReads(socket, (length, buffer) => this.#onRead(length, buffer));
+    return socket;
+  }
+
+  onFinish(): void {
+    this.#deadline = this.#ctx.deadlines.now + LINGER_MS;
+  }
+
+  onEnd(): void {
+    if (this.#upgraded) return;
     this.#finSeen = true;
     if (this.#closing) return;
     if (this.#busy() && this.#request?.requestDone === true)
@@ -309,7 +311,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Time
     refuse(this.#ctx, this, refusal, this.#request?.parser.head, true);
   }
 
-  #onClose(): void {
+  onClose(): void {
     this.#closing = true;
     this.#ctx.counters.connectionClosed();
     this.#ctx.deadlines.delete(this);
