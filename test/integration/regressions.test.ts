@@ -23,7 +23,16 @@ import type { Answer, App, Backend } from '../support/app.ts';
 import type { Handler } from '../support/backend.ts';
 import { settled } from '../support/eventually.ts';
 import { Admin } from '../support/admin.ts';
-import { acceptWebSocket, CLOSE, closeWires, HostileBackend, RawClient, readFrame, values } from '../support/wire.ts';
+import {
+  acceptWebSocket,
+  CLOSE,
+  closeWires,
+  header,
+  HostileBackend,
+  RawClient,
+  readFrame,
+  values,
+} from '../support/wire.ts';
 import { ROOT } from '../unit/cli/run-cli.ts';
 
 const insert = { name: 'browsers', cookie: { name: 'HF', mode: 'Insert' } } as const;
@@ -258,6 +267,30 @@ describe.each([
     },
   );
 });
+
+test.each([{ h2c: false }, { h2c: true }])(
+  'a client that has finished sending before it is the turn of its upgrade gets none (%o)',
+  async ({ h2c }) => {
+    const backend = await HostileBackend.start();
+    const manifests = file(ingress(), service(), slices('web', [{ pod: 'web-0', port: backend.port }]));
+    const served = await startApp({ manifests, config: { workers: 1, h2c } });
+    const release = Promise.withResolvers<undefined>();
+    backend.handler = async (exchange) => {
+      if (header(exchange.request, 'upgrade') !== undefined) return void acceptWebSocket(exchange);
+      await release.promise;
+      exchange.answer(200, '', 'first');
+    };
+    const client = await RawClient.connect(served.port);
+    client.send(`GET / HTTP/1.1\r\nHost: a\r\n\r\n${UPGRADE}`);
+    client.end();
+    // Whether it is still there is asked of a client that has finished sending.
+    expect(await client.until('\r\n\r\n')).toContain('102');
+    release.resolve(undefined);
+    expect(await client.response()).toMatchObject({ status: 200, body: 'first' });
+    await client.closed();
+    await eventually(async () => (await served.metrics()).value('holdfast_connections') === 0);
+  },
+);
 
 describe.concurrent('a shutdown', () => {
   test('ends as soon as the last request in flight has its answer, which says that the connection ends', async () => {

@@ -251,6 +251,8 @@ export class ClientConnection implements RequestConnection, OpenConnection, Sock
         this.#taker = reader;
       },
     });
+    // Its end has been heard, and whoever has the connection now would wait for it.
+    if (this.#finSeen) socket.destroy();
     return false;
   }
 
