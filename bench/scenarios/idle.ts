@@ -12,8 +12,8 @@ const CONNECTIONS = 10_000;
 /** Descriptors that a proxy and the clients have for other things. */
 const SPARE = 512;
 const OPEN_DEADLINE_MS = 120_000;
-/** What a proxy has allocated while the connections came may be collected until then. */
-const SETTLE_MS = 5_000;
+/** Until then a proxy may give back what it took while the connections came: V8's nursery shrinks within some ten seconds. */
+const SETTLE_MS = 20_000;
 const PEERS = [
   { name: US, start: startHoldfast },
   { name: 'haproxy', start: startHaproxy },

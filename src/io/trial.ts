@@ -14,7 +14,8 @@ import { tellOwner } from './tcp-socket.ts';
 import { tlsWritesOf } from './tls-writes.ts';
 
 const HOST = '127.0.0.1';
-const DEADLINE_MS = 1000;
+/** Generous: a worker may start with a tenth of a core. */
+const DEADLINE_MS = 5000;
 const LISTEN = { pauseOnConnect: true, allowHalfOpen: true };
 /** With a key that both know no certificate is needed. */
 const TLS = { ciphers: 'PSK+AESGCM', minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } as const;
