@@ -1,7 +1,7 @@
 /**
  * Reads and writes past the machinery of Node's streams, straight at a socket's handle: two fifths of what Node itself
- * costs a request. It is private API (`_handle` and its methods, `stream_wrap`), so there is a trial of it at start
- * (`provesDirectIo`), and the ordinary way for where that fails.
+ * costs a request. It is private API (`_handle` and its methods, `onconnection`, `stream_wrap`), so there is a trial of it
+ * at start (`provesDirectIo`), and the ordinary way for where that fails.
  */
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -42,7 +42,6 @@ export interface TcpHandle extends Handle {
   readStart(): number;
   readStop(): number;
   setNoDelay(on: boolean): number;
-  /** 1 = it is done already. */
   shutdown(request: ShutdownRequest): number;
   close(closed: () => void): void;
   /** The same, by RST. Not while a shutdown is under way: it fails, and nothing closes the handle any more. */

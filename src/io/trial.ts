@@ -100,10 +100,10 @@ async function answers({ serve, dial }: Pair): Promise<boolean> {
   const accepted = new EventEmitter();
   let server: Server | undefined;
   try {
-    const gone = once(accepted, 'close', { signal });
     server = serve(() => accepted.emit('close')).listen(0, HOST);
     await once(server, 'listening');
-    const [answer] = await Promise.all([answerOf(dial((server.address() as AddressInfo).port), signal), gone]);
+    const { port } = server.address() as AddressInfo;
+    const [answer] = await Promise.all([answerOf(dial(port), signal), once(accepted, 'close', { signal })]);
     return answer === 'ping';
   } catch {
     return false;

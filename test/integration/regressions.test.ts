@@ -326,8 +326,7 @@ describe.concurrent('a shutdown', () => {
       acceptWebSocket(exchange);
     };
     const client = await RawClient.connect(port);
-    const lines = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13';
-    client.send(`GET / HTTP/1.1\r\nHost: a\r\n${lines}\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`);
+    client.send(UPGRADE);
     await backend.asked(2);
     const began = performance.now();
     const down = running.close();

@@ -31,7 +31,7 @@ const PROBE_AFTER_MS = 500;
 export interface Http1Lane {
   readonly ctx: LaneContext;
   readonly takeReads: TakeReads;
-  /** Connections have one while they have a request: without it an idle one takes 1.5 KiB of the heap, not 4.3. */
+  /** Connections have one while they have a request: an idle one without it takes 2.8 KiB less of the heap. */
   readonly requests: Spares<RequestClient>;
   /** Takes over a connection that asks for an upgrade. */
   readonly upgrade: (request: UpgradeRequest) => void;
@@ -40,12 +40,12 @@ export interface Http1Lane {
 }
 
 export class ClientConnection implements RequestConnection, OpenConnection, SocketOwner, Timed {
-  socket: Socket | TcpSocket;
   out: Http1Out;
   readonly forwarding: Forwarding;
   /** Requests begun on this connection. */
   requests = 0;
-  /** What can be reset: `socket`, or the one beneath it. */
+  #socket: Socket | TcpSocket;
+  /** What can be reset: `#socket`, or the one beneath it. */
   readonly #tcp: Socket | TcpSocket;
   readonly #lane: Http1Lane;
   readonly #ctx: LaneContext;
@@ -73,7 +73,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Sock
   constructor(lane: Http1Lane, socket: Socket | TcpSocket, ends?: Ends, secured?: Secured) {
     this.#lane = lane;
     this.#ctx = lane.ctx;
-    this.socket = socket;
+    this.#socket = socket;
     lane.takeReads(socket, (length, buffer) => this.#onRead(length, buffer));
     const tls = secured?.facts ?? NO_TLS;
     this.forwarding = new Forwarding(lane.ctx, new Arrival(socket, ends), lane.scheme, tls);
@@ -134,24 +134,24 @@ export class ClientConnection implements RequestConnection, OpenConnection, Sock
   }
 
   resume(): void {
-    if (!this.socket.destroyed && !this.#upgraded) this.socket.resume();
+    if (!this.#socket.destroyed && !this.#upgraded) this.#socket.resume();
   }
 
   /** Sends what is written and a FIN; throws away what the client still sends. */
   close(): void {
-    if (this.#closing || this.socket.destroyed) return;
+    if (this.#closing || this.#socket.destroyed) return;
     this.#closing = true;
     this.#held = undefined;
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.bodyTimeout;
     this.out.flush(true);
-    this.socket.end();
-    this.socket.resume();
+    this.#socket.end();
+    this.#socket.resume();
   }
 
   /** Cuts the connection, so that the client sees that its response is not complete: a FIN could be the end of a body. */
   destroy(): void {
     this.out.flush(true);
-    if (this.#closing || this.#upgraded) this.socket.destroy();
+    if (this.#closing || this.#upgraded) this.#socket.destroy();
     else this.#tcp.resetAndDestroy();
   }
 
@@ -179,7 +179,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Sock
     let at = start;
     let writable = true;
     // A write that failed at once has destroyed it, and then nothing makes the parser go on.
-    while (at < end && !this.#closing && !this.socket.destroyed) {
+    while (at < end && !this.#closing && !this.#socket.destroyed) {
       const request = (this.#request ??= this.#lane.requests.take().enter(this));
       const { exchange, parser } = request;
       if (this.#waitsForDrain || (exchange.busy && parser.done)) {
@@ -223,7 +223,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Sock
   /** A client that sends requests without reading the answers has to read before its next one is served. */
   #readyForNext(): void {
     const { deadlines, settings } = this.#ctx;
-    this.#waitsForDrain = this.socket.writableNeedDrain;
+    this.#waitsForDrain = this.#socket.writableNeedDrain;
     this.#deadline = deadlines.now + (this.#waitsForDrain ? settings.bodyTimeout : settings.idleTimeout);
     if (!this.#waitsForDrain) this.#giveRequest();
   }
@@ -239,7 +239,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Sock
   #handOver(head: RequestHead, buffer: Buffer, start: number, end: number): boolean {
     this.#ctx.deadlines.delete(this);
     this.out.flush(true);
-    if (this.socket.destroyed) return false;
+    if (this.#socket.destroyed) return false;
     const socket = this.#asStream();
     this.#lane.upgrade({
       head,
@@ -258,9 +258,9 @@ export class ClientConnection implements RequestConnection, OpenConnection, Sock
 
   /** What takes over a connection wants an ordinary socket. */
   #asStream(): Socket {
-    if (!(this.socket instanceof TcpSocket)) return this.socket;
-    const socket = this.socket.toStream();
-    this.socket = socket;
+    if (!(this.#socket instanceof TcpSocket)) return this.#socket;
+    const socket = this.#socket.toStream();
+    this.#socket = socket;
     this.out = new Http1Out(new Outbox(socket, this.#ctx.blocks), this.#ctx.writes);
     tellOwner(socket, this);
     this.#lane.takeReads(socket, (length, buffer) => this.#onRead(length, buffer));

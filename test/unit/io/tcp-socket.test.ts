@@ -94,7 +94,10 @@ async function read(far: Socket, length: number): Promise<Buffer> {
   while (got < length) {
     const piece = far.read() as Buffer | null;
     if (piece === null) await once(far, 'readable');
-    else got += pieces.push(piece) && piece.length;
+    else {
+      pieces.push(piece);
+      got += piece.length;
+    }
   }
   return Buffer.concat(pieces);
 }
