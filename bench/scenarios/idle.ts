@@ -31,7 +31,7 @@ export const idle: Scenario = {
     const title = `${connections} idle connections${possible < CONNECTIONS ? ' (ulimit -n allows no more)' : ''}`;
     const goals = { haproxy: '≤ 1.5' };
     const question = { title, unit: 'KiB a connection', us: US, goals };
-    return [await lab.compare(question, PEERS, (peer) => memoryOf(lab, port, peer.start, connections))];
+    return [await lab.compare(question, PEERS, (peer) => memoryOf(lab, port, peer.start, connections), 0)];
   },
 };
 

@@ -19,11 +19,16 @@ export const swap: Scenario = {
       unit: 'p99, ms',
       goals: Object.fromEntries(KINDS.map(({ name }) => [name, '≤ 1'])),
     };
-    const report = await lab.compare(question, KINDS, async ({ of }) => {
-      const options: SwapOptions = { of, changes: lab.quick ? CHANGES / 10 : CHANGES };
-      const { p50, p99, most } = await program<Pauses>(lab, 'swap', options);
-      return { figure: p99, more: { p50, most } };
-    });
+    const report = await lab.compare(
+      question,
+      KINDS,
+      async ({ of }) => {
+        const options: SwapOptions = { of, changes: lab.quick ? CHANGES / 10 : CHANGES };
+        const { p50, p99, most } = await program<Pauses>(lab, 'swap', options);
+        return { figure: p99, more: { p50, most } };
+      },
+      0,
+    );
     return [report];
   },
 };

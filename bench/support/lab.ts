@@ -25,6 +25,9 @@ export interface Effort {
 /** The name that our own figures have. */
 export const US = 'holdfast';
 
+/** s. V8 compiles by how often something happens: after one second Holdfast still takes a third more than after ten. */
+const WARM_UP = 10;
+
 export class Lab implements Effort {
   readonly rounds: number;
   readonly seconds: number;
@@ -60,17 +63,18 @@ export class Lab implements Effort {
    * Peers alternate, and start in another order each time, so that what the machine does besides meets all of them.
    * Each is measured before, for nothing, until it is warm.
    *
-   * @param warmUp s of that; of what takes its time, more: V8 compiles by how often something happens
+   * @param warmUp s of that, with at least one measurement; of what takes its time, more; 0 = none, for what begins anew
    */
   async compare<Target extends { readonly name: string }>(
     question: Question,
     peers: readonly Target[],
     measure: (peer: Target) => Promise<Omit<Sample, 'peer'>>,
-    warmUp = this.seconds,
+    warmUp = WARM_UP,
   ): Promise<Report> {
     console.log(`\n${question.title}`);
-    const warmUps = this.quick ? 0 : Math.ceil(warmUp / this.seconds);
-    for (const peer of peers) for (let i = 0; i < warmUps; i++) await measure(peer);
+    for (const peer of this.quick ? [] : peers) {
+      for (const from = performance.now(); performance.now() - from < warmUp * 1000;) await measure(peer);
+    }
     const rounds: Sample[][] = [];
     for (let round = 0; round < this.rounds; round++) {
       const samples = new Map<string, Sample>();
