@@ -12,7 +12,9 @@ const CONNECTIONS = 10_000;
 /** Descriptors that a proxy and the clients have for other things. */
 const SPARE = 512;
 const OPEN_DEADLINE_MS = 120_000;
-/** Until then a proxy may give back what it took while the connections came: V8's nursery shrinks within some ten seconds. */
+/** Until then a proxy may give back what it took for its start: ours collects that garbage after half a minute. */
+const REST_MS = 35_000;
+/** The same of what it took while the connections came: V8's nursery shrinks within some ten seconds, if it does. */
 const SETTLE_MS = 20_000;
 const PEERS = [
   { name: US, start: startHoldfast },
@@ -38,6 +40,7 @@ export const idle: Scenario = {
 /** Of a proxy of its own: one that had as many connections before keeps some of their memory. */
 async function memoryOf(lab: Lab, port: number, start: (typeof PEERS)[number]['start'], connections: number) {
   const peer = await start(lab, port);
+  if (!lab.quick) await after(REST_MS);
   const before = peer.child.residentMemory();
   const load = { port: peer.port, cookie: peer.cookie, connections };
   const clients = startProgram('idle', lab.loadCores, load);

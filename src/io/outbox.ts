@@ -19,8 +19,9 @@ export class Outbox implements DirectWriter, Flushable {
   readonly #socket: Duplex | TcpSocket;
   readonly #blocks: BlockPool;
   /** Blocks handed to the socket and not written yet, oldest first: a socket finishes its writes in order. */
-  readonly #underway: Buffer[] = [];
-  readonly #onWritten: () => void;
+  #underway: Buffer[] | undefined;
+  /** With them, when the first is: most connections never have one. */
+  #onWritten: (() => void) | undefined;
   #text = '';
   readonly #tls: TlsWrites | undefined;
   /** Text has to wait in the stream: some that was written directly is under way. */
@@ -32,10 +33,6 @@ export class Outbox implements DirectWriter, Flushable {
     this.#socket = socket;
     this.#blocks = blocks;
     this.#tls = socket instanceof TcpSocket ? undefined : tlsWritesOf(socket);
-    this.#onWritten = () => {
-      const block = this.#underway.shift();
-      if (block !== undefined) this.#blocks.give(block);
-    };
   }
 
   /** Bytes accepted so far. */
@@ -77,8 +74,14 @@ export class Outbox implements DirectWriter, Flushable {
     const bytes = block.subarray(0, length);
     if (this.#tls?.bytes(bytes) === true) this.#blocks.give(block);
     else {
-      this.#underway.push(block);
-      this.#socket.write(bytes, this.#onWritten);
+      (this.#underway ??= []).push(block);
+      this.#socket.write(
+        bytes,
+        (this.#onWritten ??= () => {
+          const written = this.#underway?.shift();
+          if (written !== undefined) this.#blocks.give(written);
+        }),
+      );
     }
   }
 

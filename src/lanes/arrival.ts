@@ -3,26 +3,23 @@ import type { Socket } from 'node:net';
 import type { TcpSocket } from '../io/tcp-socket.ts';
 import type { Ends, ProxyVersion } from '../model/ends.ts';
 import { formatIp } from '../model/ip.ts';
-import type { Ip } from '../model/ip.ts';
 import { headerText } from '../proxy-protocol/write.ts';
 import type { EndpointPools } from '../upstream/endpoint-pools.ts';
 import type { Upstreams } from '../upstream/upstreams.ts';
 import { peerAddress } from './client-address.ts';
+import type { ClientAddresses, Peer } from './client-address.ts';
 
 export class Arrival {
-  /** Canonical text of the client's address, IPv4-mapping removed; empty = the connection is gone. */
-  readonly address: string;
-  readonly ip: Ip | undefined;
+  readonly peer: Peer;
   readonly #socket: Socket | TcpSocket;
   readonly #ends: Ends | undefined;
   #pools: Map<ProxyVersion, EndpointPools> | undefined;
 
   /** @param ends undefined = those of the socket */
-  constructor(socket: Socket | TcpSocket, ends: Ends | undefined) {
+  constructor(addresses: ClientAddresses, socket: Socket | TcpSocket, ends: Ends | undefined) {
     this.#socket = socket;
     this.#ends = ends;
-    this.ip = ends === undefined ? peerAddress(socket.remoteAddress) : ends.client.ip;
-    this.address = this.ip === undefined ? '' : formatIp(this.ip);
+    this.peer = addresses.peer(ends === undefined ? socket.remoteAddress : formatIp(ends.client.ip));
   }
 
   /**

@@ -17,14 +17,44 @@ export interface Client {
   readonly chain: string;
 }
 
+/** Who is at the other end of a connection. */
+export class Peer {
+  /** Canonical text of the address, IPv4-mapping removed; empty = the connection is gone. */
+  readonly address: string;
+  readonly trusted: boolean;
+  /** What backends are told of it in any case, by the scheme that it came with; see `Forwarding`. */
+  readonly lines: { http?: string; https?: string } = {};
+
+  constructor(address: string, trusted: boolean) {
+    this.address = address;
+    this.trusted = trusted;
+  }
+}
+
+/** So many are known at a time. */
+const PEERS = 1024;
+
 export class ClientAddresses {
   readonly #trusted: readonly Cidr[];
+  /** By the text that their sockets have. Clients open several connections, and behind a load balancer all come from a few. */
+  readonly #peers = new Map<string, Peer>();
 
   /** `trusted`: CIDRs or bare addresses, checked when the configuration was read. */
   constructor(trusted: readonly string[]) {
     this.#trusted = trusted.flatMap(
       (text) => parseCidr(text) ?? parseCidr(`${text}/${text.includes(':') ? 128 : 32}`) ?? [],
     );
+  }
+
+  /** The same for all connections of a peer, unless a thousand others came in between. @param remote as its socket has it */
+  peer(remote = ''): Peer {
+    const known = this.#peers.get(remote);
+    if (known !== undefined) return known;
+    if (this.#peers.size >= PEERS) this.#peers.clear();
+    const ip = peerAddress(remote);
+    const peer = new Peer(ip === undefined ? '' : formatIp(ip), this.trusts(ip));
+    this.#peers.set(remote, peer);
+    return peer;
   }
 
   trusts(ip: Ip | undefined): boolean {

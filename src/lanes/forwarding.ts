@@ -16,24 +16,22 @@ export class Forwarding {
   /** How the connection came here; a trusted proxy may say otherwise of a request. */
   readonly #scheme: 'http' | 'https';
   readonly #tls: TlsFacts;
-  readonly #trusted: boolean;
   /** Lines that are the same for every request of an untrusted peer, up to the host. */
   readonly #prefix: string;
 
   constructor(ctx: LaneContext, arrival: Arrival, scheme: 'http' | 'https', tls: TlsFacts) {
     this.#ctx = ctx;
     this.arrival = arrival;
-    this.peer = arrival.address;
+    this.peer = arrival.peer.address;
     this.#scheme = scheme;
     this.#tls = tls;
-    this.#trusted = ctx.addresses.trusts(arrival.ip);
-    this.#prefix = headerLines(this.peer, this.peer, scheme, String(ctx.publicPorts[scheme]));
+    this.#prefix = arrival.peer.lines[scheme] ??= headerLines(this.peer, this.peer, scheme, ctx.publicPorts[scheme]);
   }
 
   /** Fills in the head's `clientAddress`, `scheme`, `port` and `tls`; returns the lines to add, each ending in CR LF. */
   lines(head: RequestHead, requestId: string): string {
     head.tls = this.#tls;
-    return this.#trusted ? this.#behindProxy(head, requestId) : this.#direct(head, requestId);
+    return this.arrival.peer.trusted ? this.#behindProxy(head, requestId) : this.#direct(head, requestId);
   }
 
   /** An untrusted peer's own forwarding headers were dropped with the head's marked lines. */
@@ -70,8 +68,8 @@ export function requestIdOf(head: RequestHead, ctx: LaneContext): string {
   return head.xRequestId !== '' && REQUEST_ID.test(head.xRequestId) ? head.xRequestId : ctx.newRequestId();
 }
 
-/** Joined, not concatenated: that would keep a tree of all the pieces, which takes 120 bytes more of every connection. */
-function headerLines(chain: string, client: string, scheme: string, port: string): string {
+/** Joined, not concatenated: that would keep a tree of all the pieces. */
+function headerLines(chain: string, client: string, scheme: string, port: string | number): string {
   return [
     `X-Forwarded-For: ${chain}`,
     `X-Real-IP: ${client}`,

@@ -76,7 +76,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Sock
     this.#socket = socket;
     lane.takeReads(socket, (length, buffer) => this.#onRead(length, buffer));
     const tls = secured?.facts ?? NO_TLS;
-    this.forwarding = new Forwarding(lane.ctx, new Arrival(socket, ends), lane.scheme, tls);
+    this.forwarding = new Forwarding(lane.ctx, new Arrival(lane.ctx.addresses, socket, ends), lane.scheme, tls);
     this.#tcp = secured?.tcp ?? socket;
     this.out = new Http1Out(new Outbox(socket, lane.ctx.blocks), lane.ctx.writes);
     this.#deadline = this.#ctx.deadlines.now + this.#ctx.settings.headTimeout;

@@ -89,7 +89,7 @@ export class Http2Connection implements ServerEvents, StreamConnection, OpenConn
     this.#sni = tls.sni;
     this.#socket = socket;
     takeReads(socket, (length, buffer) => this.#onRead(length, buffer));
-    this.forwarding = new Forwarding(ctx, new Arrival(socket, ends), scheme, tls);
+    this.forwarding = new Forwarding(ctx, new Arrival(ctx.addresses, socket, ends), scheme, tls);
     this.#tcp = secured?.tcp ?? socket;
     this.#outbox = new Outbox(socket, ctx.blocks);
     this.codec = new ServerConnection(this, lane.limits, () => ctx.deadlines.now);

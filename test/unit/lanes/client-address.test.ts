@@ -18,6 +18,27 @@ describe('trusted proxies', () => {
   });
 });
 
+describe('peers', () => {
+  test.each([
+    ['192.0.2.1', '192.0.2.1', false],
+    ['::ffff:10.1.2.3', '10.1.2.3', true],
+    ['2001:db8:0:0::1', '2001:db8::1', true],
+    ['fe80::1%eth0', 'fe80::1', false],
+    [undefined, '', false],
+  ])('%s is %s, trusted: %s', (remote, address, trusted) => {
+    expect(addresses.peer(remote)).toMatchObject({ address, trusted });
+  });
+
+  test('connections of a peer have one, and of many peers the first are forgotten', () => {
+    const own = new ClientAddresses([]);
+    const first = own.peer('192.0.2.1');
+    for (let i = 1; i < 1024; i++) own.peer(`198.51.${i >> 8}.${i & 255}`);
+    expect(own.peer('192.0.2.1')).toBe(first);
+    own.peer('203.0.113.1');
+    expect(own.peer('192.0.2.1')).not.toBe(first);
+  });
+});
+
 describe('T43: the right-most address that is not trusted counts', () => {
   test.each([
     ['nothing said', {}, '10.0.0.1'],
