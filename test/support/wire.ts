@@ -340,7 +340,7 @@ export class RawClient extends Wire<Socket> {
     const client = new RawClient(socket, tcp);
     if (options.pauseOnConnect === true) socket.pause();
     open.add(client);
-    await once(socket, secure ? 'secureConnect' : 'connect');
+    await once(socket, secure ? 'secureConnect' : 'connect', { signal: AbortSignal.timeout(DEADLINE) });
     if (!secure && options.before !== undefined) client.send(options.before);
     return client;
   }
