@@ -40,6 +40,30 @@ describe.each(WIRE_LANES)('lane $name', ({ connect }) => {
     }
   });
 
+  test.each([
+    ['half a head', 'GET / HT'],
+    ['a body cut short', 'POST / HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab'],
+  ])(
+    'a client that has finished sending behind %s: the answer before it, and then the end at once',
+    async (_, part) => {
+      const site = lab.site();
+      const cut: Promise<unknown>[] = [];
+      site.backend.handler = async (exchange) => {
+        if (exchange.request.method === 'POST') return void cut.push(exchange.wire.closed());
+        // The end is heard meanwhile.
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        exchange.answer(200, '', 'before');
+      };
+      const client = await open();
+      client.end(requestBytes({ host: site.host }) + part.replace('HOST', site.host));
+      expect(await client.response()).toMatchObject({ status: 200, body: 'before' });
+      // Neither a 408 nor a 102 that asks whether it is still there.
+      expect(await client.rest()).toBe('');
+      expect(client.ended).toBe('end');
+      await Promise.all(cut);
+    },
+  );
+
   test('a client that closes while the backend works: aborted, 499, nobody else is blamed', async () => {
     const site = lab.site();
     site.backend.handler = async (exchange) => {

@@ -96,6 +96,11 @@ export class ClientConnection implements RequestConnection, OpenConnection, Sock
     return this.#request?.exchange.busy === true;
   }
 
+  /** Of an exchange that is under way the request is complete. */
+  #answering(): boolean {
+    return this.#busy() && this.#request?.requestDone === true;
+  }
+
   /** Something of a request has been read. */
   #begun(): boolean {
     return this.#request?.parser.idle === false;
@@ -215,8 +220,12 @@ export class ClientConnection implements RequestConnection, OpenConnection, Sock
     const held = this.#held;
     this.#held = undefined;
     const more = held === undefined || this.#consume(held, 0, held.length);
-    // Of a response begun before the shutdown its head could not say that the connection ends.
-    if ((this.#finSeen || this.#ctx.draining) && this.idle) this.close();
+    if (this.#finSeen && !this.#waitsForDrain && !this.#answering()) {
+      // What there is of a request will never be whole; the answers before it shall arrive.
+      this.#request?.exchange.abort();
+      this.close();
+    } // Of a response begun before the shutdown its head could not say that the connection ends.
+    else if (this.#ctx.draining && this.idle) this.close();
     else if (more) this.resume();
   }
 
@@ -275,8 +284,7 @@ export class ClientConnection implements RequestConnection, OpenConnection, Sock
     if (this.#upgraded) return;
     this.#finSeen = true;
     if (this.#closing) return;
-    if (this.#busy() && this.#request?.requestDone === true)
-      this.#probeAt = this.#ctx.deadlines.exact() + this.#probeWait;
+    if (this.#answering()) this.#probeAt = this.#ctx.deadlines.exact() + this.#probeWait;
     else if (this.#busy() || this.#begun()) this.destroy();
     else this.close();
   }
